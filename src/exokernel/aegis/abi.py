@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: MIT
+"""All that an application knows of Aegis: addresses, call numbers, errors, the pages it shares with the kernel, call stubs.
+
+Both sides import this file; it must never import anything of the kernel, and nothing in it may need a kernel to be compiled.
+A call is `syscall` with its number in `al`, arguments in `rdi`, `rsi`, `rdx`, `r8`, the result in `rax` (negative: an `Error`).
+`rcx` and `r11` are destroyed, every other register is preserved. Every call does a bounded amount of work; only `wait` and
+`yield_to` give the processor away.
+"""
+
+from enum import IntEnum
+
+from exokernel.metal import Array, Ptr, addr, asm, bits, field, i64, inline, noreturn, struct, u8, u32, u64, unreachable
+
+# An application's address space. Everything that it can map lies below USER_LIMIT.
+PAGE_BYTES = 4096
+ENVIRONMENT_ADDRESS = 0x200000  # EnvironmentPage: readable and writable
+SYSTEM_ADDRESS = 0x201000  # SystemPage: readable
+STACK_TOP = 0x3F0000  # the first stack ends here; the pages on both sides of it are not mapped
+STACK_BYTES = 0x10000
+IMAGE_ADDRESS = 0x400000
+USER_LIMIT = 0x40000000
+
+ENVIRONMENTS = 64
+SLICES = 64
+NAME_BYTES = 32
+
+CONSOLE_WRITE_LIMIT = 4096  # bytes per call
+TRANSMIT_LIMIT = 1514  # bytes of one Ethernet frame, without its check sequence
+RING_SLOTS = 128
+ANY_ENVIRONMENT = 0xFFFFFFFFFFFFFFFF  # for yield_to: whoever owns the next slice
+FOREVER = 0xFFFFFFFFFFFFFFFF  # for wait: no deadline
+
+
+class Call(IntEnum):
+    """System-call numbers. The numbers not named here answer `Error.NO_CALL`."""
+
+    NULL = 0
+    CONSOLE_WRITE = 1
+    EXIT = 2
+    FRAME_CLAIM = 3
+    TLB_INSERT = 4
+    TLB_NODE = 5
+    YIELD_TO = 6
+    WAIT = 7
+    NETWORK_BIND = 8
+    NETWORK_TRANSMIT = 9
+    SHUTDOWN = 10
+
+
+class Error(IntEnum):
+    """What a call answers when it does nothing."""
+
+    NO_CALL = -1  # no call has this number
+    BAD_ADDRESS = -2  # the memory named is not the caller's, or not mapped as the call needs it
+    BAD_ARGUMENT = -3  # out of range
+    NOT_OWNER = -4  # the frame named is not the caller's, or is in use as something else
+    NO_FRAMES = -5  # no frame is free
+    NO_NODE = -6  # no table node covers this page: donate one with tlb_node
+    NOT_RUNNABLE = -7  # the environment named does not exist or sleeps
+    NO_NETWORK = -8  # there is no network device
+    BUSY = -9  # the resource is bound to another environment
+    QUEUE_FULL = -10  # the device has not yet sent what was given to it before
+    NOT_PERMITTED = -11  # only environment 0 may do this
+
+
+class Right(IntEnum):
+    """What a mapping allows. A page is never both writable and executable."""
+
+    NONE = 0  # removes the mapping
+    READ = 1
+    WRITE = 2  # includes READ
+    EXECUTE = 4  # includes READ
+
+
+class Event(IntEnum):
+    """Bits of `EnvironmentPage.pending` and `masked`."""
+
+    NETWORK = 1  # frames were put into the receive ring
+
+
+@bits(u64)
+class Cause:
+    """Why an exception happened."""
+
+    error: u64 = field(0, 15)  # the processor's error code, 0 for exceptions that have none
+    vector: u64 = field(16, 23)  # Intel SDM volume 3, table 6-1
+
+
+@struct(volatile=True)
+class ExceptionFrame:
+    """What the kernel and the processor pushed when an exception, or an event, interrupted the application."""
+
+    address: u64  # of the access that faulted; only written by page faults (vector 14)
+    r11: u64
+    rcx: u64
+    cause: Cause  # of an event: its pending bits
+    ip: u64
+    cs: u64
+    flags: u64
+    sp: u64
+    ss: u64
+
+
+_ENTRIES_BYTES = 4 + 4 + 8 + 8 + 8 + NAME_BYTES
+_FRAME_BYTES = 9 * 8
+
+
+@struct(volatile=True)
+class EnvironmentPage:
+    """The page that an application shares with the kernel, at ENVIRONMENT_ADDRESS. Setting a handler is a store.
+
+    An exception pushes `exception_frame`, takes `exception_entry` and leaves 0 there, and continues at the entry with `rcx` and
+    `r11` destroyed, all other registers (`rsp` too) as they were, flags 0x202. The handler stores its address again when it
+    no longer needs the frame. An exception that finds 0 ends the environment: so does a fault inside the handler.
+
+    To resume without the kernel: store the entry again, load `rcx` and `r11` from the frame, point `rsp` at
+    `exception_frame.flags`, then `popfq; pop rsp; jmp [exception_frame.ip]` with the address as a constant.
+
+    Events work alike with `event_entry` and `event_frame`: while it is not 0, a bit of `pending` that is not in `masked`
+    interrupts the application there the next time the kernel gives it the processor. Without an entry `wait` sees them.
+    """
+
+    exception_entry: u32  # below USER_LIMIT, so 32 bits
+    event_entry: u32
+    pending: u64  # Event bits; the kernel sets them, the application clears them with one atomic instruction
+    masked: u64  # Event bits that neither interrupt nor wake
+    identifier: u64  # this environment's number
+    name: Array[u8, NAME_BYTES]  # padded with zeros
+    application: Array[u8, PAGE_BYTES - _ENTRIES_BYTES - 2 * _FRAME_BYTES]  # the application's own
+    event_frame: ExceptionFrame
+    exception_frame: ExceptionFrame  # must be last: the processor pushes it
+
+
+class State(IntEnum):
+    """Of an environment, in `EnvironmentStatus.state`."""
+
+    FREE = 0
+    RUNNABLE = 1
+    SLEEPING = 2
+
+
+@struct(volatile=True)
+class EnvironmentStatus:
+    """One environment, as everybody may see it."""
+
+    name: Array[u8, NAME_BYTES]
+    state: u32
+    frames: u32  # that it owns, page tables included
+
+
+@struct(volatile=True)
+class NetworkStatistics:
+    """Counts of Ethernet frames since boot."""
+
+    received: u64  # by the device
+    delivered: u64  # into a ring
+    unmatched: u64  # dropped: nobody had bound the network
+    ring_full: u64  # dropped: the application's ring had no free slot
+    malformed: u64  # answers of the device that make no sense
+    transmitted: u64  # given to the device
+    queue_full: u64  # refused: the device was behind
+
+
+@struct(volatile=True)
+class SystemPage:
+    """The kernel's book-keeping, mapped read-only into every environment at SYSTEM_ADDRESS."""
+
+    timestamp_frequency: u64  # timestamp-counter ticks per second
+    slice_ticks: u64  # length of a time slice in timer ticks of one nanosecond
+    frames: u64  # of the machine
+    frames_free: u64
+    network_present: u32
+    mac: Array[u8, 6]
+    reserved: Array[u8, 6]
+    network: NetworkStatistics
+    slice_owners: Array[u8, SLICES]  # the environment that owns each slice; ENVIRONMENTS: nobody
+    environments: Array[EnvironmentStatus, ENVIRONMENTS]
+
+
+@struct
+class ReceiveSlot:
+    """One received Ethernet frame, without its check sequence."""
+
+    length: u32  # bytes of `data` that are valid
+    reserved: u32
+    data: Array[u8, 2040]
+
+
+@struct(volatile=True)
+class RingIndices:
+    """Both count up and wrap at 2**32; the slot of index i is i % RING_SLOTS. Equal: the ring is empty."""
+
+    producer: u32  # written by the kernel after the slot is complete
+    reserved_producer: Array[u8, 60]
+    consumer: u32  # written by the application after it has read the slot
+    reserved_consumer: Array[u8, PAGE_BYTES - 64 - 4]
+
+
+@struct(align=4096)
+class ReceiveRing:
+    """Received frames, in memory of the application: page-aligned, written by the kernel, `network_bind`s argument."""
+
+    indices: RingIndices
+    slots: Array[ReceiveSlot, RING_SLOTS]
+
+
+@inline
+def environment_page() -> EnvironmentPage:
+    """The caller's environment page."""
+    return Ptr[EnvironmentPage](ENVIRONMENT_ADDRESS)[0]
+
+
+@inline
+def system_page() -> SystemPage:
+    """The kernel's book-keeping. Reading it is free, writing it is a page fault."""
+    return Ptr[SystemPage](SYSTEM_ADDRESS)[0]
+
+
+@inline
+def call0(number: u64) -> i64:
+    """A system call without arguments."""
+    return asm("syscall", "={rax},{rax},~{rcx},~{r11},~{memory}", number, returns=i64)
+
+
+@inline
+def call1(number: u64, first: u64) -> i64:
+    """A system call with one argument."""
+    return asm("syscall", "={rax},{rax},{rdi},~{rcx},~{r11},~{memory}", number, first, returns=i64)
+
+
+@inline
+def call2(number: u64, first: u64, second: u64) -> i64:
+    """A system call with two arguments."""
+    return asm("syscall", "={rax},{rax},{rdi},{rsi},~{rcx},~{r11},~{memory}", number, first, second, returns=i64)
+
+
+@inline
+def call3(number: u64, first: u64, second: u64, third: u64) -> i64:
+    """A system call with three arguments."""
+    return asm(
+        "syscall", "={rax},{rax},{rdi},{rsi},{rdx},~{rcx},~{r11},~{memory}", number, first, second, third, returns=i64
+    )
+
+
+@inline
+def null() -> i64:
+    """Enters the kernel and returns 0."""
+    return call0(Call.NULL)
+
+
+@inline
+def console_write(text: bytes) -> i64:
+    """Writes at most CONSOLE_WRITE_LIMIT bytes to the serial port. Returns the count, BAD_ARGUMENT when longer, BAD_ADDRESS."""
+    if len(text) == 0:
+        return 0
+    return call2(Call.CONSOLE_WRITE, u64(addr(text[0])), len(text))
+
+
+@inline
+@noreturn
+def exit(status: i64) -> None:
+    """Ends the caller. When it is environment 0 the machine ends with `status` (its low 8 bits reach the host's shell)."""
+    call1(Call.EXIT, u64(status))
+    unreachable()
+
+
+@inline
+def frame_claim() -> i64:
+    """Claims any free frame, filled with zeros. Returns its number (physical address / PAGE_BYTES) or NO_FRAMES."""
+    return call0(Call.FRAME_CLAIM)
+
+
+@inline
+def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
+    """Maps the caller's `frame` at `virtual_page` (address / PAGE_BYTES), in place of what was mapped there.
+
+    `rights`: `Right` bits; NONE removes the mapping and ignores `frame`. Returns 0, NO_NODE, NOT_OWNER, or BAD_ARGUMENT for a page at or above
+    USER_LIMIT and for WRITE with EXECUTE.
+    """
+    return call3(Call.TLB_INSERT, virtual_page, frame, rights)
+
+
+@inline
+def tlb_node(virtual_page: u64, frame: u64) -> i64:
+    """Donates the caller's `frame` as the table node of the 512 pages around `virtual_page`.
+
+    The frame must not be mapped nor bound. Its contents are lost and it cannot be mapped any more. Returns 0 (also when there is a node already: the
+    frame is then left alone), NOT_OWNER or BAD_ARGUMENT.
+    """
+    return call2(Call.TLB_NODE, virtual_page, frame)
+
+
+@inline
+def yield_to(environment: u64) -> i64:
+    """Gives the rest of the slice to `environment` (or ANY_ENVIRONMENT). Returns 0 when the caller runs again, or NOT_RUNNABLE at once."""
+    return call1(Call.YIELD_TO, environment)
+
+
+@inline
+def wait(deadline: u64) -> i64:
+    """Sleeps until an event is pending that is not masked, or until the timestamp counter has passed `deadline` (FOREVER: no deadline).
+
+    Returns the pending events that are not masked: 0 means that the deadline passed. Deadlines are checked at slice boundaries.
+    """
+    return call1(Call.WAIT, deadline)
+
+
+@inline
+def network_bind(ring: ReceiveRing) -> i64:
+    """Receives every Ethernet frame of the network device into `ring`, whose pages must be the caller's own and mapped writable.
+
+    The kernel keeps to the frames behind them, whatever is mapped there later. Binding again replaces the ring; both indices start at 0.
+    Returns 0, NO_NETWORK, BUSY, BAD_ADDRESS or NOT_OWNER.
+    """
+    return call1(Call.NETWORK_BIND, u64(addr(ring)))
+
+
+@inline
+def network_transmit(address: u64, length: u64) -> i64:
+    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`; the memory is free again on return.
+
+    Returns 0, NO_NETWORK, BUSY (the network is bound to another environment), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
+    """
+    return call2(Call.NETWORK_TRANSMIT, address, length)
+
+
+@inline
+def shutdown(status: i64) -> i64:
+    """Ends the machine with `status`. Only for environment 0; the others get NOT_PERMITTED."""
+    return call1(Call.SHUTDOWN, u64(status))
