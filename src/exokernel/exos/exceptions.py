@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Exceptions as the application's own business: a Python function for each, with the interrupted registers as a struct it
+may change, and a verdict. The kernel only brings the processor here; going on does not enter it again.
+
+A handler runs on a stack of its own, so that a stack that overflowed can be handled. A fault inside a handler ends the
+environment with the kernel's report, as does an exception that nobody handles.
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+
+from exokernel.aegis import abi
+from exokernel.exos import console, instructions
+from exokernel.metal import Array, Ptr, Span, addr, aligned, asm, naked, offsetof, struct, u8, u32, u64
+
+DIVIDE = 0
+DEBUG = 1
+BREAKPOINT = 3
+OVERFLOW = 4
+UNDEFINED = 6  # an undefined instruction; also a trap of the language, such as an index out of range
+STACK = 12
+PROTECTION = 13
+PAGE = 14
+FLOATING_POINT = 16
+ALIGNMENT = 17
+VECTORS = 32
+
+FETCH = 16  # in a page fault's error code: an instruction was fetched
+STACK_BYTES = 8192
+
+
+class Verdict(IntEnum):
+    """What happens after a handler."""
+
+    RESUME = 0  # go on with the registers as they are now: the instruction is tried again
+    SKIP = 1  # go on after the instruction; if it could not be fetched, after the call that led there
+    END = 2  # end the environment, with the kernel's report
+
+
+@struct
+class Registers:
+    """The interrupted program; what a handler changes here takes effect when it goes on."""
+
+    rax: u64
+    rbx: u64
+    rcx: u64
+    rdx: u64
+    rsi: u64
+    rdi: u64
+    rbp: u64
+    rsp: u64
+    r8: u64
+    r9: u64
+    r10: u64
+    r11: u64
+    r12: u64
+    r13: u64
+    r14: u64
+    r15: u64
+    ip: u64
+    flags: u64
+    address: u64  # that a page fault was about
+    cause: abi.Cause
+
+
+def end(registers: Registers) -> u8:
+    """The handler of every exception that has no other."""
+    return Verdict.END
+
+
+handlers: Array[Callable[[Registers], u8], VECTORS] = Array[Callable[[Registers], u8], VECTORS]([end] * VECTORS)
+stack: Array[u8, STACK_BYTES] = aligned(16, Array[u8, STACK_BYTES]())
+
+
+def handle(vector: u64, handler: Callable[[Registers], u8]) -> None:
+    """From now on `handler` decides about exceptions of number `vector` (0 to 31)."""
+    handlers[vector] = handler
+    abi.environment_page().exception_entry = u32(u64(enter))
+
+
+def dispatch(registers: Registers) -> u32:
+    """Ask the handler and prepare what it decides. The result is for EnvironmentPage.exception_entry: with 0 there, the
+    instruction is tried again, fails again, and the kernel's report shows it as it was.
+    """
+    vector = registers.cause.vector
+    verdict = handlers[vector](registers)
+    if verdict == Verdict.SKIP and not skip(registers):
+        verdict = Verdict.END
+    if verdict == Verdict.END:
+        console.flush()
+        if vector == BREAKPOINT:
+            registers.ip -= 1  # it is reported behind the instruction
+        return 0
+    return u32(u64(enter))
+
+
+def skip(registers: Registers) -> bool:
+    """Move `registers` past the instruction; False if it is none."""
+    vector = registers.cause.vector
+    if vector == BREAKPOINT or vector == OVERFLOW or vector == DEBUG:
+        return True  # these are behind it already
+    if vector == PAGE and registers.cause.error & FETCH:
+        registers.ip = Ptr[u64](registers.rsp)[0]
+        registers.rsp += 8
+        return True
+    length = instructions.length(Span[u8](Ptr[u8](registers.ip), instructions.LONGEST))
+    registers.ip += length
+    return length != 0
+
+
+ENTRY = abi.ENVIRONMENT_ADDRESS + offsetof(abi.EnvironmentPage, "exception_entry")
+FRAME = abi.ENVIRONMENT_ADDRESS + offsetof(abi.EnvironmentPage, "exception_frame")
+FRAME_ADDRESS = FRAME + offsetof(abi.ExceptionFrame, "address")
+FRAME_R11 = FRAME + offsetof(abi.ExceptionFrame, "r11")
+FRAME_RCX = FRAME + offsetof(abi.ExceptionFrame, "rcx")
+FRAME_CAUSE = FRAME + offsetof(abi.ExceptionFrame, "cause")
+FRAME_IP = FRAME + offsetof(abi.ExceptionFrame, "ip")
+FRAME_FLAGS = FRAME + offsetof(abi.ExceptionFrame, "flags")
+FRAME_SP = FRAME + offsetof(abi.ExceptionFrame, "sp")
+
+
+@naked
+def enter() -> None:
+    """Where the kernel continues after an exception. `rcx` and `r11` are in the frame and free here; all else is still the
+    program's. Builds a Registers on the handlers' stack, calls `dispatch`, and goes on from the Registers.
+    """
+    asm(
+        """
+        mov esp, offset {stack} + {STACK_BYTES}
+        push qword ptr [{FRAME_CAUSE}]
+        push qword ptr [{FRAME_ADDRESS}]
+        push qword ptr [{FRAME_FLAGS}]
+        push qword ptr [{FRAME_IP}]
+        push r15
+        push r14
+        push r13
+        push r12
+        push qword ptr [{FRAME_R11}]
+        push r10
+        push r9
+        push r8
+        push qword ptr [{FRAME_SP}]
+        push rbp
+        push rdi
+        push rsi
+        push rdx
+        push qword ptr [{FRAME_RCX}]
+        push rbx
+        push rax
+        mov rdi, rsp
+        call {dispatch}
+        mov dword ptr [{ENTRY}], eax
+        pop rax
+        pop rbx
+        pop qword ptr [{FRAME_RCX}]
+        pop rdx
+        pop rsi
+        pop rdi
+        pop rbp
+        pop qword ptr [{FRAME_SP}]
+        pop r8
+        pop r9
+        pop r10
+        pop qword ptr [{FRAME_R11}]
+        pop r12
+        pop r13
+        pop r14
+        pop r15
+        pop qword ptr [{FRAME_IP}]
+        pop qword ptr [{FRAME_FLAGS}]
+        mov rcx, qword ptr [{FRAME_RCX}]
+        mov r11, qword ptr [{FRAME_R11}]
+        mov esp, {FRAME_FLAGS}
+        popfq
+        pop rsp
+        jmp qword ptr [{FRAME_IP}]
+        """
+    )

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Where every application begins. The kernel enters `start` with an empty stack; here the application's `main` is called
+and its result becomes the environment's exit status. The builder puts `main` in place of `application_main` and compiles
+from ENTRY; `print` goes to OUTPUT.
+"""
+
+import typing
+
+from exokernel.aegis import abi
+from exokernel.exos import console
+from exokernel.metal import asm, i64, naked, noreturn
+
+
+def application_main() -> None:
+    """Replaced by the application's `main`, which returns nothing, an integer or a bool."""
+
+
+class _Main(type):
+    @property
+    def gives_status(cls) -> bool:
+        return typing.get_type_hints(application_main).get("return") is not type(None)
+
+
+class Main(metaclass=_Main):
+    """What the builder can know of `application_main`: a question to Python, answered when the image is built."""
+
+
+@naked
+def start() -> None:
+    """The first instructions: no caller (so that backtraces end here), an aligned stack."""
+    asm(
+        """
+        xor ebp, ebp
+        and rsp, -16
+        call {begin}
+        ud2
+        """
+    )
+
+
+@noreturn
+def begin() -> None:
+    """Run the application and end with its status: what `main` returned as a number, 0 if it returns nothing."""
+    status: i64 = 0
+    if Main.gives_status:
+        status = i64(application_main())
+    else:
+        application_main()
+    end(status)
+
+
+@noreturn
+def end(status: i64) -> None:
+    """End this environment at once. What was printed so far is written."""
+    console.flush()
+    abi.exit(status)
+
+
+ENTRY = start
+OUTPUT = console.write
