@@ -9,7 +9,7 @@ A call is `syscall` with its number in `al`, arguments in `rdi`, `rsi`, `rdx`, `
 
 from enum import IntEnum
 
-from exokernel.metal import Array, Ptr, addr, asm, bits, field, i64, inline, noreturn, struct, u8, u32, u64, unreachable
+from exokernel.metal import Array, Ptr, addr, asm, bits, field, i64, inline, noreturn, sizeof, struct, u8, u32, u64, unreachable
 
 # An application's address space. Everything that it can map lies below USER_LIMIT.
 PAGE_BYTES = 4096
@@ -175,6 +175,7 @@ class SystemPage:
     network: NetworkStatistics
     slice_owners: Array[u8, SLICES]  # the environment that owns each slice; ENVIRONMENTS: nobody
     environments: Array[EnvironmentStatus, ENVIRONMENTS]
+    unused: Array[u8, PAGE_BYTES - 48 - 7 * 8 - SLICES - ENVIRONMENTS * (NAME_BYTES + 8)]
 
 
 @struct
@@ -202,6 +203,9 @@ class ReceiveRing:
 
     indices: RingIndices
     slots: Array[ReceiveSlot, RING_SLOTS]
+
+
+assert sizeof(EnvironmentPage) == PAGE_BYTES and sizeof(SystemPage) == PAGE_BYTES  # nothing else may share these pages
 
 
 @inline

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""The ways into the kernel and out of it: the system-call table, and the one place where environments are saved and continued.
+
+`syscall` leaves the caller's `rip` in `rcx`, its flags in `r11` and its stack in `rsp`, and jumps through ENTRIES by the number in `al`, all
+256 of which are filled. A call that is worth it is a few instructions of its own there. The others go through `call_entry`, which takes the kernel's
+stack and calls the function in HANDLERS, or through `switch_entry`, which saves the caller as an interrupt would, for those after
+which another environment may run: their functions return the root to load. No register holds anything of the kernel's on the way out. A caller's
+`rip` is below USER_LIMIT, so `sysretq` never meets a non-canonical address; the flags that `syscall` saved are the caller's own.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from exokernel.aegis import console, ending, environment, exceptions, frames, network, processor, tlb
+from exokernel.aegis.abi import Call, Error
+from exokernel.aegis.environment import KERNEL_PAGE, Context, KernelPage
+from exokernel.machine import boot, cpu, interrupts, paging
+from exokernel.metal import Array, align, asm, export, i64, naked, noreturn, offsetof, u64
+
+Handler = Callable[[u64, u64, u64, u64], i64]
+
+# Behind the 256 calls in HANDLERS stand the other causes to enter the kernel.
+TIMER = 256
+DEVICE = 257
+UNHANDLED = 258
+
+SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
+USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack") - SIGNED
+CONTEXT = KERNEL_PAGE + offsetof(KernelPage, "context") - SIGNED
+CONTEXT_IP = CONTEXT + offsetof(Context, "ip")
+CONTEXT_SP = CONTEXT + offsetof(Context, "sp")
+CONTEXT_SS = CONTEXT + offsetof(Context, "ss")
+EXCEPTION_RCX = exceptions.EXCEPTION_STACK - 56
+STACK = paging.PAGE + boot.STACK_BYTES  # the kernel stack's upper end, from `kernel_stack`
+END_OF_INTERRUPT = interrupts.END_OF_INTERRUPT - SIGNED
+
+
+# ---- system calls
+
+
+@naked
+@align(64)
+def system_call_entry() -> None:
+    """LSTAR."""
+    asm("""
+        movzx eax, al
+        jmp qword ptr [{ENTRIES} + rax*8]
+    """)
+
+
+@naked
+@align(64)
+def null_entry() -> None:
+    """The call `null`: its number, which is in `rax`, is its result."""
+    asm("""
+        sysretq
+    """)
+
+
+@naked
+@align(64)
+def call_entry() -> None:
+    """A call that returns to its caller."""
+    asm("""
+        mov qword ptr [{USER_STACK}], rsp
+        mov rsp, offset kernel_stack + {STACK}
+        push r11
+        push rcx
+        push rdi
+        push rsi
+        push rdx
+        push r8
+        push r9
+        push r10
+        mov rcx, r8
+        call qword ptr [{HANDLERS} + rax*8]
+        pop r10
+        pop r9
+        pop r8
+        pop rdx
+        pop rsi
+        pop rdi
+        pop rcx
+        pop r11
+        mov rsp, qword ptr [{USER_STACK}]
+        sysretq
+    """)
+
+
+@naked
+@align(64)
+def switch_entry() -> None:
+    """A call after which another environment may run: leaves what an interrupt would have pushed."""
+    asm("""
+        mov qword ptr [{CONTEXT_SS}], {cpu.USER_DATA}
+        mov qword ptr [{CONTEXT_SP}], rsp
+        mov rsp, {CONTEXT_SP}
+        push r11
+        push {cpu.USER_CODE}
+        push rcx
+        push rax
+        jmp {save_context}
+    """)
+
+
+# ---- interrupts, and exceptions without a handler
+
+
+@naked
+@align(64)
+def timer_entry() -> None:
+    """Runs on IST1, the upper end of the kernel page, where the processor has pushed the context's last part."""
+    asm("""
+        push rax
+        mov eax, {TIMER}
+        jmp {save_context}
+    """)
+
+
+@naked
+@align(64)
+def device_entry() -> None:
+    """As the timer's."""
+    asm("""
+        push rax
+        mov eax, {DEVICE}
+        jmp {save_context}
+    """)
+
+
+@naked
+@align(64)
+def stray_entry() -> None:
+    """An interrupt that nobody asked for."""
+    asm("""
+        mov dword ptr [{END_OF_INTERRUPT}], 0
+        iretq
+    """)
+
+
+@naked
+@export
+def unhandled_exception_entry() -> None:
+    """`rcx` and `r11` are in the environment page, as is all that the processor pushed."""
+    asm("""
+        mov rcx, qword ptr [{EXCEPTION_RCX}]
+        mov rsp, {CONTEXT_IP}
+        push rax
+        mov eax, {UNHANDLED}
+        jmp {save_context}
+    """)
+
+
+# ---- saving and continuing
+
+
+@naked
+@align(64)
+def save_context() -> None:
+    """Saves the registers after `rax` in the current kernel page, calls handler `rax` on the kernel's stack, continues at the root that it returns.
+
+    Flags become the kernel's: an interrupt keeps the direction and alignment flags of the application.
+    """
+    asm("""
+        push rcx
+        push rdx
+        push rbx
+        push rbp
+        push rsi
+        push rdi
+        push r8
+        push r9
+        push r10
+        push r11
+        push r12
+        push r13
+        push r14
+        push r15
+        push 2
+        popfq
+        mov rsp, offset kernel_stack + {STACK}
+        mov rcx, r8
+        call qword ptr [{HANDLERS} + rax*8]
+        jmp {continue_context}
+    """)
+
+
+@naked
+@align(64)
+def continue_context() -> None:
+    """Continues the environment whose root is in `rax` from its saved context. Segment registers are all that a context does not hold."""
+    asm("""
+        mov rcx, cr3
+        cmp rax, rcx
+        je 2f
+        mov cr3, rax
+        xor ecx, ecx
+        mov ds, ecx
+        mov es, ecx
+        mov fs, ecx
+        mov gs, ecx
+    2:
+        mov rsp, {CONTEXT}
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop r11
+        pop r10
+        pop r9
+        pop r8
+        pop rdi
+        pop rsi
+        pop rbp
+        pop rbx
+        pop rdx
+        pop rcx
+        pop rax
+        iretq
+    """)
+
+
+@noreturn
+def enter(root: u64) -> None:
+    """Leaves the boot's path for good: continues the environment whose root is given."""
+    asm("jmp {continue_context}", "{rax},~{memory}", root)
+    cpu.stop()
+
+
+@naked
+def idle() -> None:
+    """What the idle environment runs, in ring 0 with interrupts on. They are saved as any environment's."""
+    asm("""
+    2:
+        hlt
+        jmp 2b
+    """)
+
+
+def prepare_idle() -> None:
+    """Gives the idle environment its context."""
+    context = environment.records[environment.IDLE].kernel_page[0].context
+    context.ip = u64(idle)
+    context.cs = cpu.KERNEL_CODE
+    context.flags = cpu.USER_FLAGS
+    context.sp = asm("mov rax, offset kernel_stack + {STACK}", "={rax}", returns=u64)
+    context.ss = cpu.KERNEL_DATA
+
+
+# ---- the tables
+
+
+def no_call(first: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """Every number without a call."""
+    return Error.NO_CALL
+
+
+def frame_claim(first: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The call `frame_claim`."""
+    return frames.claim_for(environment.current().identifier)
+
+
+CALLS = {
+    Call.CONSOLE_WRITE: console.write,
+    Call.EXIT: ending.exit,
+    Call.FRAME_CLAIM: frame_claim,
+    Call.TLB_INSERT: tlb.insert,
+    Call.TLB_NODE: tlb.node,
+    Call.YIELD_TO: processor.yield_to,
+    Call.WAIT: processor.wait,
+    Call.NETWORK_BIND: network.bind,
+    Call.NETWORK_TRANSMIT: network.transmit,
+    Call.SHUTDOWN: ending.shutdown,
+}
+OWN_ENTRIES = {
+    Call.NULL: null_entry,
+    Call.EXIT: switch_entry,
+    Call.YIELD_TO: switch_entry,
+    Call.WAIT: switch_entry,
+}
+
+HANDLERS: Final[Array[Handler, 259]] = Array[Handler, 259](
+    [CALLS.get(number, no_call) for number in range(256)] + [processor.tick, network.interrupt, exceptions.unhandled]
+)
+ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
+    [OWN_ENTRIES.get(number, call_entry) for number in range(256)]
+)

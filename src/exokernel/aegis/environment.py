@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""Environments: an address space with its two own pages, and the record that the kernel keeps of it.
+
+The *environment page* is shared with the application; exceptions are pushed into it. The *kernel page* holds what the application must
+not touch: which environment this is and the registers saved while it does not run. Both stand at the same address in every address
+space, so loading a root makes another environment the current one. All memory of an environment, its page tables included, is in frames that it owns.
+Environment number IDLE is the kernel's own: it halts the processor when nobody else can run, and owns no user memory.
+"""
+
+from exokernel.aegis import frames, information
+from exokernel.aegis.abi import (
+    ENVIRONMENT_ADDRESS,
+    ENVIRONMENTS,
+    NAME_BYTES,
+    STACK_BYTES,
+    STACK_TOP,
+    SYSTEM_ADDRESS,
+    Cause,
+    EnvironmentPage,
+    State,
+)
+from exokernel.machine import cpu, paging
+from exokernel.machine.paging import PageTableEntry
+from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u64
+
+IDLE = ENVIRONMENTS
+KERNEL_PAGE = paging.OWN_PAGES + paging.PAGE
+DIRECTORY = paging.OWN_PAGES + 2 * paging.PAGE
+
+READ_ONLY = PageTableEntry(present=True, user=True, no_execute=True)
+READ_WRITE = PageTableEntry(present=True, user=True, writable=True, no_execute=True)
+EXECUTE = PageTableEntry(present=True, user=True)
+
+
+@struct
+class Registers:
+    """In the order in which `calls.save_context` leaves them."""
+
+    r15: u64
+    r14: u64
+    r13: u64
+    r12: u64
+    r11: u64
+    r10: u64
+    r9: u64
+    r8: u64
+    rdi: u64
+    rsi: u64
+    rbp: u64
+    rbx: u64
+    rdx: u64
+    rcx: u64
+    rax: u64
+
+
+@struct
+class Context:
+    """All that is needed to continue an environment; what `iretq` takes comes last."""
+
+    registers: Registers
+    ip: u64
+    cs: u64
+    flags: u64
+    sp: u64
+    ss: u64
+
+
+@struct
+class KernelPage:
+    identifier: u64
+    user_stack: u64  # rsp of the caller during a system call
+    unused: Array[u8, paging.PAGE - 16 - sizeof(Context)]
+    context: Context  # must be last: the processor pushes its upper end
+
+
+@struct
+class Environment:
+    """The kernel's record of one environment. Whether it exists is in the system page."""
+
+    root: u64  # physical address of the top table
+    directory: u64  # frame of the table of table nodes
+    page: Ptr[EnvironmentPage]  # in the direct map, as the next
+    kernel_page: Ptr[KernelPage]
+    positions: u64  # bit n: owns slice n
+    deadline: u64  # timestamp, while it sleeps
+
+
+records: Array[Environment, ENVIRONMENTS + 1] = Array[Environment, ENVIRONMENTS + 1]()
+
+
+@inline
+def current() -> KernelPage:
+    """The kernel page of the environment that runs."""
+    return Ptr[KernelPage](KERNEL_PAGE)[0]
+
+
+def build(identifier: u64, owner: u64) -> bool:
+    """Makes the address space of an environment, without user memory, paid by `owner`. False if memory is short; the caller then releases all."""
+    record = records[identifier]
+    root = frames.claim(owner, frames.NODE)
+    lower = frames.claim(owner, frames.NODE)
+    directory = frames.claim(owner, frames.NODE)
+    upper = frames.claim(owner, frames.NODE)
+    upper_directory = frames.claim(owner, frames.NODE)
+    own = frames.claim(owner, frames.NODE)
+    page = frames.claim(owner, frames.NODE)
+    kernel_page = frames.claim(owner, frames.NODE)
+    if kernel_page == 0:
+        return False
+    paging.build_kernel_half(root, upper, upper_directory, own, page, kernel_page, directory)
+    user = PageTableEntry(present=True, writable=True, user=True)
+    user.frame = lower
+    paging.table(root)[0] = user
+    user.frame = directory
+    paging.table(lower)[0] = user
+    record.root = root * paging.PAGE
+    record.directory = directory
+    record.page = Ptr[EnvironmentPage](paging.direct(page * paging.PAGE))
+    record.kernel_page = Ptr[KernelPage](paging.direct(kernel_page * paging.PAGE))
+    record.kernel_page[0].identifier = identifier
+    return True
+
+
+def map_page(identifier: u64, virtual: u64, frame: u64, entry: PageTableEntry) -> bool:
+    """Maps `frame` at address `virtual` of an environment that does not run yet, with the rights of `entry`. False if memory is short."""
+    directory = paging.table(records[identifier].directory)
+    number = virtual >> 21
+    if not directory[number].present:
+        node = frames.claim(identifier, frames.NODE)
+        if node == 0:
+            return False
+        directory[number] = PageTableEntry(present=True, writable=True, user=True, frame=node)
+    entry.frame = frame
+    paging.table(directory[number].frame)[virtual >> 12 & 511] = entry
+    frames.entry(frame).mappings += 1
+    return True
+
+
+def map_new(identifier: u64, virtual: u64, entry: PageTableEntry) -> u64:
+    """Maps a fresh frame, as `map_page`. Returns the frame, 0 if memory is short."""
+    frame = frames.claim(identifier, frames.DATA)
+    if frame == 0 or not map_page(identifier, virtual, frame, entry):
+        return 0
+    return frame
+
+
+def create(identifier: u64, name: Array[u8, NAME_BYTES], entry: u64) -> bool:
+    """Makes an environment with its two user-visible pages and its stack, ready to start at `entry`; False if memory is short."""
+    if not build(identifier, identifier):
+        return False
+    record = records[identifier]
+    page_frame = (u64(record.page) - paging.DIRECT_MAP) // paging.PAGE
+    system_frame = (u64(addr(information.page)) - paging.KERNEL_BASE) // paging.PAGE
+    if not map_page(identifier, ENVIRONMENT_ADDRESS, page_frame, READ_WRITE):
+        return False
+    if not map_page(identifier, SYSTEM_ADDRESS, system_frame, READ_ONLY):
+        return False
+    for i in range(STACK_BYTES // paging.PAGE):
+        if map_new(identifier, STACK_TOP - (i + 1) * paging.PAGE, READ_WRITE) == 0:
+            return False
+    page = record.page[0]
+    page.identifier = identifier
+    page.name.copy_from(name)
+    information.page.environments[identifier].name.copy_from(name)
+    context = record.kernel_page[0].context
+    context.ip = entry
+    context.cs = cpu.USER_CODE
+    context.flags = cpu.USER_FLAGS
+    context.sp = STACK_TOP
+    context.ss = cpu.USER_DATA
+    information.page.environments[identifier].state = State.RUNNABLE
+    return True
+
+
+def destroy(identifier: u64) -> None:
+    """Frees everything of an environment. Its address space must not be the current one, and nothing else may use its frames."""
+    status = information.page.environments[identifier]
+    status.state = State.FREE
+    status.name.fill(0)
+    frames.release_all(identifier)
+    records[identifier].root = 0
+
+
+def exists(identifier: u64) -> bool:
+    return identifier < ENVIRONMENTS and information.page.environments[identifier].state != State.FREE
+
+
+def awaited_events(identifier: u64) -> u64:
+    """The events that are pending and not masked."""
+    page = records[identifier].page[0]
+    return page.pending & ~page.masked
+
+
+def deliver_events(identifier: u64) -> None:
+    """Makes an environment continue at its event entry, if it has one and an event is pending."""
+    page = records[identifier].page[0]
+    entry = page.event_entry
+    if entry == 0:
+        return
+    events = awaited_events(identifier)
+    if events == 0:
+        return
+    page.event_entry = 0
+    context = records[identifier].kernel_page[0].context
+    frame = page.event_frame
+    frame.r11 = context.registers.r11
+    frame.rcx = context.registers.rcx
+    frame.cause = Cause(events)
+    frame.ip = context.ip
+    frame.cs = context.cs
+    frame.flags = context.flags
+    frame.sp = context.sp
+    frame.ss = context.ss
+    context.ip = u64(entry)
+    context.flags = cpu.USER_FLAGS
