@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from exokernel.aegis import abi
 from exokernel.exos import console, instructions
-from exokernel.metal import Array, Ptr, Span, addr, aligned, asm, naked, offsetof, struct, u8, u32, u64
+from exokernel.metal import Array, Ptr, Span, aligned, asm, naked, offsetof, struct, u8, u32, u64
 
 DIVIDE = 0
 DEBUG = 1

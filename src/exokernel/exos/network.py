@@ -7,9 +7,10 @@ the kernel; what is done with a frame is decided in `interface`.
 from collections.abc import Callable
 
 from exokernel.aegis import abi
-from exokernel.exos import arp, clock, console, ethernet, interface
+from exokernel.exos import arp, console, interface
 from exokernel.exos.interface import Peer
-from exokernel.metal import Array, Span, addr, atomic_and, compiler_barrier, i64, u8, u16, u32, u64, view
+from exokernel.machine.cpu import read_timestamp
+from exokernel.metal import Array, Span, addr, atomic_and, compiler_barrier, u8, u16, u32, u64
 
 NEIGHBOURS = 16
 USER_NETWORK_HOST = 2  # QEMU's user network: the gateway is host 2 of the network
@@ -37,7 +38,7 @@ def start() -> bool:
     card.gateway = (card.address & PREFIX_MASK) | USER_NETWORK_HOST
     if card.gateway == card.address:
         card.gateway = 0
-    card.second = clock.second()
+    card.second = page.timestamp_frequency
     card.next_deadline = interface.NEVER
     card.neighbours = neighbours
     card.transmit = transmit
@@ -51,12 +52,12 @@ def bind(port: u16, handler: Callable[[Peer, Span[u8]], None]) -> bool:
 
 def send(peer: Peer, data: Span[u8]) -> bool:
     """Send a UDP datagram, as `interface.send` says; to answer one, give the Peer that the handler got."""
-    return interface.send(card, peer, data, clock.now())
+    return interface.send(card, peer, data, read_timestamp())
 
 
 def poll() -> u64:
     """Handle what has arrived, at most one ring of frames, and what is due. How many frames there were."""
-    now = clock.now()
+    now = read_timestamp()
     if now >= card.next_deadline:
         interface.tick(card, now)
     count: u64 = 0
@@ -92,8 +93,8 @@ def transmit(frame: Span[u8]) -> bool:
     """Hand a frame to the device; wait for room at most ten milliseconds."""
     result = abi.network_transmit(u64(addr(frame[0])), len(frame))
     if result == abi.Error.QUEUE_FULL:
-        limit = clock.now() + card.second // 100
-        while result == abi.Error.QUEUE_FULL and clock.now() < limit:
+        limit = read_timestamp() + card.second // 100
+        while result == abi.Error.QUEUE_FULL and read_timestamp() < limit:
             abi.yield_to(abi.ANY_ENVIRONMENT)
             result = abi.network_transmit(u64(addr(frame[0])), len(frame))
     return result == 0

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: MIT
+"""The network from the frame up, as whole hosts in memory: any bytes at all get the answer that `packets` derives from
+the RFCs, ARP learns and asks as RFC 826 says, and every frame is counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exokernel.exos import arp
+from exokernel.exos.drop import Drop
+from tests import packets
+from tests.exos import stacks
+from tests.exos.ways import WAYS
+from tests.packets import BROADCAST, GUEST, PEER, Host
+
+FUNCTIONS = [
+    stacks.reset, stacks.inject, stacks.sent, stacks.carry, stacks.ask_from_right, stacks.answer, stacks.let_pass,
+    stacks.left_dropped, stacks.right_dropped, stacks.left_neighbour, stacks.totals,
+]  # fmt: skip
+
+
+class Hosts:
+    """`stacks` run one way, with frames as bytes."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.module.reset()
+
+    def answers(self, frame: bytes) -> list[bytes]:
+        """What `left` sends when `frame` arrives."""
+        count = self.module.inject(bytearray(frame))
+        return [self._sent() for _ in range(count)]
+
+    def _sent(self) -> bytes:
+        buffer = bytearray(1514)
+        length = self.module.sent(buffer)
+        return bytes(buffer[:length])
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return getattr(self.module, name)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> dict[str, Any]:
+    return {name: way(*FUNCTIONS) for name, way in WAYS.items()}
+
+
+@pytest.fixture(params=list(WAYS))
+def hosts(request: pytest.FixtureRequest, compiled: dict[str, Any]) -> Hosts:
+    return Hosts(compiled[request.param])
+
+
+@pytest.fixture
+def fast(compiled: dict[str, Any]) -> Hosts:
+    """For many frames."""
+    return Hosts(compiled["native"])
+
+
+def address(text: str) -> int:
+    return int.from_bytes(bytes(map(int, text.split("."))), "big")
+
+
+def one(frame: bytes | None) -> list[bytes]:
+    return [] if frame is None else [frame]
+
+
+def test_answers_udp_ping_and_arp(hosts: Hosts) -> None:
+    for frame in (packets.udp_frame(b"hello"), packets.ping_frame(b"hello"), packets.arp_request()):
+        answer = packets.expected_answer(frame)
+        assert answer is not None
+        assert hosts.answers(frame) == [answer]
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 17, 18, 19, 1471, 1472])
+def test_every_length_of_payload(hosts: Hosts, length: int) -> None:
+    data = bytes(i & 0xFF for i in range(length))
+    for frame in (packets.udp_frame(data), packets.ping_frame(data)):
+        assert hosts.answers(frame) == one(packets.expected_answer(frame)) != []
+
+
+def test_options_are_skipped(hosts: Hosts) -> None:
+    for options in (4, 20, 40):
+        frame = packets.udp_frame(b"with options", options=options)
+        assert hosts.answers(frame) == one(packets.expected_answer(frame)) != []
+
+
+def test_no_checksum_is_allowed(hosts: Hosts) -> None:
+    datagram = packets.udp(PEER.address, GUEST.address, 40000, 7, b"unchecked", checksum=0)
+    frame = packets.ethernet(
+        GUEST.station, PEER.station, 0x0800, packets.ipv4(PEER.address, GUEST.address, 17, datagram)
+    )
+    assert hosts.answers(frame) == one(packets.expected_answer(frame)) != []
+
+
+def test_a_time_to_live_at_its_end_is_welcome(hosts: Hosts) -> None:
+    for ttl in (0, 1):
+        assert len(hosts.answers(packets.udp_frame(b"old", ttl=ttl))) == 1
+
+
+def test_a_closed_port_is_told(hosts: Hosts) -> None:
+    for options in (0, 40):
+        frame = packets.udp_frame(b"anybody there?", port=9, options=options)
+        assert hosts.answers(frame) == one(packets.expected_answer(frame)) != []
+    assert hosts.left_dropped(Drop.UDP_PORT) == 2
+
+
+@pytest.mark.parametrize(("name", "frame"), list(packets.broken_frames()), ids=lambda v: v if isinstance(v, str) else "")
+def test_a_broken_frame_is_not_answered(hosts: Hosts, name: str, frame: bytes) -> None:
+    assert packets.expected_answer(frame) is None, "the test itself is wrong"
+    assert hosts.answers(frame) == []
+    good = packets.udp_frame(b"still there?")
+    assert hosts.answers(good) == one(packets.expected_answer(good))
+
+
+def test_truncated_frames_are_not_answered(fast: Hosts) -> None:
+    for name, frame in packets.truncated_frames():
+        assert fast.answers(frame) == [], name
+    for length in (0, 13, 1515, 1516, 2040):
+        assert fast.answers(packets.udp_frame(b"x" * 1472).ljust(2040, b"\0")[:length]) == []
+    assert fast.left_dropped(Drop.ETHERNET_LENGTH) >= 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_frames(fast: Hosts, seed: int) -> None:
+    for i, frame in enumerate(packets.random_frames(seed, 4000)):
+        expected = one(packets.expected_answer(frame))
+        assert fast.answers(frame) == expected, f"frame {i} of seed {seed}: {frame.hex()}"
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(frame=st.binary(min_size=14, max_size=200), start=st.sampled_from([0, 6, 14, 23, 24, 34, 42]))
+def test_any_bytes(fast: Hosts, frame: bytes, start: int) -> None:
+    frame = packets.udp_frame(b"")[:start] + frame
+    assert fast.answers(frame) == one(packets.expected_answer(frame))
+
+
+def test_python_agrees_with_the_compiled_code(compiled: dict[str, Any]) -> None:
+    native, python = Hosts(compiled["native"]), Hosts(compiled["python"])
+    for frame in packets.random_frames(99, 150):
+        assert native.answers(frame) == python.answers(frame), frame.hex()
+    assert native.totals() == tuple(python.totals())
+
+
+def test_every_frame_is_counted_once(fast: Hosts) -> None:
+    frames = [f for f in packets.random_frames(7, 2000) if f[12:14] != b"\x08\x06"]
+    for frame in frames:
+        fast.answers(frame)
+    received, delivered, dropped = fast.totals()
+    assert received == len(frames)
+    assert delivered + dropped == received
+    assert delivered > 0
+
+
+def test_arp_learns_only_what_rfc_826_says(hosts: Hosts) -> None:
+    stranger = Host(bytes.fromhex("0200000000bb"), bytes([10, 0, 0, 9]))
+    hosts.answers(packets.arp_request(stranger, bytes([10, 0, 0, 77])))
+    assert hosts.left_neighbour(address("10.0.0.9")) == 0, "a question to somebody else teaches nothing new"
+    hosts.answers(packets.arp_request(stranger))
+    assert hosts.left_neighbour(address("10.0.0.9")) == 0x0200000000BB
+    moved = Host(bytes.fromhex("0200000000cc"), stranger.address)
+    hosts.answers(packets.arp_request(moved, bytes([10, 0, 0, 77])))
+    assert hosts.left_neighbour(address("10.0.0.9")) == 0x0200000000CC, "a known neighbour is updated by any packet"
+    hosts.answers(packets.udp_frame(b"x", sender=Host(bytes.fromhex("0200000000dd"), stranger.address)))
+    assert hosts.left_neighbour(address("10.0.0.9")) == 0x0200000000CC, "only ARP teaches"
+
+
+def test_a_probe_is_answered_and_not_learnt(hosts: Hosts) -> None:
+    probe = packets.arp_request(Host(PEER.station, bytes(4)))
+    assert hosts.answers(probe) == one(packets.expected_answer(probe)) != []
+    assert hosts.left_neighbour(0) == 0
+
+
+def test_somebody_with_our_address_is_counted(hosts: Hosts) -> None:
+    assert hosts.answers(packets.arp_request(Host(PEER.station, GUEST.address))) == []
+    assert hosts.left_dropped(Drop.ARP_CONFLICT) == 1
+
+
+def test_the_table_is_bounded(hosts: Hosts) -> None:
+    for number in range(10, 60):
+        hosts.let_pass(1)
+        hosts.answers(packets.arp_request(Host(PEER.station, bytes([10, 0, 0, number]))))
+    known = [number for number in range(256) if hosts.left_neighbour(address(f"10.0.0.{number}"))]
+    assert known == [56, 57, 58, 59], "the oldest made place"
+
+
+def test_a_datagram_finds_its_way_through_arp(hosts: Hosts) -> None:
+    assert hosts.ask_from_right(address("10.0.0.2"), 7, bytearray(b"who are you?"))
+    assert hosts.carry() == 4, "request, reply, datagram, echo"
+    buffer = bytearray(1514)
+    assert buffer[: hosts.answer(buffer)] == b"who are you?"
+    assert hosts.ask_from_right(address("10.0.0.2"), 7, bytearray(b"again"))
+    assert hosts.carry() == 2, "datagram, echo"
+    assert buffer[: hosts.answer(buffer)] == b"again"
+
+
+def test_a_known_neighbour_is_asked_again_after_its_time(hosts: Hosts) -> None:
+    hosts.ask_from_right(address("10.0.0.2"), 7, bytearray(b"one"))
+    hosts.carry()
+    hosts.let_pass(arp.LIFETIME * stacks.SECOND)
+    hosts.ask_from_right(address("10.0.0.2"), 7, bytearray(b"two"))
+    assert hosts.carry() == 4
+
+
+def test_nobody_answers_and_the_frame_is_lost_and_counted(hosts: Hosts) -> None:
+    assert hosts.ask_from_right(address("10.0.0.3"), 7, bytearray(b"first"))
+    assert hosts.ask_from_right(address("10.0.0.3"), 7, bytearray(b"second"))
+    assert hosts.right_dropped(Drop.SEND_NEIGHBOUR) == 1, "one waits, the latest"
+    asked = hosts.carry()
+    for _ in range(10):
+        hosts.let_pass(stacks.SECOND // 2)
+        asked += hosts.carry()
+    assert asked == arp.ATTEMPTS
+    assert hosts.right_dropped(Drop.SEND_NEIGHBOUR) == 2
+    hosts.let_pass(100 * stacks.SECOND)
+    assert hosts.carry() == 0
+
+
+def test_what_is_far_away_goes_to_the_gateway(hosts: Hosts) -> None:
+    hosts.ask_from_right(address("192.168.7.7"), 7, bytearray(b"far"))
+    hosts.carry()
+    assert hosts.right_dropped(Drop.SEND_NEIGHBOUR) == 0
+    for _ in range(4):
+        hosts.let_pass(stacks.SECOND)
+        hosts.carry()
+    assert hosts.right_dropped(Drop.SEND_NEIGHBOUR) == 1, "the gateway 10.0.0.254 does not exist here"
+
+
+def test_a_broadcast_needs_no_neighbour_and_gets_no_answer(hosts: Hosts) -> None:
+    for to in ("255.255.255.255", "10.0.0.255"):
+        assert hosts.ask_from_right(address(to), 7, bytearray(b"everybody"))
+        assert hosts.carry() == 1
+    assert hosts.left_dropped(Drop.IPV4_DESTINATION) == 2
+
+
+def test_too_long_for_a_frame(hosts: Hosts) -> None:
+    assert not hosts.ask_from_right(address("10.0.0.2"), 7, bytearray(1473))
+    assert hosts.right_dropped(Drop.SEND_LENGTH) == 1
+
+
+def test_a_device_without_room_is_counted(fast: Hosts) -> None:
+    for _ in range(stacks.FRAMES + 3):
+        fast.inject(bytearray(packets.udp_frame(b"x")))
+    assert fast.left_dropped(Drop.SEND_BUSY) == 3
+
+
+def test_padding_carries_nothing(hosts: Hosts) -> None:
+    secret = packets.udp_frame(b"secret" * 100)
+    hosts.answers(secret)
+    (answer,) = hosts.answers(packets.udp_frame(b""))
+    assert answer == packets.expected_answer(packets.udp_frame(b""))
+    assert answer[42:] == bytes(18)
+
+
+def test_the_model_knows_silence_from_answers() -> None:
+    """The judge is judged: good frames have an answer, the broken ones none."""
+    assert packets.expected_answer(packets.udp_frame(b"x")) is not None
+    assert packets.expected_answer(BROADCAST + packets.udp_frame(b"x")[6:]) is None

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: MIT
+"""The echo server in a booted machine, against real clients: raw frames over `--link`, sockets and netcat through QEMU's
+user network, Linux's own stack (ping) through a tap device in a network namespace made here. Nothing sent may stop it, and
+it may answer nothing but what `packets.expected_answer` derives from the RFCs.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import packets
+from tests.packets import GUEST, PEER, Host
+from tests.system.guests import EXAMPLES, Link, free_port, link, running
+
+READY = b"Echo on UDP"
+DATAGRAMS = 10_000
+WINDOW = 32  # datagrams under way: fewer than the machine's ring, QEMU's queues and the socket buffers hold
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
+
+
+@pytest.fixture(scope="module")
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Link]:
+    """The echo server on a raw link."""
+    with link(tmp_path_factory.mktemp("link")) as cable, running([EXAMPLES / "echo.py"], link=cable.option) as guest:
+        guest.wait_for(READY)
+        cable.guest = guest
+        yield cable
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The echo server behind QEMU's user network; the port of this computer that leads to it."""
+    number = free_port()
+    with running([EXAMPLES / "echo.py"], forward=[f"udp:{number}:7"]) as guest:
+        guest.wait_for(READY)
+        yield number
+
+
+def assert_alive(wire: Link, word: bytes) -> None:
+    """The next frame from the guest is the answer to this datagram: nothing sent before it was answered."""
+    frame = packets.udp_frame(word)
+    wire.send(frame)
+    assert wire.receive() == packets.expected_answer(frame), wire.guest.transcript()
+
+
+# Raw frames
+
+
+def test_udp_ping_and_arp_on_the_wire(wire: Link) -> None:
+    for frame in (packets.arp_request(), packets.ping_frame(b"ping"), packets.udp_frame(b"hello"), packets.udp_frame(b"", port=9)):
+        wire.send(frame)
+        assert wire.receive() == packets.expected_answer(frame)
+
+
+def test_ten_thousand_raw_frames(wire: Link) -> None:
+    """None is lost, none changed, and they come back in order."""
+    contents = [struct.pack(">Q", i) + random.Random(i).randbytes(i % 200) for i in range(DATAGRAMS)]
+    frames = [packets.udp_frame(data, source_port=20000 + i % 1000) for i, data in enumerate(contents)]
+    sent = 0
+    for i, frame in enumerate(frames):
+        while sent < min(len(frames), i + WINDOW):
+            wire.send(frames[sent])
+            sent += 1
+        assert wire.receive() == packets.expected_answer(frame), f"frame {i}\n{wire.guest.transcript()}"
+
+
+def test_the_largest_frames(wire: Link) -> None:
+    for length in (1471, 1472):
+        for frame in (packets.udp_frame(bytes(length)), packets.ping_frame(b"\xa5" * length)):
+            wire.send(frame)
+            assert wire.receive() == packets.expected_answer(frame)
+
+
+def test_broken_frames(wire: Link) -> None:
+    for name, frame in packets.broken_frames():
+        wire.send(frame)
+        assert_alive(wire, name.encode())
+
+
+def test_truncated_frames(wire: Link) -> None:
+    for name, frame in packets.truncated_frames():
+        wire.send(frame)
+        assert_alive(wire, name.encode())
+
+
+def test_oversized_frames(wire: Link) -> None:
+    for length in (1515, 1516, 1600, 2040, 2048, 4096, 9000, 60000):
+        wire.send(packets.udp_frame(b"x" * 1472).ljust(length, b"\0"))
+        assert_alive(wire, b"after %d bytes" % length)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_frames(wire: Link, seed: int) -> None:
+    """Random bytes and damaged frames, with a good one behind each handful: every answer is the expected one."""
+    expected: list[bytes] = []
+    for i, frame in enumerate(packets.random_frames(1000 + seed, 2000)):
+        answer = packets.expected_answer(frame)
+        expected += [answer] if answer else []
+        wire.send(frame)
+        if i % 16 == 15:
+            probe = packets.udp_frame(b"%d" % i)
+            wire.send(probe)
+            for answer in [*expected, packets.expected_answer(probe)]:
+                assert wire.receive() == answer, f"up to frame {i}"
+            expected = []
+
+
+def test_a_flood_ends_and_the_server_is_there(wire: Link) -> None:
+    """More than any ring holds, without waiting for answers; what is lost is lost, what comes is right."""
+    frames = [packets.udp_frame(struct.pack(">I", i)) for i in range(3000)]
+    answers = {packets.expected_answer(f) for f in frames}
+    for frame in frames:
+        wire.send_or_drop(frame)
+    came = wire.receive_all(quiet=0.5)
+    assert came and set(came) <= answers
+    assert_alive(wire, b"after the flood")
+
+
+def test_the_server_answers_many_peers(wire: Link) -> None:
+    for number in range(3, 200):
+        peer = Host(bytes([2, 0, 0, 0, 1, number]), bytes([10, 0, 0, number]))
+        for frame in (packets.arp_request(peer), packets.udp_frame(b"x", sender=peer), packets.ping_frame(b"x", sender=peer)):
+            wire.send(frame)
+            assert wire.receive() == packets.expected_answer(frame)
+
+
+# Real clients
+
+
+def test_netcat(port: int) -> None:
+    if (netcat := shutil.which("nc")) is None:
+        pytest.skip("needs nc")
+    client = subprocess.Popen([netcat, "-u", "127.0.0.1", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert client.stdin is not None and client.stdout is not None
+    try:
+        for word in (b"hello\n", b"world\n"):
+            client.stdin.write(word)
+            client.stdin.flush()
+            os.set_blocking(client.stdout.fileno(), True)
+            assert client.stdout.readline() == word
+    finally:
+        client.kill()
+        client.communicate()
+
+
+def test_ten_thousand_datagrams(port: int) -> None:
+    """Plain sockets over loopback: none lost, none twice. No datagram is sent again."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(20)
+        client.connect(("127.0.0.1", port))
+        waiting: set[bytes] = set()
+        sent = 0
+        while sent < DATAGRAMS or waiting:
+            while sent < DATAGRAMS and len(waiting) < WINDOW:
+                data = struct.pack(">I", sent) + b"." * (sent % 100)
+                client.send(data)
+                waiting.add(data)
+                sent += 1
+            answer = client.recv(2048)
+            assert answer in waiting
+            waiting.remove(answer)
+
+
+def test_several_clients_at_once(port: int) -> None:
+    clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(8)]
+    try:
+        for client in clients:
+            client.settimeout(20)
+            client.connect(("127.0.0.1", port))
+        for turn in range(50):
+            for number, client in enumerate(clients):
+                client.send(b"%d/%d" % (number, turn))
+            for number, client in enumerate(clients):
+                assert client.recv(100) == b"%d/%d" % (number, turn)
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_lengths_through_the_user_network(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(20)
+        client.connect(("127.0.0.1", port))
+        for length in (1, 17, 18, 19, 500, 1471, 1472):
+            data = random.Random(length).randbytes(length)
+            client.send(data)
+            assert client.recv(2048) == data
+
+
+PING = """
+import fcntl, os, socket, struct, subprocess, sys, threading
+local, remote = sys.argv[1:3]
+run = lambda *words: subprocess.run(words, check=True)
+tap = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH", b"exo0", 0x1002))  # TUNSETIFF: a tap device without packet information
+run("ip", "link", "set", "lo", "up")
+run("ip", "address", "add", "10.0.0.1/24", "dev", "exo0")
+run("ip", "link", "set", "exo0", "up")
+wire = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+wire.bind(local)
+wire.connect(remote)
+def carry(read, write):
+    while True:
+        write(read())
+threading.Thread(target=carry, args=(lambda: os.read(tap, 65536), wire.send), daemon=True).start()
+threading.Thread(target=carry, args=(lambda: wire.recv(65536), lambda frame: os.write(tap, frame)), daemon=True).start()
+sys.exit(subprocess.run(sys.argv[3:]).returncode)
+"""
+
+
+def through_a_tap(tmp_path: Path, *command: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command where Linux reaches the guest through a tap device, in a network namespace that ends with it."""
+    for tool in ("unshare", "ip", command[0]):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
+    if os.geteuid() != 0 or not os.access("/dev/net/tun", os.W_OK):
+        pytest.skip("a tap device needs root and /dev/net/tun")
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("network namespaces are not allowed here")
+    with link(tmp_path, connect=False) as cable, running([EXAMPLES / "echo.py"], link=cable.option) as guest:
+        guest.wait_for(READY)
+        arguments = ["unshare", "--net", sys.executable, "-c", PING, str(cable.local), str(cable.remote), *command]
+        return subprocess.run(arguments, capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("size", [0, 56, 1472])
+def test_ping(tmp_path: Path, size: int) -> None:
+    """Linux finds the guest by ARP and has every ping answered."""
+    result = through_a_tap(tmp_path, "ping", "-c", "20", "-i", "0.05", "-W", "5", "-s", str(size), "10.0.0.2")
+    text = result.stdout.decode() + result.stderr.decode()
+    assert result.returncode == 0, text
+    assert "20 received" in text and " 0% packet loss" in text, text
+
+
+def test_linux_is_told_of_a_closed_port(tmp_path: Path) -> None:
+    """Linux understands our "port unreachable": the socket's next operation is refused."""
+    ask = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10)\n"
+        "s.connect(('10.0.0.2', 9)); s.send(b'anybody?')\n"
+        "try: s.recv(10)\nexcept ConnectionRefusedError: print('refused')"
+    )
+    result = through_a_tap(tmp_path, sys.executable, "-c", ask)
+    assert result.stdout == b"refused\n", result.stderr.decode()
+
+
+# Two environments
+
+
+def test_one_crashes_the_other_answers(tmp_path: Path) -> None:
+    with (
+        link(tmp_path) as cable,
+        running([EXAMPLES / "echo.py", EXAMPLES / "crash.py"], link=cable.option) as guest,
+    ):
+        guest.wait_for(READY)
+        cable.guest = guest
+        deadline = time.monotonic() + 30
+        count = 0
+        while b"an index out of range" not in guest.output() and time.monotonic() < deadline:
+            assert_alive(cable, b"%d" % count)
+            count += 1
+        guest.wait_for(b"an index out of range")
+        for number in range(200):
+            assert_alive(cable, b"after %d" % number)
