@@ -13,4 +13,4 @@ def main() -> None:
     environment = abi.environment_page()
     system = abi.system_page()
     print("Hello from environment", environment.identifier)
-    print(f"This machine has {system.frames * abi.PAGE_BYTES >> 20} MiB of memory; {system.frames_free} frames are free.")
+    print(f"This machine has {system.frames * abi.PAGE_BYTES >> 20} MiB of memory, {system.frames_free} frames free.")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Ethernet frames for the tests, and `expected_answer`: what a host with an echo service must answer to any bytes at all.
+"""Ethernet frames for the tests, and `expected_answer`: what a host with an echo service must answer to any bytes at
+all.
 
 It is written from the RFCs in plain Python and shares nothing with the library it judges.
 """
@@ -73,13 +74,21 @@ def udp(source: bytes, destination: bytes, source_port: int, port: int, data: by
     return header[:6] + struct.pack(">H", value) + data
 
 
+def ipv4_frame(protocol: int, body: bytes, sender: Host = PEER, receiver: Host = GUEST, **change: int) -> bytes:
+    packet = ipv4(sender.address, receiver.address, protocol, body, **change)
+    return ethernet(receiver.station, sender.station, 0x0800, packet)
+
+
 def udp_frame(
-    data: bytes, port: int = ECHO_PORT, source_port: int = 40000, sender: Host = PEER, receiver: Host = GUEST, **change: int
+    data: bytes,
+    port: int = ECHO_PORT,
+    source_port: int = 40000,
+    sender: Host = PEER,
+    receiver: Host = GUEST,
+    **change: int,
 ) -> bytes:
     datagram = udp(sender.address, receiver.address, source_port, port, data)
-    return ethernet(
-        receiver.station, sender.station, 0x0800, ipv4(sender.address, receiver.address, 17, datagram, **change)
-    )
+    return ipv4_frame(17, datagram, sender, receiver, **change)
 
 
 def icmp(kind: int, code: int, rest: bytes) -> bytes:
@@ -88,10 +97,7 @@ def icmp(kind: int, code: int, rest: bytes) -> bytes:
 
 
 def ping_frame(data: bytes, sender: Host = PEER, receiver: Host = GUEST, **change: int) -> bytes:
-    message = icmp(8, 0, b"\x12\x34\x00\x01" + data)
-    return ethernet(
-        receiver.station, sender.station, 0x0800, ipv4(sender.address, receiver.address, 1, message, **change)
-    )
+    return ipv4_frame(1, icmp(8, 0, b"\x12\x34\x00\x01" + data), sender, receiver, **change)
 
 
 def arp(operation: int, sender: Host, target_station: bytes, target: bytes) -> bytes:
@@ -204,7 +210,7 @@ def broken_frames() -> Iterator[tuple[str, bytes]]:
         yield f"total length {length}", udp_frame(b"x" * 30, total_length=length)
     yield "IP checksum", udp_frame(b"x", checksum=0x1234)
     yield "IP checksum zero", udp_frame(b"x", checksum=0)
-    for fragment, name in ((0x2000, "first"), (0x2001, "middle"), (0x0003, "last"), (0x1FFF, "end of the ping of death")):
+    for fragment, name in ((0x2000, "first"), (0x2001, "middle"), (0x0003, "last"), (0x1FFF, "ping of death")):
         yield f"fragment: {name}", udp_frame(b"x" * 30, fragment=fragment)
     yield "overlapping fragment one", udp_frame(b"x" * 40, fragment=0x2000, identification=9)
     yield "overlapping fragment two", udp_frame(b"y" * 40, fragment=0x0001, identification=9)
@@ -215,32 +221,22 @@ def broken_frames() -> Iterator[tuple[str, bytes]]:
         yield f"to {address}", udp_frame(b"x", receiver=Host(GUEST.station, bytes(map(int, address.split(".")))))
     for length in (0, 7, 9 + 18, 1472, 65535):
         datagram = udp(PEER.address, GUEST.address, 40000, 7, b"x" * 18, length=length)
-        yield f"UDP length {length}", ethernet(
-            GUEST.station, PEER.station, 0x0800, ipv4(PEER.address, GUEST.address, 17, datagram)
-        )
+        yield f"UDP length {length}", ipv4_frame(17, datagram)
     datagram = udp(PEER.address, GUEST.address, 40000, 7, b"x" * 18, checksum=0xBEEF)
-    yield "UDP checksum", ethernet(GUEST.station, PEER.station, 0x0800, ipv4(PEER.address, GUEST.address, 17, datagram))
+    yield "UDP checksum", ipv4_frame(17, datagram)
     yield "UDP port 0", udp_frame(b"x", port=0)
     yield "echo to echo", udp_frame(b"x", source_port=7)
     for length in range(8):
-        yield f"UDP header of {length} bytes", ethernet(
-            GUEST.station, PEER.station, 0x0800, ipv4(PEER.address, GUEST.address, 17, bytes(length))
-        )
-        yield f"ICMP header of {length} bytes", ethernet(
-            GUEST.station, PEER.station, 0x0800, ipv4(PEER.address, GUEST.address, 1, icmp(8, 0, bytes(4))[:length])
-        )
+        yield f"UDP header of {length} bytes", ipv4_frame(17, bytes(length))
+        yield f"ICMP header of {length} bytes", ipv4_frame(1, icmp(8, 0, bytes(4))[:length])
     bad = bytearray(ping_frame(b"ping"))
     bad[45] ^= 1
     yield "ICMP checksum", bytes(bad)
     for kind, code in ((0, 0), (3, 3), (5, 1), (8, 1), (13, 0), (17, 0), (255, 255)):
         message = icmp(kind, code, bytes(20))
-        yield f"ICMP kind {kind} code {code}", ethernet(
-            GUEST.station, PEER.station, 0x0800, ipv4(PEER.address, GUEST.address, 1, message)
-        )
+        yield f"ICMP kind {kind} code {code}", ipv4_frame(1, message)
     for protocol in (0, 2, 4, 6, 41, 255):
-        yield f"IP protocol {protocol}", ethernet(
-            GUEST.station, PEER.station, 0x0800, ipv4(PEER.address, GUEST.address, protocol, bytes(30))
-        )
+        yield f"IP protocol {protocol}", ipv4_frame(protocol, bytes(30))
     yield "ping to a broadcast", BROADCAST + ping_frame(b"smurf")[6:]
     request = arp_request()
     for name, offset, value in (
@@ -266,9 +262,8 @@ def random_frames(seed: int, count: int) -> Iterator[bytes]:
     """Random bytes, random bytes behind good beginnings, and good frames with some bytes changed."""
     chance = random.Random(seed)
     for _ in range(count):
-        good = chance.choice(
-            [udp_frame(chance.randbytes(chance.randrange(60))), ping_frame(chance.randbytes(chance.randrange(60))), arp_request()]
-        )
+        data = chance.randbytes(chance.randrange(60))
+        good = chance.choice([udp_frame(data), ping_frame(data), arp_request()])
         kind = chance.randrange(4)
         if kind == 0:
             yield chance.randbytes(chance.randrange(1, 1600))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Two hosts of the library joined by memory alone, in the dialect, for the tests to drive: `left` is 10.0.0.2 with an echo
-service, `right` is 10.0.0.1 and remembers the last datagram it got. Frames that leave a host are kept until they are
-read (`sent`) or carried over (`carry`).
+"""Two hosts of the library joined by memory alone, in the dialect, for the tests to drive: `left` is 10.0.0.2 with an
+echo service, `right` is 10.0.0.1 and remembers the last datagram it got. Frames that leave a host are kept until they
+are read (`sent`) or carried over (`carry`).
 """
 
 from exokernel.exos import arp, interface

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The pure parts against independent judges: the checksum against big-number arithmetic, headers against scapy, lengths of
-instructions against capstone, the heap's books against a Python dictionary.
+"""The pure parts against independent judges: the checksum against big-number arithmetic, headers against scapy, lengths
+of instructions against capstone, the heap's books against a Python dictionary.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import capstone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.exos.ways import WAYS
 
 from exokernel.exos import blocks, checksum, icmp, instructions, interface, ipv4, udp
 from exokernel.exos.drop import Drop
 from exokernel.metal import u16
-from tests.exos.ways import WAYS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -132,7 +132,7 @@ def test_each_reason(code: Any, fields: dict[str, Any], reason: Drop) -> None:
 @given(flips=st.lists(st.integers(0, 8 * 60 - 1), min_size=1, max_size=3, unique=True))
 @settings(deadline=None)
 def test_up_to_three_flipped_bits_never_pass(fast: Any, flips: list[int]) -> None:
-    """The sum finds every change of one bit; of two or three it can miss those in the same column, which scapy tells."""
+    """The sum finds every change of one bit; of two or three it can miss those in the same column."""
     packet = bytearray(bytes(ip() / UDP(sport=4000, dport=7) / Raw(b"x" * 32)))
     for flip in flips:
         packet[flip // 8] ^= 1 << flip % 8
@@ -164,21 +164,27 @@ def lengths(data: bytes) -> int:
     return next((i.size for i in disassembler.disasm(data, 0, 1)), 0)
 
 
-KNOWN = """90 cc c3 f4 cd03 0f0b 670fb94002 0fb90500000000 0f20d8 0f22d8 f7f1 48f7f9 f6c101 f7c101000000 66f7c10100 48b80102030405060708
-a10102030405060708 8b04250000e0ff 488b0425000000ff 8a00 c60001 66c7000100 48c7400801000000 e800000000 0f8400000000 7402 c20800 c8100001
-c5f877 c4e27918c0 c4e37d19c001 62f17c48100425 f30f6f4540 660f3a0f0c2408 0f3800c1 f0480fb10e ff25000000ff 64488b042500000000 9c 0f05 0f01f8
-6aff 68ffffffff 666811 668100 6668ff00 6690 0fa2 0fc8 0fba2a05""".split()
+KNOWN = (
+    "90 cc c3 f4 cd03 0f0b 670fb94002 0fb90500000000 0f20d8 0f22d8 f7f1 48f7f9 f6c101 f7c101000000 "
+    "66f7c10100 48b80102030405060708 a10102030405060708 8b04250000e0ff 488b0425000000ff 8a00 c60001 "
+    "66c7000100 48c7400801000000 e800000000 0f8400000000 7402 c20800 c8100001 c5f877 c4e27918c0 "
+    "c4e37d19c001 62f17c48100425 f30f6f4540 660f3a0f0c2408 0f3800c1 f0480fb10e ff25000000ff "
+    "64488b042500000000 9c 0f05 0f01f8 6aff 68ffffffff 666811 668100 6668ff00 6690 0fa2 0fc8 0fba2a05 "
+)
 
 
 def test_lengths_of_known_instructions(code: Any) -> None:
-    for text in KNOWN:
+    for text in KNOWN.split():
         data = bytes.fromhex(text)
         if lengths(data + bytes(15)):
             whole = (data + bytes(15))[:15]
             assert code.instructions.length(bytearray(whole)) == lengths(whole), text
 
 
-@given(data=st.binary(min_size=15, max_size=15), start=st.sampled_from([b"", b"\x0f", b"\x66", b"\x48", b"\x0f\x38", b"\x0f\x3a"]))
+@given(
+    data=st.binary(min_size=15, max_size=15),
+    start=st.sampled_from([b"", b"\x0f", b"\x66", b"\x48", b"\x0f\x38", b"\x0f\x3a"]),
+)
 @settings(deadline=None, max_examples=2000)
 def test_lengths_of_any_instruction(fast: Any, data: bytes, start: bytes) -> None:
     data = (start + data)[:15]

@@ -6,8 +6,9 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from exokernel.metal.native import compile_functions
 from exokernel.metal.simulate import simulated
+
+from exokernel.metal.native import compile_functions
 
 
 def native(*functions: types.FunctionType) -> Any:

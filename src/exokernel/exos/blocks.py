@@ -57,7 +57,7 @@ def class_of(size: u64) -> u64:
 
 
 def take(books: Books, size: u64) -> u64:
-    """The offset of a block of at least `size` bytes (none for 0), aligned to its size class or to a page; or NOTHING."""
+    """The offset of a block of at least `size` bytes (none for 0), aligned to its class or to a page; or NOTHING."""
     if size == 0 or size > PAGES * PAGE:
         return NOTHING
     if size > PAGE // 2:

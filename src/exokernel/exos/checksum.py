@@ -32,7 +32,7 @@ def add(total: u64, data: Span[u8]) -> u64:
 
 
 def fold(total: u64) -> u16:
-    """The 16-bit one's complement sum as a number. A message whose checksum field is included and right gives 0xffff."""
+    """The 16-bit one's complement sum as a number: 0xffff for a message that includes a right checksum."""
     total = (total & 0xFFFF_FFFF) + (total >> 32)
     total = (total & 0xFFFF) + (total >> 16)
     total = (total & 0xFFFF) + (total >> 16)

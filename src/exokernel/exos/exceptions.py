@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Exceptions as the application's own business: a Python function for each, with the interrupted registers as a struct it
-may change, and a verdict. The kernel only brings the processor here; going on does not enter it again.
+"""Exceptions as the application's own business: a Python function for each, with the interrupted registers as a struct
+it may change, and a verdict. The kernel only brings the processor here; going on does not enter it again.
 
 A handler runs on a stack of its own, so that a stack that overflowed can be handled. A fault inside a handler ends the
 environment with the kernel's report, as does an exception that nobody handles.
@@ -121,8 +121,8 @@ FRAME_SP = FRAME + offsetof(abi.ExceptionFrame, "sp")
 
 @naked
 def enter() -> None:
-    """Where the kernel continues after an exception. `rcx` and `r11` are in the frame and free here; all else is still the
-    program's. Builds a Registers on the handlers' stack, calls `dispatch`, and goes on from the Registers.
+    """Where the kernel continues after an exception. `rcx` and `r11` are in the frame and free here; all else is still
+    the program's. Builds a Registers on the handlers' stack, calls `dispatch`, and goes on from the Registers.
     """
     asm(
         """

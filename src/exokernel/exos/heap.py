@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The heap: memory for an application whose size is not known beforehand. `blocks` decides which part of the arena a
-request gets; here frames of the kernel are put behind it, when a page is first used. Frames stay with the heap for good.
-Out of memory is an answer (null), never an end; releasing what was not allocated is a mistake of the program and traps.
+request gets; here frames of the kernel are put behind it, when a page is first used. Frames stay with the heap for
+good. Out of memory is an answer (null), never an end; releasing what was not allocated is a mistake of the program and
+traps.
 """
 
 from exokernel.aegis import abi
@@ -15,8 +16,8 @@ spare: i64 = -1  # a claimed frame that found no use yet
 
 
 def allocate(size: u64) -> Ptr[u8]:
-    """A block of at least `size` bytes, or null. Its contents are unspecified. It is aligned to its size, rounded up to a
-    power of two, at most to 4096.
+    """A block of at least `size` bytes, or null. Its contents are unspecified. It is aligned to its size, rounded up to
+    a power of two, at most to 4096.
     """
     if not books.ready:
         blocks.prepare(books)

@@ -45,8 +45,8 @@ def write_echo_reply(reply: Span[u8], request: Span[u8]) -> None:
 
 
 def write_port_unreachable(error: Span[u8], quoted: Span[u8]) -> None:
-    """Write the error about the datagram that begins with `quoted` (its header and up to 8 bytes) into `error`, which is
-    8 bytes longer.
+    """Write the error about the datagram that begins with `quoted` (its header and up to 8 bytes) into `error`, which
+    is 8 bytes longer.
     """
     header = view(Header, error)
     header.kind = UNREACHABLE

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One network interface: its addresses, its neighbours, who listens on its ports, its counters, and what happens to a
-frame that arrives and to a datagram that leaves. It reads no clock and touches no device: time comes in as `now`, frames
-go out through `transmit`. So several can be joined by memory alone, in a test or in one application.
+frame that arrives and to a datagram that leaves. It reads no clock and touches no device: time comes in as `now`,
+frames go out through `transmit`. So several can be joined by memory alone, in a test or in one application.
 
 It answers a datagram on the way it came (to the station that sent the frame), which needs no table and can be tricked
 into nothing that the sender could not do itself; everything else asks ARP. It never answers what came to a broadcast.
@@ -74,8 +74,8 @@ def new() -> Interface:
 
 
 def bind(interface: Interface, port: u16, handler: Callable[[Peer, Span[u8]], None]) -> bool:
-    """Give datagrams for `port` (not 0) to `handler`; False if the port is taken or the table full. The handler may keep
-    nothing of its arguments.
+    """Give datagrams for `port` (not 0) to `handler`; False if the port is taken or the table full. The handler may
+    keep nothing of its arguments.
     """
     if port == 0:
         return False
@@ -294,9 +294,7 @@ def release_waiting(interface: Interface, neighbour: arp.Neighbour) -> None:
 def send_arp(interface: Interface, operation: u16, station: u64, address: u32) -> None:
     end = ethernet.HEADER + arp.LENGTH
     known = station if operation == arp.REPLY else 0
-    arp.write(
-        interface.output[ethernet.HEADER : end], operation, interface.station, interface.address, known, address
-    )
+    arp.write(interface.output[ethernet.HEADER : end], operation, interface.station, interface.address, known, address)
     send_frame(interface, station, ethernet.ARP, end)
 
 

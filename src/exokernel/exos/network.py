@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The machine's network interface, on Aegis's receive ring: start it, bind handlers to ports, serve. One application has
-it; frames stay in the ring, in its own memory, while they are handled. This is the only file of the network that knows
-the kernel; what is done with a frame is decided in `interface`.
+"""The machine's network interface, on Aegis's receive ring: start it, bind handlers to ports, serve. One application
+has it; frames stay in the ring, in its own memory, while they are handled. This is the only file of the network that
+knows the kernel; what is done with a frame is decided in `interface`.
 """
 
 from collections.abc import Callable

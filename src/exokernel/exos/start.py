@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Where every application begins. The kernel enters `start` with an empty stack; here the application's `main` is called
-and its result becomes the environment's exit status. The builder puts `main` in place of `application_main` and compiles
-from ENTRY; `print` goes to OUTPUT.
+"""Where every application begins. The kernel enters `start` with an empty stack; here the application's `main` is
+called and its result becomes the environment's exit status. The builder puts `main` in place of `application_main` and
+compiles from ENTRY; `print` goes to OUTPUT.
 """
 
 import typing

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""The examples do what they say at their top."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+from tests import packets
+from tests.system.guests import EXAMPLES, link, running
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
+
+
+def test_hello_prints_and_ends() -> None:
+    with running([EXAMPLES / "hello.py"]) as guest:
+        guest.wait()
+        assert guest.console.startswith(b"Hello from environment 0\n"), guest.transcript()
+        assert guest.status == 0
+
+
+def test_crash_handles_everything_and_then_ends() -> None:
+    """Each way of crashing shows its exception number, in this order; the last one is the kernel's to report."""
+    with running([EXAMPLES / "crash.py"]) as guest:
+        guest.wait()
+        vectors = [int(line.split()[1]) for line in guest.console.splitlines() if line.startswith(b"    exception")]
+        assert vectors == [14, 14, 14, 14, 13, 13, 0, 6, 3], guest.transcript()
+        assert b"address 0xffffffff80200000" in guest.console
+        assert b"9 exceptions handled" in guest.console
+        ended = guest.wait_for_event("ended")
+        assert ended.number("vector") == 6
+        assert guest.status == 128 + 6
+
+
+def test_echo_in_eight_mebibytes() -> None:
+    with link() as wire, running([EXAMPLES / "echo.py"], link=wire.option, memory=8) as guest:
+        guest.wait_for(b"Echo on UDP 10.0.0.2, port 7")
+        wire.guest = guest
+        frame = packets.udp_frame(b"small")
+        wire.send(frame)
+        assert wire.receive() == packets.expected_answer(frame)
+
+
+def test_one_crashes_the_other_answers() -> None:
+    with link() as wire, running([EXAMPLES / "echo.py", EXAMPLES / "crash.py"], link=wire.option) as guest:
+        guest.wait_for(b"Echo on UDP")
+        wire.guest = guest
+        deadline, after = time.monotonic() + 30, 0
+        while after < 200 and time.monotonic() < deadline:
+            frame = packets.udp_frame(b"are you there? %d" % after)
+            wire.send(frame)
+            assert wire.receive() == packets.expected_answer(frame)
+            after += any(e.name == "ended" for e in guest.events)
+        ended = guest.wait_for_event("ended")
+        assert ended.values["name"] == "crash" and ended.values["reason"] == "exception", guest.transcript()
+        assert after == 200
+        lines = guest.console.splitlines()
+        assert all(line.startswith((b"    exception", b"Echo on UDP")) or b" exception" not in line for line in lines)
