@@ -167,14 +167,14 @@ class Calls:
     def copy_struct(self: Lowering, node: ast.Call, base: Value) -> Value:
         source = self.convert(self.value(self.one(node), base.type), base.type, node.args[0])
         self.writable(base, node)
-        self.check_content_escape(base, source, node)
+        self.check_content_escape(base.type, base, source, node)
         volatile = "true" if base.type.volatile else "false"
         self.emit(f"call void @llvm.memmove.p0.p0.i64(ptr {base.ir}, ptr {source.ir}, i64 {base.type.size}, i1 {volatile})")
         return self.make(NONE, "")
 
-    def check_content_escape(self: Lowering, target: Value, source: Value, node: ast.AST) -> None:
-        """Copying an object copies the references in it."""
-        if holds_references(source.type) and source.level > 0 and target.level < 2:
+    def check_content_escape(self: Lowering, kind: Type, target: Value, source: Value, node: ast.AST) -> None:
+        """Copying objects of type `kind` copies the references in them."""
+        if holds_references(kind) and source.level > 0 and target.level < 2:
             self.error(node, "this copies references that may refer to an object of this function or its caller",
                        "copy the fields one by one")
 
@@ -188,7 +188,7 @@ class Calls:
             (kinds.is_array(source.type) or kinds.is_span(source.type)) and kinds.element_of(source.type) == element
         ) and not (source.type is bytes and element is u8):
             self.error(node.args[0], f"a {type_name(source.type)} does not hold {type_name(element)} elements")
-        self.check_content_escape(base, source, node)
+        self.check_content_escape(element, base, source, node)
         address, length = self.parts(base)
         other, other_length = self.parts(source)
         if not (length == other_length and length.isdigit()):

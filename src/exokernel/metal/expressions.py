@@ -780,7 +780,7 @@ class Expressions:
 
     def on_BinOp(self: Lowering, node: ast.BinOp) -> Value:
         left = self.value(node.left)
-        right = self.value(node.right)
+        right = self.value(node.right, left.type if kinds.is_integer(left.type) else None)
         return self.binary(node.op, left, right, node)
 
     def binary(self: Lowering, op: ast.operator, a: Value, b: Value, node: Any) -> Value:
@@ -929,7 +929,7 @@ class Expressions:
         elif isinstance(node, ast.Compare) and len(node.ops) > 1 and self.static(node) is UNKNOWN:
             left = self.value(node.left)
             for i, (op, right_node) in enumerate(zip(node.ops, node.comparators, strict=True)):
-                right = self.comparand(op, right_node)
+                right = self.comparand(op, right_node, left.type)
                 result = self.compared(op, left, right, node, right_node)
                 following = self.new_label() if i + 1 < len(node.ops) else yes
                 self.branch(result.ir, following, no)
@@ -955,16 +955,16 @@ class Expressions:
         if len(node.ops) > 1:
             return self.truth(node)
         left = self.value(node.left)
-        right = self.comparand(node.ops[0], node.comparators[0])
+        right = self.comparand(node.ops[0], node.comparators[0], left.type)
         return self.compared(node.ops[0], left, right, node, node.comparators[0])
 
-    def comparand(self: Lowering, op: ast.cmpop, node: ast.expr) -> Any:
+    def comparand(self: Lowering, op: ast.cmpop, node: ast.expr, left: Type) -> Any:
         if isinstance(op, (ast.In, ast.NotIn)):
             known = self.static(node)
             if not isinstance(known, (tuple, list, range, set, frozenset)) or not all(isinstance(k, int) for k in known):
                 self.error(node, "`in` needs a constant tuple of integers here", "write `x in (1, 2, 3)`, or a loop")
             return known
-        return self.value(node)
+        return self.value(node, left if kinds.is_integer(left) else None)
 
     def compared(self: Lowering, op: ast.cmpop, left: Value, right: Any, node: ast.Compare, at: ast.AST) -> Value:
         if isinstance(op, (ast.In, ast.NotIn)):

@@ -12,7 +12,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from exokernel.metal.types import Array, BigEndian, Integer, Ptr, Span
+from exokernel.metal.types import Array, BigEndian, Integer, Ptr, Span, canonical, is_bits, is_struct
 
 Type = Any
 """A dialect type: a class of `types.py`, `bool`, `bytes`, `str`, `NONE`, or one of the classes below."""
@@ -60,7 +60,7 @@ def normal(kind: Type) -> Type:
         return CallableType(tuple(normal(p) for p in parameters), normal(result))
     if origin is tuple:
         return TupleType(tuple(normal(a) for a in typing.get_args(kind)))
-    return kind
+    return canonical(kind)
 
 
 def is_integer(kind: Type) -> bool:
@@ -81,14 +81,6 @@ def is_span(kind: Type) -> bool:
 
 def is_pointer(kind: Type) -> bool:
     return isinstance(kind, type) and issubclass(kind, Ptr)
-
-
-def is_struct(kind: Type) -> bool:
-    return isinstance(kind, type) and "fields" in kind.__dict__ and bool(getattr(kind, "is_struct", False))
-
-
-def is_bits(kind: Type) -> bool:
-    return isinstance(kind, type) and bool(getattr(kind, "is_bits", False))
 
 
 def is_reference(kind: Type) -> bool:

@@ -12,13 +12,13 @@ import struct
 import types
 from typing import Any
 
-from exokernel.metal import kinds, memory
+from exokernel.metal import kinds
 from exokernel.metal.backend import compile_ir
 from exokernel.metal.errors import Trap
 from exokernel.metal.kinds import NONE, CallableType, TupleType, Type, llvm, memory_llvm, type_name
 from exokernel.metal.language import noinline
 from exokernel.metal.program import NATIVE, Function, Program
-from exokernel.metal.types import Array, u8, u64
+from exokernel.metal.types import Array, content_of, u8, u64
 
 SLOT = 16
 """Bytes of one argument or result where the caller and the compiled function meet."""
@@ -127,8 +127,8 @@ class NativeFunction:
             self._module._call(self._address, data, self._result)
         finally:
             for value, buffer in kept:
-                if not isinstance(value, (bytes, str)):
-                    memory.set_content(value, bytes(buffer))
+                if kinds.is_reference(type(value)):
+                    value._region.write(value._offset, buffer.raw[: type(value).size])
         return self._unpack(function.result, bytes(self._result))
 
     def _pack(self, kind: Type, value: Any, kept: list[tuple[Any, Any]]) -> bytes:
@@ -142,13 +142,11 @@ class NativeFunction:
             raw = value if isinstance(value, int) else value.raw
             return int(raw).to_bytes(kind.size, "little")
         if kinds.is_reference(kind):
-            content = memory.content(value)
-            buffer = ctypes.create_string_buffer(content or bytes(kind.size), max(1, kind.size))
+            buffer = ctypes.create_string_buffer(content_of(value), max(1, kind.size))
             kept.append((value, buffer))
             return struct.pack("<Q", ctypes.addressof(buffer))
         if kinds.is_view(kind):
-            data = value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else memory.content(value)
-            data = data or b""
+            data = value.encode() if isinstance(value, str) else bytes(value)
             buffer = ctypes.create_string_buffer(data, max(1, len(data)))
             kept.append((value, buffer))
             count = len(data) // kinds.size_of(kinds.element_of(kind))

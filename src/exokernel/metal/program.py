@@ -21,7 +21,7 @@ from exokernel.metal.debug_info import DebugInformation
 from exokernel.metal.errors import CompileError, Diagnostic
 from exokernel.metal.kinds import Type, llvm, memory_llvm, type_name
 from exokernel.metal.lower import Lowering, Sites, escape
-from exokernel.metal.types import INTEGERS, Array, Integer, Span
+from exokernel.metal.types import INTEGERS, Array, Integer, Span, content_of, is_untouched
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Program:
         self.traps: list[tuple[str, str, int]] = []
         self.scalars: dict[tuple[int, str], Global | None] = {}
         self.objects: dict[int, Global] = {}
-        self.object_names: dict[int, tuple[str, str, bool]] | None = None
+        self.object_names: dict[int, tuple[str, str, bool]] = {}
+        self.object_values: list[Any] = []
         self.globals: list[Global] = []
         self.read_only: set[str] = set()
 
@@ -283,8 +284,7 @@ class Program:
 
     def object_variable(self, value: Any, namespace: dict[str, Any], name: str) -> Global:
         if id(value) not in self.objects:
-            if self.object_names is None:
-                self.object_names = defining_names()
+            self.declared_objects()
             module, own, final = self.object_names.get(id(value), (str(namespace.get("__name__", "?")), name, False))
             file = str(getattr(sys.modules.get(module), "__file__", None) or namespace.get("__file__", "?"))
             found = Global(type(value), self.unique(f"{module}.{own}"), value, final, True, file)
@@ -293,6 +293,12 @@ class Program:
             if final:
                 self.read_only.add(f'@"{found.symbol}"')
         return self.objects[id(value)]
+
+    def declared_objects(self) -> list[Any]:
+        """Every struct and array that a loaded module declares as a variable."""
+        if not self.object_names:
+            self.object_names, self.object_values = defining_names()
+        return self.object_values
 
     def reject_copied_variable(self, lowering: Lowering, node: ast.Name) -> None:
         """`from counters import count` copies a scalar variable: the author surely means the variable."""
@@ -332,8 +338,8 @@ class Program:
         """LLVM type and initial value of a module variable."""
         kind = variable.type
         if variable.object:
-            data = memory.content(variable.value)
-            if data is None or not any(data):
+            data = b"" if is_untouched(variable.value) else content_of(variable.value)
+            if not any(data):
                 if kinds.contains_callable(kind):
                     self.fail(variable, "zeroed storage of a type with functions", "give it an initial value")
                 return memory_llvm(kind), "zeroinitializer"
@@ -374,11 +380,14 @@ class Program:
 
     def address_symbol(self, variable: Global, address: int) -> str:
         """A simulated address, as the symbol and offset it stands for."""
-        owner, offset = memory.owner(address)
-        if owner is None:
+        try:
+            region, offset = memory.find(address)
+        except MemoryError:
             return f"inttoptr (i64 {address} to ptr)"
-        symbol = self.object_variable(owner, {}, f"object{len(self.objects)}").symbol
-        return f'getelementptr (i8, ptr @"{symbol}", i64 {offset})'
+        owner = next((v for v in self.declared_objects() if v._region is region), None)
+        if owner is None:
+            self.fail(variable, "it points to an object that is no module variable", "declare that object at module level")
+        return f'getelementptr (i8, ptr @"{self.object_variable(owner, {}, "").symbol}", i64 {offset})'
 
     def relocated(self, variable: Global, kind: Type, data: bytes, at: int) -> list[tuple[str, str]]:
         """The bytes of an object as LLVM constants; addresses in them become symbols."""
@@ -403,7 +412,7 @@ class Program:
         address = int.from_bytes(data[at : at + 8], "little")
         if isinstance(kind, kinds.CallableType):
             function = memory.function_at(address)
-            if function is None:
+            if not isinstance(function, types.FunctionType):
                 self.fail(variable, "an element that holds a function is zero", "give every element a function")
             return [("ptr", self.function_symbol(variable, function, kind))]
         first = ("ptr", self.address_symbol(variable, address) if address else "null")
@@ -478,16 +487,18 @@ def declared(annotation: Any, namespace: dict[str, Any]) -> tuple[Type, bool]:
     return kinds.normal(annotation), False
 
 
-def defining_names() -> dict[int, tuple[str, str, bool]]:
-    """Module and name of every struct and array that a loaded module declares, and whether it is Final."""
+def defining_names() -> tuple[dict[int, tuple[str, str, bool]], list[Any]]:
+    """Module and name of every struct and array that a loaded module declares, and whether it is Final; the objects."""
     found: dict[int, tuple[str, str, bool]] = {}
+    values = []
     for module_name, module in list(sys.modules.items()):
         namespace = getattr(module, "__dict__", {})
         for name, annotation in list(namespace.get("__annotations__", {}).items()):
             value = namespace.get(name)
             if value is not None and is_object(value):
                 found[id(value)] = (module_name, name, declared(annotation, namespace)[1])
-    return found
+                values.append(value)
+    return found, values
 
 
 def has_addresses(kind: Type) -> bool:
