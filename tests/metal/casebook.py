@@ -21,7 +21,7 @@ UNKNOWN = object()
 """The expected value of a case whose answer is whatever CPython says."""
 
 INDEX = "index out of range"
-ASSERT = "assert failed"
+ASSERT = "assert"
 ZERO_DIVISOR = "zero divisor"
 NEGATIVE_SHIFT = "negative shift"
 EXPLICIT = "trap"
