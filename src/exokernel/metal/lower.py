@@ -198,7 +198,7 @@ class Lowering(Expressions, Calls, Formatting):
         self.reject_shape(node)
         parameters = []
         for position, (name, kind) in enumerate(function.parameters):
-            if kind is not NONE:
+            if not function.flags.get("naked"):
                 level = BORROWED if kinds.is_borrowing(kind) else STATIC
                 variable = self.declare(name, kind, node.args.args[position], position + 1)
                 variable.level = max(variable.level, level)
@@ -338,7 +338,7 @@ class Lowering(Expressions, Calls, Formatting):
 
     def block(self, body: list[ast.stmt]) -> None:
         for statement in body:
-            if self.dead:
+            if self.dead and not self.lines[-1].endswith(":"):
                 self.lines.append(f"{self.new_label()}:")
             self.statement = statement
             self.at(statement)
