@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Every call with arguments that it must refuse, every number that is no call, and registers that a call must not
+touch.
+
+Prints one line for each expectation that is not met, then `done`.
+"""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Call, Error, Right
+from exokernel.metal import Array, addr, aligned, asm, i64, naked, u8, u64
+
+HEAP = 0x10000000  # no table node covers it at first
+BAD_ADDRESSES: Array[u64, 12] = Array[u64, 12]([
+    0, 1, 0x300000, 0x3FFFFFF0, 0x40000000, 0x40000001, 0x00007FFFFFFFFFF8, 0x0000800000000000, 0x8000000000000000,
+    0xFFFF800000200000, 0xFFFFFFFF80200000, 0xFFFFFFFFFFFFFFFF,
+])  # fmt: skip
+BAD_LENGTHS: Array[u64, 6] = Array[u64, 6](
+    [4097, 0x10000, 0x100000000, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, 0xFFFFFFFFFFFFFFFF]
+)
+page: Array[u8, 4096] = aligned(4096, Array[u8, 4096]())
+before: Array[u64, 16] = Array[u64, 16]()
+after: Array[u64, 16] = Array[u64, 16]()
+
+
+def expect(what: str, got: i64, wanted: i64) -> None:
+    if got != wanted:
+        print(what, "gave", got, "instead of", wanted)
+
+
+@naked
+def registers_around(number: u64) -> None:
+    """Makes call `number` with a pattern in every register that it has to preserve, and stores them before and after."""
+    asm("""
+        push rbx
+        push rbp
+        push r12
+        push r13
+        push r14
+        push r15
+        mov eax, edi
+        mov edi, 0x20001
+        mov rsi, 0x7fffffffffffffff
+        mov rdx, 0x1111111111111103
+        mov r8, 0x1111111111111104
+        mov r9, 0x1111111111111105
+        mov r10, 0x1111111111111106
+        mov rbx, 0x1111111111111107
+        mov rbp, 0x1111111111111108
+        mov r12, 0x1111111111111109
+        mov r13, 0x111111111111110a
+        mov r14, 0x111111111111110b
+        mov r15, 0x111111111111110c
+        mov qword ptr [{before}], rdi
+        mov qword ptr [{before} + 8], rsi
+        mov qword ptr [{before} + 16], rdx
+        mov qword ptr [{before} + 24], r8
+        mov qword ptr [{before} + 32], r9
+        mov qword ptr [{before} + 40], r10
+        mov qword ptr [{before} + 48], rbx
+        mov qword ptr [{before} + 56], rbp
+        mov qword ptr [{before} + 64], r12
+        mov qword ptr [{before} + 72], r13
+        mov qword ptr [{before} + 80], r14
+        mov qword ptr [{before} + 88], r15
+        mov qword ptr [{before} + 96], rsp
+        syscall
+        mov qword ptr [{after}], rdi
+        mov qword ptr [{after} + 8], rsi
+        mov qword ptr [{after} + 16], rdx
+        mov qword ptr [{after} + 24], r8
+        mov qword ptr [{after} + 32], r9
+        mov qword ptr [{after} + 40], r10
+        mov qword ptr [{after} + 48], rbx
+        mov qword ptr [{after} + 56], rbp
+        mov qword ptr [{after} + 64], r12
+        mov qword ptr [{after} + 72], r13
+        mov qword ptr [{after} + 80], r14
+        mov qword ptr [{after} + 88], r15
+        mov qword ptr [{after} + 96], rsp
+        mov qword ptr [{after} + 104], rcx
+        mov qword ptr [{after} + 112], r11
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbp
+        pop rbx
+        ret
+    """)
+
+
+def check_registers() -> None:
+    """Every call but those that end the environment; `rcx` and `r11` must hold no address of the kernel's."""
+    for number in range(256):
+        if number == Call.EXIT or number == Call.SHUTDOWN or number == Call.WAIT:
+            continue
+        registers_around(number)
+        for i in range(13):
+            if before[i] != after[i]:
+                print("call", number, "changed register", i, f"to {after[i]:#x}")
+        if after[13] >= abi.USER_LIMIT or after[14] >= 1 << 22:
+            print("call", number, f"left {after[13]:#x} and {after[14]:#x}")
+
+
+def check_numbers() -> None:
+    for number in range(256):
+        if number > Call.SHUTDOWN:
+            expect("an unused number", abi.call3(number, number, number, number), Error.NO_CALL)
+    expect("only the low byte counts", abi.call0(0xFFFFFFFFFFFFFF00), 0)
+
+
+def check_console() -> None:
+    for address in BAD_ADDRESSES:
+        expect("console_write from a bad address", abi.call2(Call.CONSOLE_WRITE, address, 64), Error.BAD_ADDRESS)
+    for length in BAD_LENGTHS:
+        expect(
+            "console_write of a bad length",
+            abi.call2(Call.CONSOLE_WRITE, u64(addr(page)), length),
+            Error.BAD_ARGUMENT,
+        )
+    expect("console_write of nothing", abi.call2(Call.CONSOLE_WRITE, 0xFFFFFFFF80200000, 0), 0)
+    edge = abi.STACK_TOP - 8
+    expect("console_write over the edge", abi.call2(Call.CONSOLE_WRITE, edge, 16), Error.BAD_ADDRESS)
+
+
+def check_frames() -> None:
+    """A frame that is mapped cannot become a node; a node cannot be mapped; a frame of another's cannot be either."""
+    claimed = abi.frame_claim()
+    if claimed <= 0:
+        print("frame_claim gave", claimed)
+        return
+    frame = u64(claimed)
+    first = HEAP // abi.PAGE_BYTES
+    expect("insert without a node", abi.tlb_insert(first, frame, Right.READ), Error.NO_NODE)
+    node = u64(abi.frame_claim())
+    expect("donate a node", abi.tlb_node(first, node), 0)
+    expect("donate a node twice", abi.tlb_node(first + 512, node), Error.NOT_OWNER)
+    expect("map a node", abi.tlb_insert(first, node, Right.READ), Error.NOT_OWNER)
+    expect("map a frame", abi.tlb_insert(first, frame, Right.READ | Right.WRITE), 0)
+    expect("donate a mapped frame", abi.tlb_node(first + 512, frame), Error.NOT_OWNER)
+    expect("write and execute", abi.tlb_insert(first + 1, frame, Right.WRITE | Right.EXECUTE), Error.BAD_ARGUMENT)
+    expect("all rights", abi.tlb_insert(first + 1, frame, 0xFFFFFFFFFFFFFFFF), Error.BAD_ARGUMENT)
+    expect("unknown right", abi.tlb_insert(first + 1, frame, 8), Error.BAD_ARGUMENT)
+    expect("map frame 0", abi.tlb_insert(first + 1, 0, Right.READ), Error.NOT_OWNER)
+    expect("map the kernel", abi.tlb_insert(first + 1, 0x200, Right.READ), Error.NOT_OWNER)
+    expect("map the local APIC", abi.tlb_insert(first + 1, 0xFEE00, Right.READ), Error.NOT_OWNER)
+    expect("map what does not exist", abi.tlb_insert(first + 1, 0xFFFFFFFFFFFFFFFF, Right.READ), Error.NOT_OWNER)
+    expect("map beyond", abi.tlb_insert(abi.USER_LIMIT // 4096, frame, Right.READ), Error.BAD_ARGUMENT)
+    expect("map the kernel's half", abi.tlb_insert(0xFFFFFFFF80200, frame, Right.READ), Error.BAD_ARGUMENT)
+    expect("map at the end", abi.tlb_insert(0xFFFFFFFFFFFFFFFF, frame, Right.READ), Error.BAD_ARGUMENT)
+    expect("donate beyond", abi.tlb_node(0xFFFFFFFFFFFFFFFF, frame), Error.BAD_ARGUMENT)
+    expect("donate the kernel", abi.tlb_node(first + 512, 0x200), Error.NOT_OWNER)
+    expect("remove", abi.tlb_insert(first, 0, Right.NONE), 0)
+    expect("remove again", abi.tlb_insert(first, 0, Right.NONE), 0)
+    expect("donate an unmapped frame", abi.tlb_node(first + 512, frame), 0)
+
+
+def check_processor() -> None:
+    expect("yield to nobody", abi.yield_to(63), Error.NOT_RUNNABLE)
+    expect("yield to the idle one", abi.yield_to(64), Error.NOT_RUNNABLE)
+    expect("yield to nonsense", abi.yield_to(0x8000000000000000), Error.NOT_RUNNABLE)
+    expect("wait for the past", abi.wait(0), 0)
+
+
+def check_network() -> None:
+    if abi.system_page().network_present == 0:
+        print("no network")
+        return
+    for address in BAD_ADDRESSES:
+        expect("network_bind to a bad address", abi.call1(Call.NETWORK_BIND, address), Error.BAD_ADDRESS)
+        expect("transmit from a bad address", abi.network_transmit(address, 64), Error.BAD_ADDRESS)
+    for length in BAD_LENGTHS:
+        expect("transmit of a bad length", abi.network_transmit(u64(addr(page)), length), Error.BAD_ARGUMENT)
+    expect("transmit of nothing", abi.network_transmit(u64(addr(page)), 0), Error.BAD_ARGUMENT)
+    expect("bind too little memory", abi.call1(Call.NETWORK_BIND, u64(addr(page))), Error.BAD_ADDRESS)
+    expect("bind the program", abi.call1(Call.NETWORK_BIND, abi.IMAGE_ADDRESS), Error.BAD_ADDRESS)
+
+
+def main() -> None:
+    check_numbers()
+    check_registers()
+    check_console()
+    check_frames()
+    check_processor()
+    check_network()
+    print("done")

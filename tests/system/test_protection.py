@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""What the kernel promises about protection, tried in booted machines, and the machines that it boots on."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.system.guests import TIMEOUT, running
+
+from exokernel.host.build import build
+from exokernel.host.machine import Machine, Options
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
+
+APPLICATIONS = Path(__file__).parent / "applications"
+ATTACKS, BAD_CALLS, WITNESS = (APPLICATIONS / f"{name}.py" for name in ("attacks", "bad_calls", "witness"))
+
+
+def expected_exceptions() -> dict[str, tuple[int, ...]]:
+    """The table of the attacking application: which vectors each of its functions may meet, in order."""
+    specification = importlib.util.spec_from_file_location("attacks", ATTACKS)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return {function.__name__: vectors for function, vectors in module.ATTACKS.items()}
+
+
+def test_every_attack_is_an_exception_that_the_application_survives() -> None:
+    with running([ATTACKS]) as guest:
+        guest.wait()
+        found = re.findall(rb"attack (\d+) exceptions (\d+) vector (\d+)", guest.console)
+        for (name, vectors), (_, count, vector) in zip(expected_exceptions().items(), found, strict=True):
+            assert int(count) == 1 and int(vector) in vectors, f"{name}\n{guest.transcript()}"
+        assert guest.console.endswith(b"done\n") and guest.status == 0, guest.transcript()
+
+
+def test_every_attack_without_a_handler_is_the_end_of_the_attacker_only() -> None:
+    """One environment per attack, and a witness that outlives them all and sees their memory come back."""
+    expected = expected_exceptions()
+    with running([WITNESS, *[ATTACKS] * len(expected)]) as guest:
+        guest.wait()
+        ended = {e.number("environment"): e for e in guest.events if e.name == "ended"}
+        for number, (name, vectors) in enumerate(expected.items(), 1):
+            event = ended.get(number)
+            assert event is not None and event.values["reason"] == "exception", f"{name}\n{guest.transcript()}"
+            assert event.number("vector") in vectors, f"{name}: {event}"
+            assert {"ip", "sp", "flags", "address", "error", "rax", "r15"} <= event.values.keys()
+        assert b"survived" not in guest.console, guest.transcript()
+        assert f"others {len(expected)} left 0 frames came back true" in guest.console.decode().lower()
+        assert guest.status == 0, guest.transcript()
+
+
+def test_calls_refuse_what_they_must() -> None:
+    with running([BAD_CALLS]) as guest:
+        guest.wait()
+        assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
+@pytest.mark.parametrize(
+    ("machine", "memory", "icount"),
+    [
+        ("microvm", 8, False),
+        ("microvm", 64, True),
+        ("microvm", 4096, False),
+        ("microvm,acpi=on", 64, False),
+        ("pc", 64, False),
+        ("pc", 8, False),
+        ("q35", 64, False),
+        ("q35", 3072, False),
+    ],
+)
+def test_the_same_image_boots_everywhere(machine: str, memory: int, icount: bool) -> None:
+    """The network too: over PCI where there is no virtio-mmio."""
+    device = () if machine == "microvm" else ("-netdev", "user,id=n0", "-device", f"{network_card(machine)},netdev=n0")
+    if machine.startswith("microvm,"):
+        device = ("-global", "virtio-mmio.force-legacy=false", *device)
+    options = Options(machine=machine, memory=memory, icount=icount, extra=device)
+    with Machine(build([BAD_CALLS]).path, options, timeout=TIMEOUT) as guest:
+        guest.wait()
+        assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
+def network_card(machine: str) -> str:
+    return "virtio-net-device" if machine.startswith("microvm") else "virtio-net-pci"
