@@ -17,7 +17,6 @@ DIRECT_MAP = 0xFFFF800000200000
 WINDOW = 0xFFFFFFFFBFC00000
 KERNEL_PAGE = 0xFFFFFFFFBFE01000
 DEVICES = 0xFFFFFFFFFEE00000
-BUNDLE_OF_KERNEL = 0x200000000  # above what an application may map
 STACK_GUARD = abi.STACK_TOP - abi.STACK_BYTES
 DIVIDE, BREAKPOINT, UNDEFINED, NO_FLOATING_POINT, SELECTOR, PROTECTION, PAGE = 0, 3, 6, 7, 11, 13, 14
 
@@ -103,10 +102,6 @@ def undefined_instruction() -> None:
 
 def breakpoint() -> None:
     asm("int3", "~{memory}")
-
-
-def failed_assertion() -> None:
-    assert u64(addr(code)) == 0, "never"
 
 
 def halt() -> None:
@@ -225,7 +220,6 @@ ATTACKS: dict[Callable[[], None], tuple[int, ...]] = {
     divide_by_zero: (DIVIDE,),
     undefined_instruction: (UNDEFINED,),
     breakpoint: (BREAKPOINT,),
-    failed_assertion: (UNDEFINED,),
     halt: (PROTECTION,),
     load_root: (PROTECTION,),
     read_root: (PROTECTION,),

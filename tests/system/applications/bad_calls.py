@@ -119,7 +119,7 @@ def check_console() -> None:
             Error.BAD_ARGUMENT,
         )
     expect("console_write of nothing", abi.call2(Call.CONSOLE_WRITE, 0xFFFFFFFF80200000, 0), 0)
-    edge = abi.STACK_TOP - 8
+    edge: u64 = abi.STACK_TOP - 8
     expect("console_write over the edge", abi.call2(Call.CONSOLE_WRITE, edge, 16), Error.BAD_ADDRESS)
 
 
@@ -130,7 +130,7 @@ def check_frames() -> None:
         print("frame_claim gave", claimed)
         return
     frame = u64(claimed)
-    first = HEAP // abi.PAGE_BYTES
+    first: u64 = HEAP // abi.PAGE_BYTES
     expect("insert without a node", abi.tlb_insert(first, frame, Right.READ), Error.NO_NODE)
     node = u64(abi.frame_claim())
     expect("donate a node", abi.tlb_node(first, node), 0)
