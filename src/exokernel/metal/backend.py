@@ -2,7 +2,7 @@
 """LLVM: IR text in, object file out.
 
 LLVM ends the whole process on a mistake in assembly text, so it always runs in a process of its own: either the caller
-already is one (`emit_object`), or this module is run as a program (`compile_ir`). Must never change what the program means.
+already is one (`emit_object`), or this module is run as a program (`compile_ir`). It must never change a meaning.
 """
 
 from __future__ import annotations
@@ -47,7 +47,14 @@ def llvm_diagnostic(complaint: str) -> Diagnostic:
     """LLVM's complaint, the first line that says something."""
     lines = [line for line in complaint.splitlines() if "error:" in line] or complaint.splitlines()[-1:]
     text = lines[0].split("error:")[-1].strip() if lines else "no message"
-    return Diagnostic(f"LLVM refuses the program: {text}", "<llvm>", 1, 0, 1, hint="look at the texts and constraints of asm(...)\n" + complaint[-2000:])
+    return Diagnostic(
+        f"LLVM refuses the program: {text}",
+        "<llvm>",
+        1,
+        0,
+        1,
+        hint="look at the texts and constraints of asm(...)\n" + complaint[-2000:],
+    )
 
 
 if __name__ == "__main__":

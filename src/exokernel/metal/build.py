@@ -57,7 +57,14 @@ def import_application(path: Path) -> types.ModuleType:
     specification.loader.exec_module(module)
     if not isinstance(getattr(module, "main", None), types.FunctionType):
         raise CompileError(
-            Diagnostic(f"`{path.name}` has no function `main`", str(path), 1, 0, 1, hint="an application begins at `def main() -> None:`")
+            Diagnostic(
+                f"`{path.name}` has no function `main`",
+                str(path),
+                1,
+                0,
+                1,
+                hint="an application begins at `def main() -> None:`",
+            )
         )
     return module
 
@@ -68,7 +75,7 @@ def exported(prefixes: tuple[str, ...]) -> list[types.FunctionType]:
     for name, module in sorted(sys.modules.items()):
         if name.startswith(prefixes):
             for thing in vars(module).values():
-                if isinstance(thing, types.FunctionType) and thing.__module__ == name:
-                    if getattr(thing, "__metal__", {}).get("export"):
-                        found.append(thing)
+                flags = getattr(thing, "__metal__", {})
+                if isinstance(thing, types.FunctionType) and thing.__module__ == name and flags.get("export"):
+                    found.append(thing)
     return found

@@ -46,8 +46,11 @@ class Calls:
             return self.direct_call(node, target, [], node.args, node.keywords)
         if isinstance(target, type) or kinds.is_type(target):
             return self.construct(node, target)
-        self.error(node.func, f"`{ast.unparse(node.func)}` cannot be called",
-                   "only functions with annotations, types and intrinsics can")
+        self.error(
+            node.func,
+            f"`{ast.unparse(node.func)}` cannot be called",
+            "only functions with annotations, types and intrinsics can",
+        )
 
     # ---- functions
 
@@ -68,7 +71,8 @@ class Calls:
         return self.emit_call(f'@"{function.symbol}"', function.result, converted, function.flags)
 
     def ordered(
-        self: Lowering, node: ast.AST, name: str, names: list[str], arguments: list[ast.expr], keywords: list[ast.keyword],
+        self: Lowering, node: ast.AST, name: str, names: list[str],
+        arguments: list[ast.expr], keywords: list[ast.keyword],
     ) -> list[ast.expr]:  # fmt: skip
         """Arguments in the order of the parameters."""
         found: dict[str, ast.expr] = {}
@@ -77,7 +81,9 @@ class Calls:
         found.update(zip(names, arguments, strict=False))
         for keyword in keywords:
             if keyword.arg not in names:
-                self.error(keyword, f"`{name}` has no parameter `{keyword.arg}`", f"it takes {', '.join(names) or 'none'}")
+                self.error(
+                    keyword, f"`{name}` has no parameter `{keyword.arg}`", f"it takes {', '.join(names) or 'none'}"
+                )
             if keyword.arg in found:
                 self.error(keyword, f"`{keyword.arg}` is given twice")
             found[keyword.arg] = keyword.value
@@ -143,9 +149,9 @@ class Calls:
             return self.copy_elements(node, base) if name == "copy_from" else self.fill(node, base)
         if name == "encode" and base.type is str and not node.args:
             return self.make(bytes, base.ir, base)
-        methods = {True: [n for n, m in vars(base.type).items() if isinstance(m, types.FunctionType) and n[0] != "_"]}.get(
-            kinds.is_struct(base.type) or kinds.is_bits(base.type), []
-        )
+        methods = {
+            True: [n for n, m in vars(base.type).items() if isinstance(m, types.FunctionType) and n[0] != "_"]
+        }.get(kinds.is_struct(base.type) or kinds.is_bits(base.type), [])
         self.no_member(base.type, function, methods)
 
     def one(self: Lowering, node: ast.Call) -> ast.expr:
@@ -157,7 +163,10 @@ class Calls:
             if keyword.arg not in keywords:
                 self.error(keyword, f"`{ast.unparse(node.func)}` has no parameter `{keyword.arg}`")
         if len(node.args) != count:
-            self.error(node, f"`{ast.unparse(node.func)}` takes {count} argument{'s' * (count != 1)}, {len(node.args)} are given")
+            self.error(
+                node,
+                f"`{ast.unparse(node.func)}` takes {count} argument{'s' * (count != 1)}, {len(node.args)} are given",
+            )
         return node.args
 
     def writable(self: Lowering, base: Value, node: ast.AST) -> None:
@@ -169,14 +178,19 @@ class Calls:
         self.writable(base, node)
         self.check_content_escape(base.type, base, source, node)
         volatile = "true" if base.type.volatile else "false"
-        self.emit(f"call void @llvm.memmove.p0.p0.i64(ptr {base.ir}, ptr {source.ir}, i64 {base.type.size}, i1 {volatile})")
+        self.emit(
+            f"call void @llvm.memmove.p0.p0.i64(ptr {base.ir}, ptr {source.ir}, i64 {base.type.size}, i1 {volatile})"
+        )
         return self.make(NONE, "")
 
     def check_content_escape(self: Lowering, kind: Type, target: Value, source: Value, node: ast.AST) -> None:
         """Copying objects of type `kind` copies the references in them."""
         if holds_references(kind) and source.level > 0 and target.level < 2:
-            self.error(node, "this copies references that may refer to an object of this function or its caller",
-                       "copy the fields one by one")
+            self.error(
+                node,
+                "this copies references that may refer to an object of this function or its caller",
+                "copy the fields one by one",
+            )
 
     def copy_elements(self: Lowering, node: ast.Call, base: Value) -> Value:
         from exokernel.metal.types import u8
@@ -237,8 +251,11 @@ class Calls:
             value = self.value(self.one(node))
             return self.convert(value, bytes, node)
         if kind is int or kind is float or kind is str:
-            self.error(node.func, f"`{kind.__name__}(...)` is not supported",
-                       "use u8, u16, u32, u64, i8, i16, i32 or i64" if kind is int else "")
+            self.error(
+                node.func,
+                f"`{kind.__name__}(...)` is not supported",
+                "use u8, u16, u32, u64, i8, i16, i32 or i64" if kind is int else "",
+            )
         if kinds.is_pointer(kind):
             return self.to_pointer(node, kind)
         if kinds.is_span(kind):
@@ -300,7 +317,9 @@ class Calls:
         for keyword in node.keywords:
             part = kind.bit_fields.get(keyword.arg)
             if part is None:
-                self.error(keyword, f"{type_name(kind)} has no field `{keyword.arg}`", f"it has {', '.join(kind.bit_fields)}")
+                self.error(
+                    keyword, f"{type_name(kind)} has no field `{keyword.arg}`", f"it has {', '.join(kind.bit_fields)}"
+                )
             want = kinds.normal(part.type)
             value = self.convert(self.value(keyword.value, want), want, keyword.value)
             ir, have = value.ir, 1 if want is bool else want.storage.bits if kinds.is_bits(want) else want.bits
@@ -333,8 +352,11 @@ class Calls:
             if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load) and child.id in self.variables:
                 before_loop_body = isinstance(self.statement, (ast.For, ast.While, ast.If, ast.Match))
                 if site in self.variables[child.id].sites and not before_loop_body:
-                    self.error(child, f"`{child.id}` may refer to the object of the turn before, which is remade here",
-                               "make the objects before the loop")
+                    self.error(
+                        child,
+                        f"`{child.id}` may refer to the object of the turn before, which is remade here",
+                        "make the objects before the loop",
+                    )
 
     def zero(self: Lowering, value: Value) -> None:
         size = kinds.size_of(value.type)
@@ -355,8 +377,11 @@ class Calls:
         for name, argument in given.items():
             want = kinds.normal(kind.fields[name].type)
             if kinds.is_reference(want):
-                self.error(argument, f"the field `{name}` is embedded and starts as zero",
-                           f"copy into it afterwards: `x.{name}.copy_from(...)`")
+                self.error(
+                    argument,
+                    f"the field `{name}` is embedded and starts as zero",
+                    f"copy into it afterwards: `x.{name}.copy_from(...)`",
+                )
             native = want.native if kinds.is_big_endian(want) else want
             values[name] = (self.convert(self.value(argument, native), native, argument), argument)
         for name, member in kind.fields.items():
@@ -393,7 +418,11 @@ class Calls:
         if len(items) != kind.length:
             self.error(argument, f"{len(items)} elements for {type_name(kind)}")
         if kinds.is_reference(element):
-            self.error(argument, f"elements of type {type_name(element)} are embedded and start as zero", "fill them in afterwards")
+            self.error(
+                argument,
+                f"elements of type {type_name(element)} are embedded and start as zero",
+                "fill them in afterwards",
+            )
         native = element.native if kinds.is_big_endian(element) else element
         values = [self.convert(self.value(i, native), native, i) for i in items]
         result = self.new_object(kind, node)
@@ -470,8 +499,11 @@ class Calls:
         if isinstance(argument, ast.Name) and argument.id in self.locals:
             value = self.value(argument)
             if not kinds.is_reference(value.type):
-                self.error(argument, f"`{argument.id}` is a {type_name(value.type)} in a local variable, which has no address",
-                           "put it into a struct, an array or a module variable")
+                self.error(
+                    argument,
+                    f"`{argument.id}` is a {type_name(value.type)} in a local variable, which has no address",
+                    "put it into a struct, an array or a module variable",
+                )
             return self.make(Ptr[value.type], value.ir, value)
         if isinstance(argument, (ast.Name, ast.Attribute)) or (
             isinstance(argument, ast.Subscript) and not isinstance(argument.slice, ast.Slice)
@@ -492,8 +524,11 @@ class Calls:
             return Value(Ptr[place.type], place.pointer, None, place.level, place.sites)
         value = self.value(argument)
         if not kinds.is_reference(value.type):
-            self.error(argument, f"this {type_name(value.type)} has no address",
-                       "addr takes an object, a field, an element or a module variable")
+            self.error(
+                argument,
+                f"this {type_name(value.type)} has no address",
+                "addr takes an object, a field, an element or a module variable",
+            )
         return self.make(Ptr[value.type], value.ir, value)
 
     def in_view(self: Lowering, node: ast.Call) -> Value:
@@ -503,9 +538,13 @@ class Calls:
             self.error(node, "view takes a struct type, bytes, and perhaps an offset")
         kind = self.type_of(node.args[0])
         if not kinds.is_struct(kind) or not kind.packed:
-            self.error(node.args[0], f"view needs a packed struct, not {type_name(kind)}", "declare it @struct(packed=True)")
+            self.error(
+                node.args[0], f"view needs a packed struct, not {type_name(kind)}", "declare it @struct(packed=True)"
+            )
         if holds_references(kind) or kinds.contains_callable(kind):
-            self.error(node.args[0], f"{type_name(kind)} contains addresses; bytes from elsewhere must not become addresses")
+            self.error(
+                node.args[0], f"{type_name(kind)} contains addresses; bytes from elsewhere must not become addresses"
+            )
         data = self.value(node.args[1])
         if not ((kinds.is_span(data.type) or kinds.is_array(data.type)) and kinds.element_of(data.type) is u8):
             hint = "bytes are read-only; take a Span[u8]" if data.type is bytes else ""
@@ -540,7 +579,9 @@ class Calls:
 
         at, what = self.arguments(node, 2)
         pointer, kind = self.pointee(at)
-        self.store(Place(kind, pointer.ir, pointer.level, pointer.sites, True, kinds.align_of(kind)), self.value(what), what)
+        self.store(
+            Place(kind, pointer.ir, pointer.level, pointer.sites, True, kinds.align_of(kind)), self.value(what), what
+        )
         return self.make(NONE, "")
 
     def atomic(self: Lowering, operation: str, node: ast.Call) -> Value:
@@ -635,11 +676,17 @@ class Calls:
         inputs = [c for c in parts if not c.startswith(("=", "~"))]
         values = [self.value(a) for a in node.args[2:]]
         if len(inputs) != len(values):
-            self.error(node, f"the constraints name {len(inputs)} inputs, {len(values)} are given",
-                       'inputs come after outputs ("=...") and before effects ("~{...}")')
+            self.error(
+                node,
+                f"the constraints name {len(inputs)} inputs, {len(values)} are given",
+                'inputs come after outputs ("=...") and before effects ("~{...}")',
+            )
         if len(outputs) != (result is not NONE):
-            self.error(node, f"the constraints name {len(outputs)} outputs, but returns= gives {int(result is not NONE)}",
-                       "asm has one output at most, whose type is `returns=`")
+            self.error(
+                node,
+                f"the constraints name {len(outputs)} outputs, but returns= gives {int(result is not NONE)}",
+                "asm has one output at most, whose type is `returns=`",
+            )
         if result is not NONE and not (kinds.is_integer(result) or kinds.is_pointer(result) or kinds.is_bits(result)):
             self.error(node, f"asm cannot return a {type_name(result)}", "return an integer")
         for i, (value, argument) in enumerate(zip(values, node.args[2:], strict=True)):

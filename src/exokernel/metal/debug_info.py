@@ -46,7 +46,8 @@ class DebugInformation:
         file, line = self.file(function.file), function.node.lineno
         return self.add(
             f'distinct !DISubprogram(name: "{function.name}", scope: !{file}, file: !{file}, line: {line}, '
-            f"type: !{signature}, scopeLine: {line}, spFlags: DISPFlagDefinition | DISPFlagOptimized, unit: !{self.unit})"
+            f"type: !{signature}, scopeLine: {line}, unit: !{self.unit}, "
+            "spFlags: DISPFlagDefinition | DISPFlagOptimized)"
         )
 
     def location(self, line: int, column: int, scope: int) -> str:
@@ -109,12 +110,16 @@ class DebugInformation:
             members = [("address", f"!{pointer}", 8, 0), ("length", f"!{u64}", 8, 8)]
             self.types[kind] = self.composite(name, 16, members)
         elif isinstance(kind, kinds.TupleType):
-            self.types[kind] = f'!{self.add(f"""!DICompositeType(tag: DW_TAG_structure_type, name: "{name}", size: 0)""")}'
+            self.types[kind] = (
+                f'!{self.add(f"""!DICompositeType(tag: DW_TAG_structure_type, name: "{name}", size: 0)""")}'
+            )
         else:
             number = kind.storage if kinds.is_bits(kind) else kind
             encoding = "boolean" if kind is bool else "signed" if getattr(number, "signed", False) else "unsigned"
             size = 8 if kind is bool else kinds.size_of(number) * 8
-            self.types[kind] = f'!{self.add(f"""!DIBasicType(name: "{name}", size: {size}, encoding: DW_ATE_{encoding})""")}'
+            self.types[kind] = (
+                f'!{self.add(f"""!DIBasicType(name: "{name}", size: {size}, encoding: DW_ATE_{encoding})""")}'
+            )
         return self.types[kind]
 
     def struct_type(self, kind: Type) -> str:
@@ -129,12 +134,14 @@ class DebugInformation:
             elements = self.add(f"!{{!{count}}}")
             base = self.struct_type(kind.element)
             size = kinds.size_of(kind) * 8
-            self.types[kind] = f"!{self.add(f'!DICompositeType(tag: DW_TAG_array_type, baseType: {base}, size: {size}, elements: !{elements})')}"
+            shape = f"baseType: {base}, size: {size}, elements: !{elements}"
+            self.types[kind] = f"!{self.add(f'!DICompositeType(tag: DW_TAG_array_type, {shape})')}"
             return self.types[kind]
         node = self.add("")
         self.types[kind] = f"!{node}"
         members = [
-            (f.name, self.struct_type(f.type), kinds.size_of(kinds.normal(f.type)), f.offset) for f in kind.fields.values()
+            (f.name, self.struct_type(f.type), kinds.size_of(kinds.normal(f.type)), f.offset)
+            for f in kind.fields.values()
         ]
         self.composite(type_name(kind), kinds.size_of(kind), members, node)
         return self.types[kind]
@@ -150,7 +157,8 @@ class DebugInformation:
         ]
         elements = self.add("!{" + ", ".join(f"!{p}" for p in parts) + "}")
         self.nodes[node] = (
-            f'distinct !DICompositeType(tag: DW_TAG_structure_type, name: "{name}", size: {size * 8}, elements: !{elements})'
+            f'distinct !DICompositeType(tag: DW_TAG_structure_type, name: "{name}", size: {size * 8}, '
+            f"elements: !{elements})"
         )
         return f"!{node}"
 
@@ -158,7 +166,7 @@ class DebugInformation:
         """All metadata as lines of IR."""
         variables = self.add("!{" + ", ".join(f"!{g}" for g in self.globals) + "}")
         self.nodes[self.unit] = (
-            f"distinct !DICompileUnit(language: DW_LANG_C99, file: !{self.file(main_file)}, producer: \"metal\", "
+            f'distinct !DICompileUnit(language: DW_LANG_C99, file: !{self.file(main_file)}, producer: "metal", '
             "isOptimized: true, runtimeVersion: 0, emissionKind: FullDebug, splitDebugInlining: true, "
             f"nameTableKind: None, globals: !{variables})"
         )

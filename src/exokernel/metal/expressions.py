@@ -114,8 +114,9 @@ class Expressions:
                 return UNKNOWN
             if not hasattr(base, attribute):
                 near = difflib.get_close_matches(attribute, dir(base), 1)
-                self.error(node, f"module `{base.__name__}` has no `{attribute}`",
-                           f"did you mean `{near[0]}`?" if near else "")
+                self.error(
+                    node, f"module `{base.__name__}` has no `{attribute}`", f"did you mean `{near[0]}`?" if near else ""
+                )
             return self.program.typed_constant(base.__dict__, attribute)
         if isinstance(base, (type, enum.Enum)):
             if not hasattr(base, attribute):
@@ -133,10 +134,9 @@ class Expressions:
 
     def compute(self: Lowering, node: ast.AST, op: ast.AST, *operands: Any) -> Any:
         """One operation of constants, by Python."""
-        if isinstance(op, (ast.Pow, ast.LShift)) and all(isinstance(o, int) for o in operands):
-            base, amount = operands
-            if amount > LARGEST_CONSTANT_BITS:
-                self.error(node, "this constant is too large to compute")
+        growing = isinstance(op, (ast.Pow, ast.LShift)) and all(isinstance(o, int) for o in operands)
+        if growing and operands[1] > LARGEST_CONSTANT_BITS:
+            self.error(node, "this constant is too large to compute")
         if isinstance(op, ast.Div):
             self.error(node, "`/` gives a fraction, and there are none", "use `//`")
         try:
@@ -167,8 +167,11 @@ class Expressions:
         if isinstance(thing, (tuple, list, dict, str)):
             key = self.static(index)
             if key is UNKNOWN:
-                self.error(index, f"a constant {type(thing).__name__} needs a constant index",
-                           "to index at run time, make it a module variable: `T: Final[Array[u32, N]] = Array[u32, N](...)`")
+                self.error(
+                    index,
+                    f"a constant {type(thing).__name__} needs a constant index",
+                    "to index at run time, make it a module variable: `T: Final[Array[u32, N]] = Array[u32, N](...)`",
+                )
             try:
                 return thing[key]
             except (LookupError, TypeError) as problem:
@@ -192,8 +195,11 @@ class Expressions:
                 if len(known) != 1 or not isinstance(known[0], int):
                     return UNKNOWN
                 if type(known[0]) is int and not thing.minimum <= known[0] <= thing.maximum:
-                    self.error(node, f"the constant {known[0]} does not fit {type_name(thing)}",
-                               f"{type_name(thing)} holds {thing.minimum} to {thing.maximum}")
+                    self.error(
+                        node,
+                        f"the constant {known[0]} does not fit {type_name(thing)}",
+                        f"{type_name(thing)} holds {thing.minimum} to {thing.maximum}",
+                    )
                 return thing(known[0])
             try:
                 return thing(*known)
@@ -249,8 +255,11 @@ class Expressions:
         if isinstance(known, types.GenericAlias) or typing.get_origin(known) is not None:
             known = kinds.normal(known)
         if known is UNKNOWN or not kinds.is_type(known):
-            self.error(node, f"`{ast.unparse(node)}` is not a type of the dialect",
-                       "the types are u8..i64, bool, bytes, str, Array, Span, Ptr, Callable and your structs and bits")
+            self.error(
+                node,
+                f"`{ast.unparse(node)}` is not a type of the dialect",
+                "the types are u8..i64, bool, bytes, str, Array, Span, Ptr, Callable and your structs and bits",
+            )
         return known
 
     # ---- values
@@ -336,8 +345,11 @@ class Expressions:
             self.error(node, "there is no floating point", "use integers, scaled if need be")
         if isinstance(thing, types.ModuleType):
             self.error(node, f"the module `{thing.__name__}` is not a value")
-        self.error(node, f"a {type(thing).__name__} is not a value of the dialect",
-                   "constants are int, bool, str, bytes, enum members and tuples of these")
+        self.error(
+            node,
+            f"a {type(thing).__name__} is not a value of the dialect",
+            "constants are int, bool, str, bytes, enum members and tuples of these",
+        )
 
     def text_constant(self: Lowering, data: bytes) -> str:
         name = self.program.text(data)
@@ -430,7 +442,9 @@ class Expressions:
         kind = base.type
         if not kinds.is_struct(kind):
             if kinds.is_pointer(kind):
-                self.error(node, f"a {type_name(kind)} has no fields", f"write `{ast.unparse(node.value)}[0].{node.attr}`")
+                self.error(
+                    node, f"a {type_name(kind)} has no fields", f"write `{ast.unparse(node.value)}[0].{node.attr}`"
+                )
             self.no_member(kind, node, [])
         member = kind.fields.get(node.attr)
         if member is None:
@@ -462,8 +476,11 @@ class Expressions:
             found = self.program.variable(self.globals, node.id)
             if found is None:
                 known = self.static(node)
-                self.error(node, f"`{node.id}` is a {type(known).__name__} constant and cannot be assigned",
-                           "declare it at module level with a type: `name: u64 = 0`")
+                self.error(
+                    node,
+                    f"`{node.id}` is a {type(known).__name__} constant and cannot be assigned",
+                    "declare it at module level with a type: `name: u64 = 0`",
+                )
             if isinstance(node.ctx, ast.Store) and node.id not in self.globals_declared and not found.object:
                 self.error(node, f"`{node.id}` is a module variable", f"declare `global {node.id}` in the function")
             return self.global_place(found)
@@ -472,8 +489,11 @@ class Expressions:
             if module is not None:
                 found = self.program.variable(module.__dict__, node.attr)
                 if found is None:
-                    self.error(node, f"`{ast.unparse(node)}` is not a variable",
-                               "declare it at module level with a type: `name: u64 = 0`")
+                    self.error(
+                        node,
+                        f"`{ast.unparse(node)}` is not a variable",
+                        "declare it at module level with a type: `name: u64 = 0`",
+                    )
                 return self.global_place(found)
             base = self.lvalue(node.value)
             if isinstance(base, Place):
@@ -558,8 +578,11 @@ class Expressions:
         if not kinds.is_integer(value.type):
             self.error(node, f"an index must be an integer, not {type_name(value.type)}")
         if value.type.signed and not signed:
-            self.error(node, f"the index has the signed type {type_name(value.type)}",
-                       f"convert it: `u64({ast.unparse(node)})`, after making sure that it is not negative")
+            self.error(
+                node,
+                f"the index has the signed type {type_name(value.type)}",
+                f"convert it: `u64({ast.unparse(node)})`, after making sure that it is not negative",
+            )
         if value.type.bits == 64:
             return value.ir
         return self.let(f"{'sext' if value.type.signed else 'zext'} {llvm(value.type)} {value.ir} to i64")
@@ -571,7 +594,10 @@ class Expressions:
         if isinstance(value.constant, (bytes, str)):
             data = value.constant if isinstance(value.constant, bytes) else value.constant.encode()
             return self.program.text(data) if data else "null", str(len(data))
-        return (self.let(f"extractvalue {{ ptr, i64 }} {value.ir}, 0"), self.let(f"extractvalue {{ ptr, i64 }} {value.ir}, 1"))
+        return (
+            self.let(f"extractvalue {{ ptr, i64 }} {value.ir}, 0"),
+            self.let(f"extractvalue {{ ptr, i64 }} {value.ir}, 1"),
+        )
 
     def view_of(self: Lowering, kind: Type, address: str, length: str, like: Value) -> Value:
         first = self.let(f"insertvalue {{ ptr, i64 }} undef, ptr {address}, 0")
@@ -647,8 +673,11 @@ class Expressions:
         if place.read_only:
             self.error(node, f"{place.read_only} cannot be changed")
         if kinds.is_reference(kind) and place.variable is None:
-            self.error(node, f"a {type_name(kind)} is embedded here and cannot be replaced",
-                       "copy its content: `target.copy_from(source)`")
+            self.error(
+                node,
+                f"a {type_name(kind)} is embedded here and cannot be replaced",
+                "copy its content: `target.copy_from(source)`",
+            )
         native = kind.native if kinds.is_big_endian(kind) else kind
         value = self.convert(value, native, node)
         if is_borrowing(native):
@@ -687,22 +716,35 @@ class Expressions:
         if value.level == 0 or place.variable is not None:
             return
         if value.sites & self.loop_sites:
-            self.error(node, "this stores a reference to an object made inside the loop",
-                       "its storage is reused in every turn; make the object before the loop")
+            self.error(
+                node,
+                "this stores a reference to an object made inside the loop",
+                "its storage is reused in every turn; make the object before the loop",
+            )
         if place.level == 2:
             return
         if value.level == 2:
-            self.error(node, "this stores a reference to an object of this function, which ends here",
-                       "make the object a module variable, or let the caller make it", "outlived by the memory")
-        self.error(node, "this stores a reference that was only lent to this function",
-                   "its owner may end; copy the content, or vouch for it: `Ptr[T](u64(p))`")
+            self.error(
+                node,
+                "this stores a reference to an object of this function, which ends here",
+                "make the object a module variable, or let the caller make it",
+                "outlived by the memory",
+            )
+        self.error(
+            node,
+            "this stores a reference that was only lent to this function",
+            "its owner may end; copy the content, or vouch for it: `Ptr[T](u64(p))`",
+        )
 
     # ---- conversions
 
     def fits(self: Lowering, constant: int, kind: Type, node: ast.AST) -> Value:
         if not kind.minimum <= constant <= kind.maximum:
-            self.error(node, f"the constant {constant} does not fit {type_name(kind)}",
-                       f"{type_name(kind)} holds {kind.minimum} to {kind.maximum}")
+            self.error(
+                node,
+                f"the constant {constant} does not fit {type_name(kind)}",
+                f"{type_name(kind)} holds {kind.minimum} to {kind.maximum}",
+            )
         return self.make(kind, str(constant), None, constant)
 
     def convert(self: Lowering, value: Value, kind: Type, node: ast.AST) -> Value:
@@ -713,8 +755,8 @@ class Expressions:
         if have == kind and have is not Literal:
             return value
         if have is Literal and isinstance(value.constant, tuple) and isinstance(kind, kinds.TupleType):
+            pairs = list(zip(value.constant, kind.items, strict=False))
             if len(value.constant) == len(kind.items):
-                pairs = zip(value.constant, kind.items, strict=True)
                 return self.pack(kind, [self.convert(self.from_object(c, node), k, node) for c, k in pairs])
         if have is Literal and isinstance(value.constant, int):
             if kinds.is_integer(kind):
@@ -722,17 +764,24 @@ class Expressions:
             if kind is bool:
                 self.error(node, f"the constant {value.constant} is not a bool", "write True or False")
             if kinds.is_pointer(kind):
-                self.error(node, f"a constant is not a {type_name(kind)}", f"write `{type_name(kind)}({value.constant})`")
+                self.error(
+                    node, f"a constant is not a {type_name(kind)}", f"write `{type_name(kind)}({value.constant})`"
+                )
             if kinds.is_bits(kind):
-                self.error(node, f"a constant is not a {type_name(kind)}", f"write `{type_name(kind)}({value.constant})`")
+                self.error(
+                    node, f"a constant is not a {type_name(kind)}", f"write `{type_name(kind)}({value.constant})`"
+                )
         if kinds.is_integer(have) and kinds.is_integer(kind):
             if holds(kind, have):
                 if value.constant is not None:
                     return self.make(kind, str(value.constant), None, value.constant)
                 return self.make(kind, self.resize(value.ir, have, kind))
             loss = "its sign" if kind.bits >= have.bits else "bits"
-            self.error(node, f"{type_name(have)} does not convert to {type_name(kind)} without losing {loss}",
-                       f"write `{type_name(kind)}(...)` if that is what you mean")
+            self.error(
+                node,
+                f"{type_name(have)} does not convert to {type_name(kind)} without losing {loss}",
+                f"write `{type_name(kind)}(...)` if that is what you mean",
+            )
         if kinds.is_span(kind) and kinds.is_array(have) and kinds.element_of(have) == kinds.element_of(kind):
             return self.view_of(kind, *self.parts(value), value)
         if kind is bytes and (kinds.is_array(have) or kinds.is_span(have)) and kinds.element_of(have) is u8:
@@ -772,8 +821,11 @@ class Expressions:
             return a.type
         kind = common_type(a.type, b.type)
         if kind is None:
-            self.error(node, f"{type_name(a.type)} and {type_name(b.type)} do not mix",
-                       "neither holds every value of the other; convert one explicitly")
+            self.error(
+                node,
+                f"{type_name(a.type)} and {type_name(b.type)} do not mix",
+                "neither holds every value of the other; convert one explicitly",
+            )
         return kind
 
     # ---- operators
@@ -813,7 +865,10 @@ class Expressions:
         target = memory_llvm(kinds.normal(a.type.target))
         if kinds.is_pointer(b.type):
             if isinstance(op, ast.Add) or a.type != b.type:
-                self.error(node, f"{type_name(a.type)} and {type_name(b.type)} do not {'add' if isinstance(op, ast.Add) else 'subtract'}")
+                self.error(
+                    node,
+                    f"`{SYMBOLS[type(op)]}` does not work on {type_name(a.type)} and {type_name(b.type)}",
+                )
             left, right = (self.let(f"ptrtoint ptr {v.ir} to i64") for v in (a, b))
             distance = self.let(f"sub i64 {left}, {right}")
             size = kinds.size_of(kinds.normal(a.type.target))
@@ -893,8 +948,11 @@ class Expressions:
         if isinstance(node.op, ast.Invert):
             return self.make(kind, self.let(f"xor {llvm(kind)} {operand.ir}, -1"))
         if not kind.signed:
-            self.error(node, f"`-` of the unsigned type {type_name(kind)}",
-                       f"write `0 - {ast.unparse(node.operand)}` to wrap, or convert to a signed type first")
+            self.error(
+                node,
+                f"`-` of the unsigned type {type_name(kind)}",
+                f"write `0 - {ast.unparse(node.operand)}` to wrap, or convert to a signed type first",
+            )
         return self.make(kind, self.let(f"sub {llvm(kind)} 0, {operand.ir}"))
 
     def on_BoolOp(self: Lowering, node: ast.BoolOp) -> Value:
@@ -961,7 +1019,9 @@ class Expressions:
     def comparand(self: Lowering, op: ast.cmpop, node: ast.expr, left: Type) -> Any:
         if isinstance(op, (ast.In, ast.NotIn)):
             known = self.static(node)
-            if not isinstance(known, (tuple, list, range, set, frozenset)) or not all(isinstance(k, int) for k in known):
+            if not isinstance(known, (tuple, list, range, set, frozenset)) or not all(
+                isinstance(k, int) for k in known
+            ):
                 self.error(node, "`in` needs a constant tuple of integers here", "write `x in (1, 2, 3)`, or a loop")
             return known
         return self.value(node, left if kinds.is_integer(left) else None)
@@ -992,7 +1052,11 @@ class Expressions:
             return self.make(bool, self.let(f"icmp {sign}{how} {llvm(kind)} {a.ir}, {b.ir}"))
         if a.type == b.type and kinds.is_pointer(a.type):
             return self.make(bool, self.let(f"icmp {'' if equality else 'u'}{how} ptr {a.ir}, {b.ir}"))
-        if a.type == b.type and equality and (a.type is bool or isinstance(a.type, CallableType) or kinds.is_bits(a.type)):
+        if (
+            a.type == b.type
+            and equality
+            and (a.type is bool or isinstance(a.type, CallableType) or kinds.is_bits(a.type))
+        ):
             return self.make(bool, self.let(f"icmp {how} {llvm(a.type)} {a.ir}, {b.ir}"))
         if equality and self.as_bytes(a) and self.as_bytes(b) and (a.type is str) == (b.type is str):
             from exokernel.metal import runtime
@@ -1001,7 +1065,9 @@ class Expressions:
             same = self.call_runtime(runtime.bytes_equal, [self.make(bytes, left.ir), self.make(bytes, right.ir)], node)
             return same if how == "eq" else self.make(bool, self.let(f"xor i1 {same.ir}, true"))
         if kinds.is_reference(a.type) and a.type == b.type:
-            self.error(node, f"`==` does not compare a {type_name(a.type)}", "use `is` for identity, or compare the fields")
+            self.error(
+                node, f"`==` does not compare a {type_name(a.type)}", "use `is` for identity, or compare the fields"
+            )
         symbol = SYMBOLS[type(op)]
         hint = ""
         if bool in (a.type, b.type):
@@ -1030,14 +1096,20 @@ class Expressions:
         second = self.value(node.orelse, want)
         if first.type is Literal and second.type is Literal:
             if want is None or not kinds.is_integer(want):
-                self.error(node, "both branches are constants without a width", f"write `u64({first.constant})`, or another width")
+                self.error(
+                    node,
+                    "both branches are constants without a width",
+                    f"write `u64({first.constant})`, or another width",
+                )
             kind = want
         elif all(v.type is Literal or kinds.is_integer(v.type) for v in (first, second)):
             kind = self.common(first, second, node)
         elif first.type == second.type:
             kind = first.type
         else:
-            kind = bytes if self.as_bytes(first) and self.as_bytes(second) and bytes in (first.type, second.type) else None
+            kind = (
+                bytes if self.as_bytes(first) and self.as_bytes(second) and bytes in (first.type, second.type) else None
+            )
             if kind is None:
                 self.error(node, f"the branches differ: {type_name(first.type)} and {type_name(second.type)}")
         slot = self.alloca(llvm(kind), 8, "choice")
@@ -1089,5 +1161,3 @@ class Expressions:
             self.error(node, f"`{{{source}}}` is neither a constant, a function nor a module variable")
 
         return re.sub(r"\{([^{}]+)\}", replace, text)
-
-

@@ -19,7 +19,9 @@ from exokernel.metal.kinds import NONE, Literal, type_name
 if TYPE_CHECKING:
     from exokernel.metal.lower import Lowering, Value
 
-SPECIFICATION = re.compile(r"(?:(?P<fill>.)?(?P<align>[<>^]))?(?P<prefix>#)?(?P<zero>0)?(?P<width>[0-9]+)?(?P<kind>[a-zA-Z])?")
+SPECIFICATION = re.compile(
+    r"(?:(?P<fill>.)?(?P<align>[<>^]))?(?P<prefix>#)?(?P<zero>0)?(?P<width>[0-9]+)?(?P<kind>[a-zA-Z])?"
+)
 BASES = {"d": 10, "x": 16, "X": 16, "b": 2, "o": 8}
 BUFFER_BYTES = 192
 LARGEST_WIDTH = 100
@@ -107,8 +109,13 @@ class Formatting:
             if kinds.is_text(value.type):
                 form = piece.format or Format(32, "<", False, 0, "", False)
                 u64, byte = self.program.integers["u64"], self.program.integers["u8"]
-                arguments = [rest(), self.make(bytes, value.ir), self.make(u64, str(form.width)),
-                             self.make(byte, str(form.fill)), self.make(byte, str(ord(form.align if form.align in ("<", ">", "^") else "<")))]
+                arguments = [
+                    rest(),
+                    self.make(bytes, value.ir),
+                    self.make(u64, str(form.width)),
+                    self.make(byte, str(form.fill)),
+                    self.make(byte, str(ord(form.align if form.align in ("<", ">", "^") else "<"))),
+                ]
                 advance(self.call_runtime(runtime.format_text, arguments, node))
             else:
                 view = rest()
@@ -136,24 +143,35 @@ class Formatting:
             if side == 1:
                 self.write_text(text, node)
             span = self.view_of(Span[u8], buffer, str(LARGEST_WIDTH), value)
-            arguments = [span, self.make(u64, self.parts(value)[1]), self.make(u64, str(form.width)),
-                         self.make(byte, str(form.fill)), self.make(byte, str(ord(where))), self.make(byte, str(side))]
+            arguments = [
+                span,
+                self.make(u64, self.parts(value)[1]),
+                self.make(u64, str(form.width)),
+                self.make(byte, str(form.fill)),
+                self.make(byte, str(ord(where))),
+                self.make(byte, str(side)),
+            ]
             count = self.call_runtime(runtime.padding, arguments, node)
             self.write_text(self.view_of(bytes, buffer, count.ir, value), node)
 
     def printable(self: Lowering, piece: Piece) -> Value:
         assert piece.node is not None and piece.format is not None
         value = self.value(piece.node)
-        if kinds.is_span(value.type) or kinds.is_array(value.type):
-            if self.as_bytes(value):
-                value = self.convert(value, bytes, piece.node)
+        if (kinds.is_span(value.type) or kinds.is_array(value.type)) and self.as_bytes(value):
+            value = self.convert(value, bytes, piece.node)
         kind, form = value.type, piece.format
         if kinds.is_text(kind):
             if form.kind not in ("", "s") or form.prefix:
                 self.error(piece.node, f"this format does not print {type_name(kind)}")
             return value
         if not (kinds.is_integer(kind) or kind is bool or kind is Literal):
-            hint = "print its integer: `.raw`" if kinds.is_bits(kind) else "print its address: `u64(p)`" if kinds.is_pointer(kind) else ""
+            hint = (
+                "print its integer: `.raw`"
+                if kinds.is_bits(kind)
+                else "print its address: `u64(p)`"
+                if kinds.is_pointer(kind)
+                else ""
+            )
             self.error(piece.node, f"a {type_name(kind)} cannot be printed", hint)
         if form.kind == "s":
             self.error(piece.node, f"the format `s` does not print {type_name(kind)}")
@@ -185,8 +203,13 @@ class Formatting:
             wide = self.let(f"select i1 {negative}, i64 {self.let(f'sub i64 0, {wide}')}, i64 {wide}")
         align = ord(form.align or ">")
         if form.kind == "c":
-            arguments = [span, self.make(u64, wide), self.make(u64, str(form.width)),
-                         self.make(byte, str(form.fill)), self.make(byte, str(align if form.align else ord("<")))]
+            arguments = [
+                span,
+                self.make(u64, wide),
+                self.make(u64, str(form.width)),
+                self.make(byte, str(form.fill)),
+                self.make(byte, str(align if form.align else ord("<"))),
+            ]
             return self.call_runtime(runtime.format_character, arguments, piece.node or self.statement).ir
         prefix = ord({"x": "x", "X": "X", "b": "b", "o": "o"}.get(form.kind, "\0")) if form.prefix else 0
         letters = ord("A") if form.kind == "X" else ord("a")

@@ -3,7 +3,7 @@
 
 Three things are tracked on the way: which variables are assigned on every path (a read of any other is an error), what
 a reference may refer to (an object of this frame must not outlive it), and the source position of each instruction.
-This module holds the frame of that pass and the statements; `expressions.py`, `calls.py` and `formatting.py` hold the rest.
+This module holds the frame of that pass and the statements; `expressions.py`, `calls.py`, `formatting.py` the rest.
 It must never let through what it does not understand: LLVM will not notice a wrong type.
 """
 
@@ -99,9 +99,7 @@ class Lowering(Expressions, Calls, Formatting):
         self.loop_sites: set[int] = set()
         self.site_counter = 0
         self.statement: ast.AST = function.node
-        self.globals_declared = {
-            name for n in ast.walk(function.node) if isinstance(n, ast.Global) for name in n.names
-        }
+        self.globals_declared = {name for n in ast.walk(function.node) if isinstance(n, ast.Global) for name in n.names}
         self.locals = local_names(function.node) - self.globals_declared
         self.scope = program.debug.function(function)
         self.locations: dict[tuple[int, int], str] = {}
@@ -250,8 +248,11 @@ class Lowering(Expressions, Calls, Formatting):
         if self.dead:
             self.emit("unreachable")
         elif self.function.flags.get("noreturn"):
-            self.error(self.function.node, f"`{self.function.name}` is @noreturn but its end can be reached",
-                       "end with an endless loop, or a call of another @noreturn function")
+            self.error(
+                self.function.node,
+                f"`{self.function.name}` is @noreturn but its end can be reached",
+                "end with an endless loop, or a call of another @noreturn function",
+            )
         elif self.function.result is NONE:
             self.emit("ret void")
         else:
@@ -280,14 +281,14 @@ class Lowering(Expressions, Calls, Formatting):
             self.error(call.args[0], "the text of asm must be a string constant")
         first = call.args[0].lineno
         multiline = getattr(call.args[0], "end_lineno", first) != first
-        for offset, line in enumerate(text.split("\n")):
-            line = line.split("#")[0].strip()
+        for offset, whole in enumerate(text.split("\n")):
+            line = whole.split("#")[0].strip()
             if not line:
                 continue
             if multiline:
                 self.at(ast.Constant(line, lineno=first + offset, col_offset=0))
-            line = self.substitute(line, call.args[0]).replace("$", "$$")
-            self.emit(f'call void asm sideeffect inteldialect "{escape(line)}", ""()')
+            instruction = escape(self.substitute(line, call.args[0]).replace("$", "$$"))
+            self.emit(f'call void asm sideeffect inteldialect "{instruction}", ""()')
         self.emit("unreachable")
 
     # ---- variables
@@ -296,7 +297,8 @@ class Lowering(Expressions, Calls, Formatting):
         kind = kinds.normal(kind)
         if kinds.is_big_endian(kind):
             self.error(
-                node, f"`{name}` cannot have the storage type {type_name(kind)}",
+                node,
+                f"`{name}` cannot have the storage type {type_name(kind)}",
                 f"use {type_name(kind.native)}; big-endian types are for fields, elements and what a pointer points to",
             )
         if not kinds.is_type(kind) or kind is NONE:
@@ -326,9 +328,12 @@ class Lowering(Expressions, Calls, Formatting):
         variable = self.variables.get(name)
         if variable is None or (self.assigned is not None and name not in self.assigned):
             if name in self.stale:
-                self.error(node, f"`{name}` may refer to an object of an earlier turn of the loop",
-                           f"the object made at line {self.stale[name]} reuses its storage in every turn; "
-                           "make it before the loop")
+                self.error(
+                    node,
+                    f"`{name}` may refer to an object of an earlier turn of the loop",
+                    f"the object made at line {self.stale[name]} reuses its storage in every turn; "
+                    "make it before the loop",
+                )
             self.error(node, f"`{name}` may be read before it is assigned", "assign it on every path that comes here")
         variable.read = True
         ir = self.let(f"load {llvm(variable.type)}, ptr {variable.slot}")
@@ -371,8 +376,11 @@ class Lowering(Expressions, Calls, Formatting):
     def do_Global(self, node: ast.Global) -> None:
         for name in node.names:
             if name not in self.globals:
-                self.error(node, f"there is no module variable `{name}`",
-                           f"declare it at module level, for example `{name}: u64 = 0`")
+                self.error(
+                    node,
+                    f"there is no module variable `{name}`",
+                    f"declare it at module level, for example `{name}: u64 = 0`",
+                )
 
     def do_Expr(self, node: ast.Expr) -> None:
         if is_docstring(node):
@@ -393,12 +401,19 @@ class Lowering(Expressions, Calls, Formatting):
             self.emit("ret void")
         else:
             if result is NONE:
-                self.error(node.value, f"`{self.function.name}` returns nothing, a value is given",
-                           "annotate the result: `-> TYPE`")
+                self.error(
+                    node.value,
+                    f"`{self.function.name}` returns nothing, a value is given",
+                    "annotate the result: `-> TYPE`",
+                )
             value = self.convert(self.value(node.value, result), result, node.value)
             if value.level == LOCAL and kinds.is_borrowing(result):
-                self.error(node.value, "this refers to an object of this function, which ends here",
-                           "let the caller make the object and pass it in", "outlived by the result")
+                self.error(
+                    node.value,
+                    "this refers to an object of this function, which ends here",
+                    "let the caller make the object and pass it in",
+                    "outlived by the result",
+                )
             self.emit(f"ret {llvm(result)} {value.ir}")
         self.assigned = None
 
@@ -442,14 +457,17 @@ class Lowering(Expressions, Calls, Formatting):
         elif isinstance(target, ast.Name) and target.id in self.locals:
             if target.id not in self.variables:
                 self.new_variable(target, value)
-            self.assign_variable(self.variables[target.id], value, node if isinstance(node, ast.For) else node)
+            self.assign_variable(self.variables[target.id], value, node)
         else:
             self.store(self.place(target), value, node)
 
     def new_variable(self, target: ast.Name, value: Value) -> None:
         if value.type is Literal:
-            self.error(target, f"`{target.id}` has no type: the constant {value.constant} has no width",
-                       f"write `{target.id}: u64 = {value.constant}`")
+            self.error(
+                target,
+                f"`{target.id}` has no type: the constant {value.constant} has no width",
+                f"write `{target.id}: u64 = {value.constant}`",
+            )
         if value.type is NONE:
             self.error(target, f"`{target.id}` gets no value: the call returns nothing")
         self.declare(target.id, value.type, target)
@@ -463,8 +481,11 @@ class Lowering(Expressions, Calls, Formatting):
         kind = self.annotation(node.annotation)
         if name in self.variables:
             if self.variables[name].type != kind:
-                self.error(node.annotation, f"`{name}` already has the type {type_name(self.variables[name].type)}",
-                           "use another name")
+                self.error(
+                    node.annotation,
+                    f"`{name}` already has the type {type_name(self.variables[name].type)}",
+                    "use another name",
+                )
         else:
             self.declare(name, kind, node.target)
         if node.value is not None:
@@ -591,8 +612,11 @@ class Lowering(Expressions, Calls, Formatting):
         if len(call.args) == 3:
             known = self.static(call.args[2])
             if not isinstance(known, int) or isinstance(known, bool) or known == 0:
-                self.error(call.args[2], "the step of a range must be a constant other than 0",
-                           "use `while` for a step known only at run time")
+                self.error(
+                    call.args[2],
+                    "the step of a range must be a constant other than 0",
+                    "use `while` for a step known only at run time",
+                )
             step = int(known)
         bounds = call.args[:2] if len(call.args) > 1 else [ast.copy_location(ast.Constant(0), call), call.args[0]]
         start, stop = (self.value(b, None) for b in bounds)
@@ -651,8 +675,11 @@ class Lowering(Expressions, Calls, Formatting):
         if value.type is bytes or kinds.is_array(value.type) or kinds.is_span(value.type):
             address, length = self.parts(value)
         else:
-            self.error(iterable, f"cannot iterate over {type_name(value.type)}",
-                       "iterate over range(...), an array, a span or bytes")
+            self.error(
+                iterable,
+                f"cannot iterate over {type_name(value.type)}",
+                "iterate over range(...), an array, a span or bytes",
+            )
         u64 = self.program.integers["u64"]
         element = kinds.element_of(value.type)
         slot = self.alloca("i64", 8, "index")
@@ -739,8 +766,7 @@ class Lowering(Expressions, Calls, Formatting):
                 if following != no:
                     self.lines.append(f"{following}:")
             return always
-        self.error(pattern, "this shape of pattern is not supported",
-                   "use constants, dotted names, `|`, a name or `_`")
+        self.error(pattern, "this shape of pattern is not supported", "use constants, dotted names, `|`, a name or `_`")
 
     # ---- names
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Compiled functions, called on the workstation: what the image would run, under a test's control.
 
-A trap does not end the process: it returns to the caller as `Trap`. Functions that touch hardware cannot be called here.
+A trap does not end the process: it returns to the caller as `Trap`. Functions that touch hardware cannot run here.
 This module must never be part of an image.
 """
 
@@ -12,13 +12,12 @@ import struct
 import types
 from typing import Any
 
-from exokernel.metal import kinds
+from exokernel.metal import kinds, runtime
 from exokernel.metal.backend import compile_ir
 from exokernel.metal.errors import Trap
 from exokernel.metal.kinds import NONE, CallableType, TupleType, Type, llvm, memory_llvm, type_name
-from exokernel.metal.language import noinline
 from exokernel.metal.program import NATIVE, Function, Program
-from exokernel.metal.types import Array, content_of, u8, u64
+from exokernel.metal.types import content_of
 
 SLOT = 16
 """Bytes of one argument or result where the caller and the compiled function meet."""
@@ -60,19 +59,6 @@ metal_stack: .quad 0
 .text
 .att_syntax
 """
-
-output_bytes: Array[u8, 65536] = Array[u8, 65536]()
-output_length: u64 = 0
-
-
-@noinline
-def write_output(text: bytes) -> None:
-    """What `print` writes to on the workstation: a buffer that is read after the call."""
-    global output_length
-    for byte in text:
-        if output_length < 65536:
-            output_bytes[output_length] = byte
-            output_length += 1
 
 
 class NativeModule:
@@ -206,10 +192,10 @@ def wrapper(index: int, function: Function) -> str:
 
 def compile_functions(functions: list[types.FunctionType]) -> NativeModule:
     """Compile functions and all they use; errors are `CompileError`."""
-    program = Program(NATIVE, write_output)
+    program = Program(NATIVE, runtime.keep_output)
     entries = [program.instance(f) for f in functions]
-    ir = program.compile([*functions, write_output])
-    length, data = (program.variable(globals(), n) for n in ("output_length", "output_bytes"))
+    ir = program.compile([*functions, runtime.keep_output])
+    length, data = (program.variable(vars(runtime), n) for n in ("output_length", "output_bytes"))
     assert length is not None and data is not None
     extra = [f'module asm "{line.strip()}"' for line in GUARD.splitlines() if line.strip()]
     extra += [wrapper(i, f) for i, f in enumerate(entries)]

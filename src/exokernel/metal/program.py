@@ -2,8 +2,8 @@
 """A whole program: from its entry functions to one module of LLVM IR.
 
 Owns what functions share: the list of functions still to be compiled, module variables with the values CPython gave
-them, texts, traps, debug information. Only what is reachable from the entry comes in. Must never compile a function twice for
-the same types.
+them, texts, traps, debug information. Only what is reachable from the entry comes in. Must never compile a function
+twice for the same types.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ class Program:
         if node is None:
             line = function.__code__.co_firstlineno
             what = f"the source of `{function.__name__}` is not a plain function definition"
-            raise CompileError(Diagnostic(what, file, line, 0, 1, hint="lambdas and decorated wrappers are not compiled"))
+            raise CompileError(
+                Diagnostic(what, file, line, 0, 1, hint="lambdas and decorated wrappers are not compiled")
+            )
         return file, node
 
     # ---- functions
@@ -180,8 +182,11 @@ class Program:
             probe.error(where, f"the method `{function.__qualname__}` is not a value", "call it on an object")
         if free:
             name = sorted(free)[0]
-            probe.error(where, f"the type `{name}` of `{function.__name__}` is not determined here",
-                        "give an argument a typed value, for example `u64(1)`")
+            probe.error(
+                where,
+                f"the type `{name}` of `{function.__name__}` is not determined here",
+                "give an argument a typed value, for example `u64(1)`",
+            )
         key = (function, tuple(sorted(bindings.items(), key=lambda item: item[0])))
         if key in self.functions:
             return self.functions[key]
@@ -193,10 +198,16 @@ class Program:
             kind = bindings["self"] if patterns[i] is None else kinds.normal(resolver.annotation(argument.annotation))
             parameters.append((argument.arg, kind))
         if node.returns is None:
-            resolver.error(node, f"the result of `{function.__name__}` has no type", "write `-> None`, or the type it returns")
+            resolver.error(
+                node, f"the result of `{function.__name__}` has no type", "write `-> None`, or the type it returns"
+            )
         result = kinds.normal(resolver.annotation(node.returns))
         if kinds.is_big_endian(result):
-            resolver.error(node.returns, f"the storage type {type_name(result)} cannot be returned", f"use {type_name(result.native)}")
+            resolver.error(
+                node.returns,
+                f"the storage type {type_name(result)} cannot be returned",
+                f"use {type_name(result.native)}",
+            )
         instance = Function(
             function.__qualname__, self.symbol(function, flags, bindings), node, function.__globals__,
             resolver.file, bindings, flags, parameters, result, bool(flags.get("export")),
@@ -209,14 +220,18 @@ class Program:
         for decorator in node.decorator_list:
             known = resolver.static(decorator.func if isinstance(decorator, ast.Call) else decorator)
             if getattr(known, "__module__", "") != language.__name__:
-                resolver.error(decorator, f"the decorator `{ast.unparse(decorator)}` is not supported on a compiled function")
+                resolver.error(
+                    decorator, f"the decorator `{ast.unparse(decorator)}` is not supported on a compiled function"
+                )
 
     def symbol(self, function: types.FunctionType, flags: dict[str, Any], bindings: dict[str, Type]) -> str:
         """A name for the linker: the exported name, or module and function."""
         if flags.get("export"):
             return self.unique(function.__name__)
         types_ = [type_name(t) for n, t in sorted(bindings.items()) if n != "self"]
-        return self.unique(f"{function.__module__}.{function.__qualname__}" + (f"[{', '.join(types_)}]" if types_ else ""))
+        return self.unique(
+            f"{function.__module__}.{function.__qualname__}" + (f"[{', '.join(types_)}]" if types_ else "")
+        )
 
     def unique(self, name: str) -> str:
         candidate, number = name, 1
@@ -310,8 +325,11 @@ class Program:
         found = self.variable(namespace, name)
         if found is not None and not found.object:
             short = module.rsplit(".", 1)[-1]
-            lowering.error(node, f"`{node.id}` is a variable of the module `{module}`; importing it by name copies it",
-                           f"import the module and write `{short}.{name}`")
+            lowering.error(
+                node,
+                f"`{node.id}` is a variable of the module `{module}`; importing it by name copies it",
+                f"import the module and write `{short}.{name}`",
+            )
 
     def typed_constant(self, namespace: dict[str, Any], name: str) -> Any:
         """A constant with the type of its annotation, `X: Final[u32] = 5`."""
@@ -346,7 +364,9 @@ class Program:
             parts = self.relocated(variable, kind, data, 0)
             if len(parts) == 1:
                 return parts[0]
-            return "<{ " + ", ".join(t for t, _ in parts) + " }>", "<{ " + ", ".join(f"{t} {v}" for t, v in parts) + " }>"
+            return "<{ " + ", ".join(t for t, _ in parts) + " }>", "<{ " + ", ".join(
+                f"{t} {v}" for t, v in parts
+            ) + " }>"
         value = variable.value
         if kind is bool:
             return "i8", "1" if value else "0"
@@ -386,7 +406,9 @@ class Program:
             return f"inttoptr (i64 {address} to ptr)"
         owner = next((v for v in self.declared_objects() if v._region is region), None)
         if owner is None:
-            self.fail(variable, "it points to an object that is no module variable", "declare that object at module level")
+            self.fail(
+                variable, "it points to an object that is no module variable", "declare that object at module level"
+            )
         return f'getelementptr (i8, ptr @"{self.object_variable(owner, {}, "").symbol}", i64 {offset})'
 
     def relocated(self, variable: Global, kind: Type, data: bytes, at: int) -> list[tuple[str, str]]:
@@ -452,7 +474,7 @@ class Program:
             lines += [f'module asm "{escape(line)}"' for line in text.split("\n") if line.strip()]
         lines += [self.global_text(g) for g in self.globals]
         lines += [
-            f'{name} = private unnamed_addr constant [{len(data)} x i8] {raw(data)[1]}, align 1'
+            f"{name} = private unnamed_addr constant [{len(data)} x i8] {raw(data)[1]}, align 1"
             for data, name in self.texts.items()
         ]
         lines += self.bodies
@@ -461,8 +483,9 @@ class Program:
             attributes = "nounwind"
             lines.append("declare void @metal_trap(i32) noreturn")
         else:
-            attributes += f' noimplicitfloat "target-cpu"="x86-64" "target-features"="{self.target.features}" "frame-pointer"="none"'
-        lines.append(f"attributes #0 = {{ {attributes} \"no-trapping-math\"=\"true\" }}")
+            features = f'"target-cpu"="x86-64" "target-features"="{self.target.features}"'
+            attributes += f' noimplicitfloat {features} "frame-pointer"="none"'
+        lines.append(f'attributes #0 = {{ {attributes} "no-trapping-math"="true" }}')
         lines += self.debug.finish(entries[0].__code__.co_filename)
         return "\n".join(lines) + "\n"
 
@@ -477,7 +500,7 @@ def declared(annotation: Any, namespace: dict[str, Any]) -> tuple[Type, bool]:
     """Type of an annotation at module level, and whether it is Final."""
     if isinstance(annotation, str):
         try:
-            annotation = eval(annotation, namespace)  # noqa: S307 - the author's own annotation
+            annotation = eval(annotation, namespace)
         except NameError:
             return None, False
     if annotation is typing.Final:
