@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: MIT
+"""The command line: `./exo VERB ...`. One function a verb; what it needs is imported when it runs, to start fast.
+
+Standard output carries the guest's console or data, everything of ours goes to stderr. A user's mistake is one error
+and exit status 2, never a traceback; a mistake of ours says so.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from exokernel.host.build import REPOSITORY, Compiled, build
+from exokernel.host.machine import (
+    Event,
+    Forward,
+    Link,
+    Machine,
+    MachineError,
+    Options,
+    Stopped,
+    ending_on_signals,
+    find_qemu,
+)
+from exokernel.host.terminal import GREEN, Failure, colored, paint, say, warn
+
+RUN_TIMEOUT = 24 * 3600.0  # seconds; a server runs until Ctrl-C, but nothing runs for ever
+TIMED_OUT, NO_ORDERLY_END, INTERNAL_ERROR = 124, 70, 70  # exit status, as of timeout(1) and EX_SOFTWARE
+ACCELERATORS = ("auto", "tcg", "kvm")
+MACHINES = ("microvm", "pc", "q35")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; the exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        parsed = parse(words)
+        verb: Callable[[argparse.Namespace], int] = parsed.verb
+        with ending_on_signals():
+            return verb(parsed)
+    except Failure as failure:
+        say(failure.render(colored()))
+        return failure.status
+    except Stopped as stopped:
+        return stopped.status
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + 13
+    except Exception as error:
+        if os.environ.get("EXO_TRACEBACK"):
+            raise
+        bug = Failure(
+            f"a bug in exo: {type(error).__name__}: {error}",
+            "please report it with the command; EXO_TRACEBACK=1 shows where it happened",
+        )
+        say(bug.render(colored()))
+        return INTERNAL_ERROR
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """The command line as a namespace, with its function as `verb`."""
+
+    # What follows `--` goes to QEMU; `test` hands everything to pytest.
+    if words[:1] == ["test"]:
+        return argparse.Namespace(verb=test, arguments=words[1:])
+    words, extra = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
+    parser = argparse.ArgumentParser(
+        prog="exo", description="Aegis, an exokernel, and ExOS, its library operating system, in typed Python."
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    run_parser = verbs.add_parser(
+        "run",
+        help="compile applications with the kernel and run them in a virtual machine",
+        description="Compile applications with the kernel and run them under QEMU. The exit status is that of the "
+        "first application: 128 and the exception's number if it crashed, 124 when the time is over, 70 after a kernel "
+        "panic.",
+        epilog="What follows -- goes to QEMU as it is; -- -M pc chooses another machine.",
+    )
+    _applications(run_parser)
+    _machine_arguments(run_parser)
+    run_parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=RUN_TIMEOUT,
+        metavar="S",
+        help="end the machine after so many seconds (default: 24 hours; a server is ended with Ctrl-C)",
+    )
+    run_parser.set_defaults(verb=run)
+
+    build_parser = verbs.add_parser("build", help="make a bootable image", description="Compile and write an image.")
+    _applications(build_parser)
+    build_parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the ELF file to write")
+    build_parser.add_argument("-v", "--verbose", action="store_true", help="say what took how long")
+    build_parser.set_defaults(verb=build_image)
+
+    test_parser = verbs.add_parser("test", help="run the tests; arguments are pytest's")
+    test_parser.set_defaults(verb=test)
+
+    debug_parser = verbs.add_parser(
+        "debug",
+        help="run under gdb, at Python source level",
+        description="Start the machine stopped, with gdb attached and the symbols of kernel and applications loaded.",
+        epilog="In gdb: hbreak FILE.py:LINE or hbreak FUNCTION (hardware breakpoints, as nothing is loaded yet), then "
+        "continue.",
+    )
+    _applications(debug_parser)
+    _machine_arguments(debug_parser)
+    debug_parser.add_argument(
+        "--batch", type=Path, metavar="FILE", help="run gdb on a file of commands, without a person"
+    )
+    debug_parser.add_argument(
+        "--timeout", type=_seconds, default=RUN_TIMEOUT, metavar="S", help="end the machine after so many seconds"
+    )
+    debug_parser.set_defaults(verb=debug)
+
+    doctor_parser = verbs.add_parser("doctor", help="check what this computer has and what is missing")
+    doctor_parser.set_defaults(verb=doctor)
+
+    bench_parser = verbs.add_parser("bench", help="measure: one exhibit for each table or figure")
+    bench_parser.add_argument("exhibits", nargs="*", metavar="EXHIBIT", help="which (default: all)")
+    bench_parser.add_argument("--list", action="store_true", help="list the exhibits")
+    bench_parser.add_argument("--json", type=Path, metavar="FILE", help="write JSON lines; - is standard output")
+    bench_parser.add_argument("--html", type=Path, metavar="FILE", help="write a report (not yet)")
+    bench_parser.add_argument("--runs", type=_positive, default=10, metavar="N", help="runs of each row (default: 10)")
+    bench_parser.add_argument("--peer", choices=("linux", "none"), default="none", help="what to measure beside us")
+    bench_parser.add_argument("--wall", action="store_true", help="wall time too where instructions are the figure")
+    bench_parser.add_argument("--check", action="store_true", help="compare with the recorded figures (not yet)")
+    bench_parser.set_defaults(verb=bench)
+
+    parsed = parser.parse_args(words)
+    parsed.extra = tuple(extra)
+    return parsed
+
+
+def _applications(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "applications",
+        nargs="+",
+        type=Path,
+        metavar="APP",
+        help="a Python file with a function main; the first one's end is the end of the machine",
+    )
+
+
+def _machine_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--forward",
+        action="append",
+        metavar="udp|tcp:HOSTPORT:GUESTPORT",
+        help="lead a port of 127.0.0.1 to the guest, instead of those that the application declares in FORWARD",
+    )
+    parser.add_argument(
+        "--link",
+        metavar="dgram:LOCALPATH:REMOTEPATH",
+        help="carry raw Ethernet frames over unix datagram sockets instead; the guest is 10.0.0.2",
+    )
+    parser.add_argument(
+        "--accel", choices=ACCELERATORS, default="auto", help="auto takes KVM if a short probe finds it healthy"
+    )
+    parser.add_argument("--machine", choices=MACHINES, default="microvm", help="the PC (default: microvm)")
+    parser.add_argument("--icount", action="store_true", help="one clock tick an instruction: exact and repeatable")
+    parser.add_argument("--memory", type=_positive, default=64, metavar="MiB", help="the guest's memory (default: 64)")
+    parser.add_argument("--pcap", type=Path, metavar="FILE", help="record the network's frames")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show QEMU's command, the kernel's events, timings"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value <= 0:
+        raise ValueError
+    return value
+
+
+_positive.__name__ = "positive number"  # what argparse calls it in its error
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise ValueError
+    return value
+
+
+_seconds.__name__ = "number of seconds"
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """`exo run`."""
+    options = machine_options(parsed)
+    find_qemu()
+    image = build(parsed.applications)
+    options = with_forwards(options, parsed, image.forward)
+    verbose: bool = parsed.verbose
+
+    def show(event: Event) -> None:
+        """Runs in the machine's thread."""
+        crashed = event.name == "panic" or event.values.get("reason") == "exception"
+        if crashed:
+            from exokernel.host.report import crash
+
+            say(crash(event, image.kernel, image.applications))
+        elif verbose:
+            words = " ".join(f"{k}={v}" for k, v in event.values.items())
+            say(f"{event.at * 1000:7.1f} ms  {event.name} {words}")
+
+    machine = Machine(image.path, options, capture=False, timeout=parsed.timeout, on_event=show)
+    try:
+        machine.start()
+        if verbose:
+            say(f"built in {image.seconds * 1000:.0f} ms: {_parts(image.kernel, *image.applications)}")
+            say(machine.command_text)
+        for forward in options.forward if not options.link else ():
+            here = f"127.0.0.1:{forward.host_port}/{forward.protocol}"
+            say(f"{paint('forward', GREEN)}: {here} to the guest's port {forward.guest_port}")
+        status = machine.wait()
+    except MachineError:
+        warn(f"still running after {parsed.timeout:g} s, stopped")
+        return TIMED_OUT
+    finally:
+        machine.stop()
+    for line in machine.complaints:
+        say(line)
+    if machine.status is not None:
+        return machine.status & 0xFF
+    if any(event.name == "panic" for event in machine.events):
+        return NO_ORDERLY_END
+    if machine.complaints and status == 1 and not machine.events:
+        raise Failure("QEMU did not start the machine; what it said is above")
+    if status < 0:
+        raise Failure(f"QEMU was ended by signal {-status}", status=NO_ORDERLY_END)
+    raise Failure(
+        f"the machine stopped without an orderly end (QEMU's status {status})",
+        "the processor met an exception that the kernel could not take; -v shows how far it came",
+        NO_ORDERLY_END,
+    )
+
+
+def _parts(*programs: Compiled) -> str:
+    return ", ".join(f"{p.name} {'unchanged' if not p.seconds else f'{p.seconds * 1000:.0f} ms'}" for p in programs)
+
+
+def machine_options(parsed: argparse.Namespace) -> Options:
+    """The machine that the command line asks for, all but the application's own forwards."""
+    from exokernel.host.kvm import choose_accelerator
+
+    link = Link.parse(parsed.link) if parsed.link else None
+    if link and parsed.forward:
+        raise Failure("--forward and --link exclude each other", "--link carries frames, so the far end does the rest")
+    if parsed.icount and parsed.accel == "kvm":
+        raise Failure("--icount counts emulated instructions, so it cannot be used with KVM", "use --accel tcg")
+    return Options(
+        machine=parsed.machine,
+        accelerator="tcg" if parsed.icount else choose_accelerator(parsed.accel),
+        memory=parsed.memory,
+        icount=parsed.icount,
+        link=link,
+        pcap=parsed.pcap,
+        extra=parsed.extra,
+    )
+
+
+def with_forwards(options: Options, parsed: argparse.Namespace, declared: tuple[str, ...]) -> Options:
+    """`options` with the ports of the command line, or else with those that the applications declare."""
+    if options.link:
+        return options
+    wanted = parsed.forward if parsed.forward is not None else declared
+    return replace(options, forward=tuple(Forward.parse(text) for text in wanted))
+
+
+def build_image(parsed: argparse.Namespace) -> int:
+    """`exo build`."""
+    image = build(parsed.applications)
+    try:
+        shutil.copyfile(image.path, parsed.output)
+    except OSError as error:
+        raise Failure(f"cannot write {parsed.output}: {error.strerror}") from None
+    if parsed.verbose:
+        say(f"built in {image.seconds * 1000:.0f} ms: {_parts(image.kernel, *image.applications)}")
+    say(f"{paint('built', GREEN)}: {parsed.output}, {len(image.data):,} bytes")
+    return 0
+
+
+def test(parsed: argparse.Namespace) -> int:
+    """`exo test`: pytest, in the repository, in our place."""
+    os.chdir(REPOSITORY)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *parsed.arguments])
+
+
+def debug(parsed: argparse.Namespace) -> int:
+    """`exo debug`."""
+    from exokernel.host.debug import debug as start
+
+    return start(parsed)
+
+
+def doctor(parsed: argparse.Namespace) -> int:
+    """`exo doctor`."""
+    del parsed
+    from exokernel.host.doctor import report
+
+    return report()
+
+
+def bench(parsed: argparse.Namespace) -> int:
+    """`exo bench`."""
+    from exokernel.host.bench import bench as start
+
+    return start(parsed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

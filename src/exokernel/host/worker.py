@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""The process that compiles one program: `python -m exokernel.host.worker KIND SOURCE PLACE [--color]`.
+
+It imports the compiler, LLVM and the user's own module, any of which may be slow, print, or end the process; that is
+why it is a process. What is wrong with the program goes to its output, rendered for a person; its exit status says
+whose mistake it is. It must never show a traceback of ours for a mistake of the user's.
+"""
+
+import os
+import sys
+import sysconfig
+import time
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from exokernel.host.build import INTERNAL_ERROR, WRONG_PROGRAM, cache_folder, llvm_version_file, store
+
+PACKAGE = Path(__file__).resolve().parents[1]
+DIALECT = tuple(PACKAGE / name for name in ("machine", "aegis", "exos"))
+INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def main(kind: str, source: str, place: str, color: bool) -> int:
+    """Compile and store one program; the exit status."""
+    started = time.time()
+    opened: set[str] = set()
+    sys.addaudithook(lambda event, arguments: _note_open(opened, event, arguments))
+    try:
+        from exokernel.metal.build import compile_program
+        from exokernel.metal.errors import CompileError
+
+        try:
+            if kind == "application":
+                import exokernel.exos.start  # noqa: F401
+
+                # From here on nothing is written beside the user's own files, where Python would take a
+                # compiled file for current that is not (it compares whole seconds).
+                sys.dont_write_bytecode = True
+            elf = compile_program(source if kind == "kernel" else Path(source), kind=kind)
+            forward = _forward(source) if kind == "application" else []
+            store(Path(place), elf, _sources(source, opened), forward, started)
+        except CompileError as error:
+            print(error.render(color))
+            return WRONG_PROGRAM
+        except (Exception, SystemExit) as error:
+            if (rendered := _render(error, source, color)) is None:
+                raise
+            print(rendered)
+            return WRONG_PROGRAM
+    except (Exception, SystemExit) as error:
+        if os.environ.get("EXO_TRACEBACK"):
+            traceback.print_exc()
+        name = f"{type(error).__name__}: {error}"
+        print(f"error: a bug in the compiler, while it compiled {source}: {name}")
+        print("hint: please report it with the program; EXO_TRACEBACK=1 shows where it happened")
+        return INTERNAL_ERROR
+    return 0
+
+
+def _note_open(opened: set[str], event: str, arguments: tuple[object, ...]) -> None:
+    """Remember each file opened for reading: a table read at build time is part of the program."""
+    if event == "open" and isinstance(arguments[0], str) and arguments[1] in ("r", "rb", None):
+        opened.add(arguments[0])
+
+
+def _sources(source: str, opened: set[str]) -> list[Path]:
+    """Every file this program was made of, the installed libraries apart (for these, llvmlite's version stands)."""
+    names = opened | {f for m in list(sys.modules.values()) if isinstance(f := getattr(m, "__file__", None), str)}
+    paths = {Path(name).resolve() for name in names} | ({Path(source)} if source.endswith(".py") else set())
+    skipped = (*INSTALLED, cache_folder(), Path("/proc"), Path("/sys"), Path("/dev"))
+    found = {
+        p
+        for p in paths
+        if p.is_file() and p.suffix != ".pyc" and not any(p.is_relative_to(folder) for folder in skipped)
+    }
+    version = llvm_version_file()
+    return sorted(found | ({version} if version else set()))
+
+
+def _forward(source: str) -> list[str]:
+    """The application's FORWARD declaration, checked."""
+    from exokernel.host.machine import Forward
+
+    module = next(m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == source)
+    declared = getattr(module, "FORWARD", [])
+    return [str(Forward.parse(item)) for item in declared]
+
+
+def _render(error: BaseException, source: str, color: bool) -> str | None:
+    """A mistake in the user's or the kernel's source as a diagnostic; None when the mistake is the compiler's."""
+    from exokernel.host.terminal import Failure
+    from exokernel.metal.errors import Diagnostic
+
+    if isinstance(error, SyntaxError) and error.filename:
+        column = max((error.offset or 1) - 1, 0)
+        end = max((error.end_offset or 0) - 1, column + 1) if error.end_lineno == error.lineno else column + 1
+        return Diagnostic(error.msg, error.filename, error.lineno or 1, column, end).render(color)
+    if isinstance(error, Failure):
+        return Diagnostic(f"FORWARD: {error.message}", source, 1, 0, 1, hint=error.hint).render(color)
+    place = _deepest(error.__traceback__, Path(source))
+    if place is None:
+        return None
+    file, line = place
+    text = str(error) or "(no message)"
+    return Diagnostic(
+        f"{type(error).__name__} while the module was imported: {text}", file, line, *_extent(file, line)
+    ).render(color)
+
+
+def _deepest(trace: TracebackType | None, source: Path) -> tuple[str, int] | None:
+    """The innermost line of a traceback that is in the program's own files, not in the compiler or a library."""
+    found = None
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if file.is_absolute() and (
+            any(file.is_relative_to(folder) for folder in DIALECT)
+            or (not file.is_relative_to(PACKAGE) and not any(file.is_relative_to(folder) for folder in INSTALLED))
+        ):
+            found = str(file), trace.tb_lineno
+        trace = trace.tb_next
+    return found
+
+
+def _extent(file: str, line: int) -> tuple[int, int]:
+    """The columns of a source line's text."""
+    import linecache
+
+    text = linecache.getline(file, line).rstrip()
+    return len(text) - len(text.lstrip()), max(len(text), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], "--color" in sys.argv[4:]))
