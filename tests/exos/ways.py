@@ -6,8 +6,12 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from exokernel.metal.simulate import simulated
+try:
+    from exokernel.metal.simulate import simulated
+except ImportError:
+    simulated = None
 
+from exokernel.metal import Array, u8
 from exokernel.metal.native import compile_functions
 
 
@@ -22,3 +26,8 @@ def by_python(*functions: types.FunctionType) -> Any:
 
 
 WAYS = {"native": native, "python": by_python}
+
+
+def memory(data: bytes) -> Any:
+    """An object of the dialect with these bytes, which a function may change; bytes(...) reads them."""
+    return Array[u8, len(data)](data) if data else Array[u8, 1]()[:0]

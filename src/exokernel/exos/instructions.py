@@ -17,6 +17,8 @@ SHORT = 8  # an immediate of 2 bytes
 PREFIX = 16
 INVALID = 32
 
+REX = 0x40
+
 
 def _make_table() -> list[int]:
     first, second = [0] * 256, [MODRM] * 256
@@ -58,14 +60,10 @@ def length(code: Span[u8]) -> u64:
     """Bytes of the instruction at the start of `code` (15 are always enough); 0 if it is none or not all there."""
     at: u64 = 0
     short_operand = False
-    while at < len(code) and TABLE[code[at]] == PREFIX:
-        short_operand = short_operand or code[at] == 0x66
-        at += 1
-    if at + 5 > LONGEST + 4 or at >= len(code):
-        return 0
     wide = False
-    if code[at] & 0xF0 == 0x40:  # REX
-        wide = code[at] & 8 != 0
+    while at < len(code) and (TABLE[code[at]] == PREFIX or code[at] & 0xF0 == REX):
+        short_operand = short_operand or code[at] == 0x66
+        wide = code[at] & 0xF8 == REX | 8  # a REX that is not the last prefix is ignored
         at += 1
     end = min(len(code), LONGEST)
     if at >= end:
@@ -107,6 +105,8 @@ def length(code: Span[u8]) -> u64:
         modrm = code[at]
         at += 1
         mode = modrm >> 6
+        if table == 1 and opcode & 0xFC == 0x20:
+            mode = 3  # control and debug registers have no other
         if mode != 3 and modrm & 7 == 4:
             if at >= end:
                 return 0

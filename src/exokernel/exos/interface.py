@@ -292,7 +292,7 @@ def release_waiting(interface: Interface, neighbour: arp.Neighbour) -> None:
 
 
 def send_arp(interface: Interface, operation: u16, station: u64, address: u32) -> None:
-    end = ethernet.HEADER + arp.LENGTH
+    end: u64 = ethernet.HEADER + arp.LENGTH
     known = station if operation == arp.REPLY else 0
     arp.write(interface.output[ethernet.HEADER : end], operation, interface.station, interface.address, known, address)
     send_frame(interface, station, ethernet.ARP, end)
