@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""The reading order of docs/architecture.md names each file of the kernel, the library and the language, once."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ORDER = re.findall(r"^\d+\. `([^`]+)`: .+$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", ["machine", "aegis", "exos", "metal"])
+def test_every_file_has_its_place_in_the_reading_order(folder: str) -> None:
+    there = {str(p.relative_to(ROOT)) for p in (ROOT / "src/exokernel" / folder).glob("*.py")}
+    there = {p for p in there if not p.endswith(("__init__.py", "mypy_plugin.py"))}
+    listed = [p for p in ORDER if p.startswith(f"src/exokernel/{folder}/")]
+    assert sorted(listed) == sorted(there)
+
+
+def test_each_file_is_listed_once_and_exists() -> None:
+    assert len(ORDER) == len(set(ORDER))
+    assert all((ROOT / path).is_file() for path in ORDER)
+
+
+def test_the_kernel_can_be_read_in_one_sitting() -> None:
+    lines = sum(len(p.read_text().splitlines()) for f in ("machine", "aegis") for p in (ROOT / "src/exokernel" / f).glob("*.py"))
+    assert lines < 5000
