@@ -258,7 +258,7 @@ expect(trap_in_loop, 0, traps=ZERO_DIVISOR, prints="0")
 
 
 def result_unused_still_traps(a: u32) -> u32:
-    1 // a
+    x = 1 // a
     return 5
 
 

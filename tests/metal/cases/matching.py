@@ -124,7 +124,8 @@ def bools(flag: bool) -> u32:
         case True:
             return 1
         case False:
-            return 2
+            pass
+    return 2
 
 
 compare(bools, True, False)

@@ -2,6 +2,7 @@
 """Pointers: address arithmetic, reinterpretation, null, fields, elements, function references."""
 
 from collections.abc import Callable
+from typing import Final
 
 from exokernel.metal import *
 from casebook import compare, compare_edges, expect

@@ -155,7 +155,7 @@ expect(constants, 1, prints="5 -5 True text 005 0xff 1099511627776 1\n")
 
 
 def enum_members(a: u16) -> None:
-    print(f"{Kind.ARP:#06x}", int(Kind.ARP), a == Kind.ARP)
+    print(f"{Kind.ARP:#06x}", Kind.ARP.value, a == Kind.ARP)
 
 
 expect(enum_members, 0x806, prints="0x0806 2054 True\n")

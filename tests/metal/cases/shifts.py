@@ -142,15 +142,6 @@ compare_edges(shift_right_by_narrow)
 expect(shift_right_by_narrow, (-1, 200), -1)
 
 
-def literal_shifted(n: u32) -> u32:
-    return 1 << n
-
-
-compare_edges(literal_shifted)
-expect(literal_shifted, 31, 0x80000000)
-expect(literal_shifted, 32, 0)
-
-
 def one_bit(n: u64) -> u64:
     return u64(1) << n
 

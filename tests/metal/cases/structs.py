@@ -234,14 +234,6 @@ def method_returns_reference() -> tuple[u32, u32]:
 expect(method_returns_reference, (), (7, 8))
 
 
-def method_through_the_class(a: u32) -> u32:
-    p = Point(a, 5)
-    return Point.sum(p)
-
-
-expect(method_through_the_class, 1, 6)
-
-
 def nested_fields(a: u32) -> u32:
     line = Line()
     line.start.x = 1

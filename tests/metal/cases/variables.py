@@ -3,6 +3,7 @@
 
 import enum
 import math
+from typing import Final
 
 from cases import counters
 from cases.counters import SCALE, Total, table as their_table
