@@ -12,6 +12,7 @@ import pytest
 from tests.system.guests import TIMEOUT, running
 
 from exokernel.host.build import build
+from exokernel.host.image import PAGE, read_bundle
 from exokernel.host.machine import Machine, Options
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
@@ -20,27 +21,27 @@ APPLICATIONS = Path(__file__).parent / "applications"
 ATTACKS, BAD_CALLS, WITNESS = (APPLICATIONS / f"{name}.py" for name in ("attacks", "bad_calls", "witness"))
 
 
-def expected_exceptions() -> dict[str, tuple[int, ...]]:
-    """The table of the attacking application: which vectors each of its functions may meet, in order."""
+def expected_exceptions(table: str) -> dict[str, tuple[int, ...]]:
+    """A table of the attacking application: which vectors each of its functions may meet, in order."""
     specification = importlib.util.spec_from_file_location("attacks", ATTACKS)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    return {function.__name__: vectors for function, vectors in module.ATTACKS.items()}
+    return {function.__name__: vectors for function, vectors in getattr(module, table).items()}
 
 
 def test_every_attack_is_an_exception_that_the_application_survives() -> None:
     with running([ATTACKS]) as guest:
         guest.wait()
         found = re.findall(rb"attack (\d+) exceptions (\d+) vector (\d+)", guest.console)
-        for (name, vectors), (_, count, vector) in zip(expected_exceptions().items(), found, strict=True):
+        for (name, vectors), (_, count, vector) in zip(expected_exceptions("ATTACKS").items(), found, strict=True):
             assert int(count) == 1 and int(vector) in vectors, f"{name}\n{guest.transcript()}"
         assert guest.console.endswith(b"done\n") and guest.status == 0, guest.transcript()
 
 
 def test_every_attack_without_a_handler_is_the_end_of_the_attacker_only() -> None:
-    """One environment per attack, and a witness that outlives them all and sees their memory come back."""
-    expected = expected_exceptions()
+    """One environment per attack, and a witness that outlives them all; every frame of theirs comes back."""
+    expected = expected_exceptions("ATTACKS") | expected_exceptions("FATAL")
     with running([WITNESS, *[ATTACKS] * len(expected)]) as guest:
         guest.wait()
         ended = {e.number("environment"): e for e in guest.events if e.name == "ended"}
@@ -50,8 +51,24 @@ def test_every_attack_without_a_handler_is_the_end_of_the_attacker_only() -> Non
             assert event.number("vector") in vectors, f"{name}: {event}"
             assert {"ip", "sp", "flags", "address", "error", "rax", "r15"} <= event.values.keys()
         assert b"survived" not in guest.console, guest.transcript()
-        assert f"others {len(expected)} left 0 frames came back true" in guest.console.decode().lower()
+        others, free = last_words(guest)
+        assert others == 0
         assert guest.status == 0, guest.transcript()
+        bundle = bundle_pages(guest)
+    with running([WITNESS]) as alone:
+        alone.wait()
+        assert free + bundle == last_words(alone)[1] + bundle_pages(alone), alone.transcript()
+
+
+def last_words(guest: Machine) -> tuple[int, int]:
+    """What the witness says: how many others are left, how many frames are free."""
+    found = re.fullmatch(rb"others (\d+) free frames (\d+)\n", guest.console)
+    assert found, guest.transcript()
+    return int(found[1]), int(found[2])
+
+
+def bundle_pages(guest: Machine) -> int:
+    return len(read_bundle(guest.kernel.read_bytes()).to_bytes()) // PAGE
 
 
 def test_calls_refuse_what_they_must() -> None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Aegis, the exokernel: it protects the machine's resources and manages none of them. One file per exported resource."""
+"""Aegis, the exokernel: it protects the machine's resources and manages none. One file per exported resource."""

@@ -1,15 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""All that an application knows of Aegis: addresses, call numbers, errors, the pages it shares with the kernel, call stubs.
+"""All that an application knows of Aegis: addresses, call numbers, errors, the pages it shares with the kernel, call
+stubs.
 
-Both sides import this file; it must never import anything of the kernel, and nothing in it may need a kernel to be compiled.
-A call is `syscall` with its number in `al`, arguments in `rdi`, `rsi`, `rdx`, `r8`, the result in `rax` (negative: an `Error`).
-`rcx` and `r11` are destroyed, every other register is preserved. Every call does a bounded amount of work; only `wait` and
-`yield_to` give the processor away.
+Both sides import this file; it must never import anything of the kernel, and nothing in it may need a kernel to be
+compiled. A call is `syscall` with its number in `al`, arguments in `rdi`, `rsi`, `rdx`, `r8`, the result in `rax`
+(negative: an `Error`). `rcx` and `r11` are destroyed, every other register is preserved. Every call does a bounded
+amount of work; only `wait` and `yield_to` give the processor away.
 """
 
 from enum import IntEnum
 
-from exokernel.metal import Array, Ptr, addr, asm, bits, field, i64, inline, noreturn, sizeof, struct, u8, u32, u64, unreachable
+from exokernel.metal import (
+    Array,
+    Ptr,
+    addr,
+    asm,
+    bits,
+    field,
+    i64,
+    inline,
+    noreturn,
+    sizeof,
+    struct,
+    u8,
+    u32,
+    u64,
+    unreachable,
+)
 
 # An application's address space. Everything that it can map lies below USER_LIMIT.
 PAGE_BYTES = 4096
@@ -109,15 +126,17 @@ _FRAME_BYTES = 9 * 8
 class EnvironmentPage:
     """The page that an application shares with the kernel, at ENVIRONMENT_ADDRESS. Setting a handler is a store.
 
-    An exception pushes `exception_frame`, takes `exception_entry` and leaves 0 there, and continues at the entry with `rcx` and
-    `r11` destroyed, all other registers (`rsp` too) as they were, flags 0x202. The handler stores its address again when it
-    no longer needs the frame. An exception that finds 0 ends the environment: so does a fault inside the handler.
+    An exception pushes `exception_frame`, takes `exception_entry` and leaves 0 there, and continues at the entry with
+    `rcx` and `r11` destroyed, all other registers (`rsp` too) as they were, flags 0x202. The handler stores its
+    address again when it no longer needs the frame. An exception that finds 0 ends the environment: so does a fault
+    inside the handler.
 
     To resume without the kernel: store the entry again, load `rcx` and `r11` from the frame, point `rsp` at
     `exception_frame.flags`, then `popfq; pop rsp; jmp [exception_frame.ip]` with the address as a constant.
 
-    Events work alike with `event_entry` and `event_frame`: while it is not 0, a bit of `pending` that is not in `masked`
-    interrupts the application there the next time the kernel gives it the processor. Without an entry `wait` sees them.
+    Events work alike with `event_entry` and `event_frame`: while it is not 0, a bit of `pending` that is not in
+    `masked` interrupts the application there the next time the kernel gives it the processor. Without an entry `wait`
+    sees them.
     """
 
     exception_entry: u32  # below USER_LIMIT, so 32 bits
@@ -254,7 +273,9 @@ def null() -> i64:
 
 @inline
 def console_write(text: bytes) -> i64:
-    """Writes at most CONSOLE_WRITE_LIMIT bytes to the serial port. Returns the count, BAD_ARGUMENT when longer, BAD_ADDRESS."""
+    """Writes at most CONSOLE_WRITE_LIMIT bytes to the serial port. Returns the count, BAD_ARGUMENT when longer,
+    BAD_ADDRESS.
+    """
     if len(text) == 0:
         return 0
     return call2(Call.CONSOLE_WRITE, u64(addr(text[0])), len(text))
@@ -263,7 +284,9 @@ def console_write(text: bytes) -> i64:
 @inline
 @noreturn
 def exit(status: i64) -> None:
-    """Ends the caller. When it is environment 0 the machine ends with `status` (its low 8 bits reach the host's shell)."""
+    """Ends the caller. When it is environment 0 the machine ends with `status` (its low 8 bits reach the host's
+    shell).
+    """
     call1(Call.EXIT, u64(status))
     unreachable()
 
@@ -278,8 +301,8 @@ def frame_claim() -> i64:
 def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
     """Maps the caller's `frame` at `virtual_page` (address / PAGE_BYTES), in place of what was mapped there.
 
-    `rights`: `Right` bits; NONE removes the mapping and ignores `frame`. Returns 0, NO_NODE, NOT_OWNER, or BAD_ARGUMENT for a page at or above
-    USER_LIMIT and for WRITE with EXECUTE.
+    `rights`: `Right` bits; NONE removes the mapping and ignores `frame`. Returns 0, NO_NODE, NOT_OWNER, or
+    BAD_ARGUMENT for a page at or above USER_LIMIT and for WRITE with EXECUTE.
     """
     return call3(Call.TLB_INSERT, virtual_page, frame, rights)
 
@@ -288,40 +311,46 @@ def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
 def tlb_node(virtual_page: u64, frame: u64) -> i64:
     """Donates the caller's `frame` as the table node of the 512 pages around `virtual_page`.
 
-    The frame must not be mapped nor bound. Its contents are lost and it cannot be mapped any more. Returns 0 (also when there is a node already: the
-    frame is then left alone), NOT_OWNER or BAD_ARGUMENT.
+    The frame must not be mapped nor bound. Its contents are lost and it cannot be mapped any more. Returns 0 (also
+    when there is a node already: the frame is then left alone), NOT_OWNER or BAD_ARGUMENT.
     """
     return call2(Call.TLB_NODE, virtual_page, frame)
 
 
 @inline
 def yield_to(environment: u64) -> i64:
-    """Gives the rest of the slice to `environment` (or ANY_ENVIRONMENT). Returns 0 when the caller runs again, or NOT_RUNNABLE at once."""
+    """Gives the rest of the slice to `environment` (or ANY_ENVIRONMENT). Returns 0 when the caller runs again, or
+    NOT_RUNNABLE at once.
+    """
     return call1(Call.YIELD_TO, environment)
 
 
 @inline
 def wait(deadline: u64) -> i64:
-    """Sleeps until an event is pending that is not masked, or until the timestamp counter has passed `deadline` (FOREVER: no deadline).
+    """Sleeps until an event is pending that is not masked, or until the timestamp counter has passed `deadline`
+    (FOREVER: no deadline).
 
-    Returns the pending events that are not masked: 0 means that the deadline passed. Deadlines are checked at slice boundaries.
+    Returns the pending events that are not masked: 0 means that the deadline passed. Deadlines are checked at slice
+    boundaries.
     """
     return call1(Call.WAIT, deadline)
 
 
 @inline
 def network_bind(ring: ReceiveRing) -> i64:
-    """Receives every Ethernet frame of the network device into `ring`, whose pages must be the caller's own and mapped writable.
+    """Receives every Ethernet frame of the network device into `ring`, whose pages must be the caller's own and mapped
+    writable.
 
-    The kernel keeps to the frames behind them, whatever is mapped there later. Binding again replaces the ring; both indices start at 0.
-    Returns 0, NO_NETWORK, BUSY, BAD_ADDRESS or NOT_OWNER.
+    The kernel keeps to the frames behind them, whatever is mapped there later. Binding again replaces the ring; both
+    indices start at 0. Returns 0, NO_NETWORK, BUSY, BAD_ADDRESS or NOT_OWNER.
     """
     return call1(Call.NETWORK_BIND, u64(addr(ring)))
 
 
 @inline
 def network_transmit(address: u64, length: u64) -> i64:
-    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`; the memory is free again on return.
+    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`; the memory is free again on
+    return.
 
     Returns 0, NO_NETWORK, BUSY (the network is bound to another environment), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
     """

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The bundle that the host appended to the kernel's image: the first programs, each of which becomes an environment at boot.
+"""The bundle that the host appended to the kernel's image: the first programs, each of which becomes an environment at
+boot.
 
-What a program only reads is mapped where it lies, read-only; what it may write is copied into frames of its own. Format: docs/decisions/0001-first-light.md.
+What a program only reads is mapped where it lies, read-only; what it may write is copied into frames of its own.
+Format: docs/decisions/0001-first-light.md.
 """
 
 from exokernel.aegis import environment
@@ -69,7 +71,9 @@ def end_frame() -> u64:
 
 
 def load(number: u64) -> bool:
-    """Makes program `number` the environment of that number. False if memory is short or the program is not well-formed."""
+    """Makes program `number` the environment of that number. False if memory is short or the program is not
+    well-formed.
+    """
     source = program(number)
     if source.segment_count > len(source.segments) or source.entry >= USER_LIMIT:
         return False

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The ways into the kernel and out of it: the system-call table, and the one place where environments are saved and continued.
+"""The ways into the kernel and out of it: the system-call table, and the one place where environments are saved and
+continued.
 
-`syscall` leaves the caller's `rip` in `rcx`, its flags in `r11` and its stack in `rsp`, and jumps through ENTRIES by the number in `al`, all
-256 of which are filled. A call that is worth it is a few instructions of its own there. The others go through `call_entry`, which takes the kernel's
-stack and calls the function in HANDLERS, or through `switch_entry`, which saves the caller as an interrupt would, for those after
-which another environment may run: their functions return the root to load. No register holds anything of the kernel's on the way out. A caller's
-`rip` is below USER_LIMIT, so `sysretq` never meets a non-canonical address; the flags that `syscall` saved are the caller's own.
+`syscall` leaves the caller's `rip` in `rcx`, its flags in `r11` and its stack in `rsp`, and jumps through ENTRIES by
+the number in `al`, all 256 of which are filled. A call that is worth it is a few instructions of its own there. The
+others go through `call_entry`, which takes the kernel's stack and calls the function in HANDLERS, or through
+`switch_entry`, which saves the caller as an interrupt would, for those after which another environment may run: their
+functions return the root to load. No register holds anything of the kernel's on the way out. A caller's `rip` is below
+USER_LIMIT, so `sysretq` never meets a non-canonical address; the flags that `syscall` saved are the caller's own.
 """
 
 from collections.abc import Callable
@@ -157,7 +159,8 @@ def unhandled_exception_entry() -> None:
 @naked
 @align(64)
 def save_context() -> None:
-    """Saves the registers after `rax` in the current kernel page, calls handler `rax` on the kernel's stack, continues at the root that it returns.
+    """Saves the registers after `rax` in the current kernel page, calls handler `rax` on the kernel's stack, continues
+    at the root that it returns.
 
     Flags become the kernel's: an interrupt keeps the direction and alignment flags of the application.
     """
@@ -188,7 +191,9 @@ def save_context() -> None:
 @naked
 @align(64)
 def continue_context() -> None:
-    """Continues the environment whose root is in `rax` from its saved context. Segment registers are all that a context does not hold."""
+    """Continues the environment whose root is in `rax` from its saved context. Segment registers are all that a
+    context does not hold.
+    """
     asm("""
         mov rcx, cr3
         cmp rax, rcx
@@ -272,12 +277,7 @@ CALLS = {
     Call.NETWORK_TRANSMIT: network.transmit,
     Call.SHUTDOWN: ending.shutdown,
 }
-OWN_ENTRIES = {
-    Call.NULL: null_entry,
-    Call.EXIT: switch_entry,
-    Call.YIELD_TO: switch_entry,
-    Call.WAIT: switch_entry,
-}
+OWN_ENTRIES = {Call.NULL: null_entry, Call.EXIT: switch_entry, Call.YIELD_TO: switch_entry, Call.WAIT: switch_entry}
 
 HANDLERS: Final[Array[Handler, 259]] = Array[Handler, 259](
     [CALLS.get(number, no_call) for number in range(256)] + [processor.tick, network.interrupt, exceptions.unhandled]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The serial port, shared by all: bounded writes, each whole. Who may write, and in which order, is for libraries to settle."""
+"""The serial port, shared by all: bounded writes, each whole. Who may write, and in which order, is for libraries to
+settle.
+"""
 
 from exokernel.aegis.abi import CONSOLE_WRITE_LIMIT, Error
 from exokernel.aegis.user_memory import UserAddress, copy_in

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""How environments and the machine end, and what the host is told about it: one line on the control channel each, in the format
-of docs/decisions/0001-first-light.md. An environment's end never harms another; the end of environment 0 is the end of the machine.
+"""How environments and the machine end, and what the host is told about it: one line on the control channel each, in
+the format of docs/decisions/0001-first-light.md. An environment's end never harms another; the end of environment 0 is
+the end of the machine.
 """
 
 from exokernel.aegis import environment, information, network, processor

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Environments: an address space with its two own pages, and the record that the kernel keeps of it.
 
-The *environment page* is shared with the application; exceptions are pushed into it. The *kernel page* holds what the application must
-not touch: which environment this is and the registers saved while it does not run. Both stand at the same address in every address
-space, so loading a root makes another environment the current one. All memory of an environment, its page tables included, is in frames that it owns.
-Environment number IDLE is the kernel's own: it halts the processor when nobody else can run, and owns no user memory.
+The *environment page* is shared with the application; exceptions are pushed into it. The *kernel page* holds what the
+application must not touch: which environment this is and the registers saved while it does not run. Both stand at the
+same address in every address space, so loading a root makes another environment the current one. All memory of an
+environment, its page tables included, is in frames that it owns. Environment number IDLE is the kernel's own: it halts
+the processor when nobody else can run, and owns no user memory.
 """
 
 from exokernel.aegis import frames, information
@@ -95,7 +96,9 @@ def current() -> KernelPage:
 
 
 def build(identifier: u64, owner: u64) -> bool:
-    """Makes the address space of an environment, without user memory, paid by `owner`. False if memory is short; the caller then releases all."""
+    """Makes the address space of an environment, without user memory, paid by `owner`. False if memory is short; the
+    caller then releases all.
+    """
     record = records[identifier]
     root = frames.claim(owner, frames.NODE)
     lower = frames.claim(owner, frames.NODE)
@@ -122,7 +125,9 @@ def build(identifier: u64, owner: u64) -> bool:
 
 
 def map_page(identifier: u64, virtual: u64, frame: u64, entry: PageTableEntry) -> bool:
-    """Maps `frame` at address `virtual` of an environment that does not run yet, with the rights of `entry`. False if memory is short."""
+    """Maps `frame` at address `virtual` of an environment that does not run yet, with the rights of `entry`. False if
+    memory is short.
+    """
     directory = paging.table(records[identifier].directory)
     number = virtual >> 21
     if not directory[number].present:
@@ -132,7 +137,7 @@ def map_page(identifier: u64, virtual: u64, frame: u64, entry: PageTableEntry) -
         directory[number] = PageTableEntry(present=True, writable=True, user=True, frame=node)
     entry.frame = frame
     paging.table(directory[number].frame)[virtual >> 12 & 511] = entry
-    frames.entry(frame).mappings += 1
+    frames.note_mapping(frame)
     return True
 
 
@@ -145,7 +150,9 @@ def map_new(identifier: u64, virtual: u64, entry: PageTableEntry) -> u64:
 
 
 def create(identifier: u64, name: Array[u8, NAME_BYTES], entry: u64) -> bool:
-    """Makes an environment with its two user-visible pages and its stack, ready to start at `entry`; False if memory is short."""
+    """Makes an environment with its two user-visible pages and its stack, ready to start at `entry`; False if memory
+    is short.
+    """
     if not build(identifier, identifier):
         return False
     record = records[identifier]
@@ -173,7 +180,9 @@ def create(identifier: u64, name: Array[u8, NAME_BYTES], entry: u64) -> bool:
 
 
 def destroy(identifier: u64) -> None:
-    """Frees everything of an environment. Its address space must not be the current one, and nothing else may use its frames."""
+    """Frees everything of an environment. Its address space must not be the current one, and nothing else may use its
+    frames.
+    """
     status = information.page.environments[identifier]
     status.state = State.FREE
     status.name.fill(0)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Exceptions: all of them go to the application, in a handful of instructions, and it resumes without the kernel.
 
-Out of ring 3 the processor pushes its frame straight into the environment page, whose upper end is the exception stack of every
-address space. The kernel adds the cause, `rcx` and `r11`, takes the handler's address out of the page and returns to it. The handler's address is 32 bits wide,
-hence always canonical, and flags are the kernel's choice, so nothing that the page holds can harm the return. No handler: the environment ends.
+Out of ring 3 the processor pushes its frame straight into the environment page, whose upper end is the exception stack
+of every address space. The kernel adds the cause, `rcx` and `r11`, takes the handler's address out of the page and
+returns to it. The handler's address is 32 bits wide, hence always canonical, and flags are the kernel's choice, so
+nothing that the page holds can harm the return. No handler: the environment ends.
 
 Out of ring 0 only the two instructions of `user_memory` may fault. Anything else is a panic.
 """
@@ -86,8 +87,9 @@ def initialize() -> None:
 
 
 def unhandled(first: u64, second: u64, third: u64, fourth: u64) -> i64:
-    """An exception of an environment that has no handler, or whose handler was busy with one. Its registers are saved in its
-    kernel page, except what is in the environment page. Returns the root to load."""
+    """An exception of an environment that has no handler, or whose handler was busy with one. Its registers are saved
+    in its kernel page, except what is in the environment page. Returns the root to load.
+    """
     page = environment.current()
     frame = Ptr[EnvironmentPage](paging.OWN_PAGES)[0].exception_frame
     page.context.registers.r11 = frame.r11
@@ -101,7 +103,9 @@ def unhandled(first: u64, second: u64, third: u64, fourth: u64) -> i64:
 @naked
 @export
 def kernel_exception_entry() -> None:
-    """An exception in the kernel: the cause is pushed; runs on the stack that was in use. Returns to where the frame then says."""
+    """An exception in the kernel: the cause is pushed; runs on the stack that was in use. Returns to where the frame
+    then says.
+    """
     asm("""
         push rax
         push rcx

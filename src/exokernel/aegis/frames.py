@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Physical memory: who owns each frame, what it is used as, and how often it is mapped.
 
-The frame table has an entry for every frame of the machine and lies in frames reserved at boot. The frames of one owner (an
-environment, or FREE) form a ring through their entries, closed by an entry of the owner's behind those of the frames, so that claiming
-and releasing take a few steps whatever the size of memory. A frame's contents are cleared when it is claimed.
+The frame table has an entry for every frame of the machine and lies in frames reserved at boot. The frames of one
+owner (an environment, or FREE) form a ring through their entries, closed by an entry of the owner's behind those of
+the frames, so that claiming and releasing take a few steps whatever the size of memory. A frame's contents are cleared
+when it is claimed.
 """
 
 from exokernel.aegis import information
@@ -23,7 +24,7 @@ NODE = 2  # a page table, or another page that only the kernel writes
 class Frame:
     next: u32
     previous: u32
-    mappings: u32  # table entries that lead here, and bindings that use it
+    mappings: u32  # table entries that lead here and bindings that use it; not counted for the kernel's own frames
     owner: u16
     kind: u16
 
@@ -39,34 +40,52 @@ def entry(frame: u64) -> Frame:
 
 
 def initialize(first_free: u64, reserved_from: u64) -> None:
-    """Builds the table at frame `first_free`. The frames from `reserved_from` to the table's end stay the kernel's, as do the boot sections."""
+    """Builds the table at frame `first_free`. The frames from `reserved_from` to the table's end stay the kernel's, as
+    do the boot sections.
+    """
     global table, count
     count = boot.memory_end
     table = Ptr[Frame](paging.direct(first_free * paging.PAGE))
-    size = (count + OWNERS) * sizeof(Frame)
-    Span[u8](Ptr[u8](table), size).fill(0)
-    table_end = first_free + (size + paging.PAGE - 1) // paging.PAGE
     for frame in range(count):
         table[frame].owner = KERNEL
+        table[frame].kind = 0
+        table[frame].mappings = 0
     for owner in range(OWNERS):
         ring = count + owner
         table[ring].next = u32(ring)
         table[ring].previous = u32(ring)
-        table[ring].owner = u16(owner)
-    usable: u64 = 0
     for i in range(boot.memory_ranges):
         memory = boot.memory[i]
-        for frame in range(memory.first, memory.end):
-            if frame >= boot.BOOT_SECTIONS_END // paging.PAGE and not reserved_from <= frame < table_end:
-                append(frame, FREE)
-                usable += 1
-    information.page.frames = count
-    information.page.frames_free = usable
+        free_range(max(memory.first, boot.SECTIONS_END // paging.PAGE), min(memory.end, reserved_from))
+        free_range(max(memory.first, table_end(first_free)), memory.end)
+    information.page.frames = boot.memory_frames
+
+
+def free_range(first: u64, end: u64) -> None:
+    """Puts the frames [first, end), in no ring so far, at the end of the free ones."""
+    if first >= end:
+        return
+    ring = count + FREE
+    for frame in range(first, end):
+        table[frame].owner = FREE
+        table[frame].next = u32(frame + 1)
+        table[frame].previous = u32(frame - 1)
+    last = table[ring].previous
+    table[last].next = u32(first)
+    table[first].previous = last
+    table[end - 1].next = u32(ring)
+    table[ring].previous = u32(end - 1)
+    information.page.frames_free += end - first
+
+
+def table_end(first_free: u64) -> u64:
+    """The frame after the table, if it is placed at frame `first_free`."""
+    return first_free + ((boot.memory_end + OWNERS) * sizeof(Frame) + paging.PAGE - 1) // paging.PAGE
 
 
 def table_fits(first_free: u64) -> bool:
     """Whether the table, at frame `first_free`, ends inside the range of memory that holds it."""
-    end = first_free + ((boot.memory_end + OWNERS) * sizeof(Frame) + paging.PAGE - 1) // paging.PAGE
+    end = table_end(first_free)
     for i in range(boot.memory_ranges):
         if boot.memory[i].first <= first_free and end <= boot.memory[i].end:
             return True
@@ -120,6 +139,20 @@ def release_all(owner: u64) -> None:
     table[ring].next = u32(ring)
     table[ring].previous = u32(ring)
     information.page.environments[owner].frames = 0
+
+
+@inline
+def note_mapping(frame: u64) -> None:
+    """A table entry or a binding now leads to `frame`."""
+    if entry(frame).owner != KERNEL:
+        entry(frame).mappings += 1
+
+
+@inline
+def forget_mapping(frame: u64) -> None:
+    """Undoes `note_mapping`."""
+    if entry(frame).owner != KERNEL:
+        entry(frame).mappings -= 1
 
 
 @inline

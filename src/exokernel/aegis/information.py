@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The book-keeping that every environment may read: the system page. Each owner of a resource keeps its part of it up to date."""
+"""The book-keeping that every environment may read: the system page. Each owner of a resource keeps its part of it up
+to date.
+"""
 
 from exokernel.aegis.abi import SystemPage
 from exokernel.metal import aligned

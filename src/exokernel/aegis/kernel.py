@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Where the kernel starts: from the boot loader's information to the first application. It runs once, before there is anybody to
-protect; whatever fails here ends the machine with a word about the reason.
+"""Where the kernel starts: from the boot loader's information to the first application. It runs once, before there is
+anybody to protect; whatever fails here ends the machine with a word about the reason.
 """
 
 from exokernel.aegis import bundle, calls, ending, environment, exceptions, frames, information, network, processor
@@ -24,7 +24,7 @@ def kernel_start(start_information: u64) -> None:
     interrupts.initialize()
     information.page.timestamp_frequency = timer.timestamp_frequency()
     network.initialize()
-    print(f"boot instructions={started:#x} memory={boot.memory_end * paging.PAGE:#x}")
+    print(f"boot instructions={started:#x} memory={boot.memory_frames * paging.PAGE:#x}")
     start_programs()
     timer.start(slice_length())
     calls.enter(u64(processor.next_slice()))
@@ -46,7 +46,9 @@ def take_exceptions() -> None:
 
 
 def reserve_memory(start_information: u64) -> None:
-    """Places the kernel's tables behind image and bundle, and leaves the boot's page tables for the idle environment's."""
+    """Places the kernel's tables behind image and bundle, and leaves the boot's page tables for the idle
+    environment's.
+    """
     if not boot.read_memory_map(start_information):
         ending.panic(b"no-memory-map")
     layout = paging.ImageLayout()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The network device: received frames go to the ring of the one environment that bound it, frames to be sent are copied out of its memory.
+"""The network device: received frames go to the ring of the one environment that bound it, frames to be sent are
+copied out of its memory.
 
-The device only ever sees the kernel's own buffers, and is not trusted: its answers are checked, and nonsense is counted. Nor is the
-ring: the kernel keeps its own producer index and the frames behind the ring, and takes the consumer index as a hint that can only hurt
-its writer. What cannot be delivered is counted in the system page.
+The device only ever sees the kernel's own buffers, and is not trusted: its answers are checked, and nonsense is
+counted. Nor is the ring: the kernel keeps its own producer index and the frames behind the ring, and takes the
+consumer index as a hint that can only hurt its writer. What cannot be delivered is counted in the system page.
 """
 
 from exokernel.aegis import environment, frames, information, processor, tlb
@@ -61,8 +62,12 @@ receive_queue: Queue = aligned(4096, Queue())
 transmit_queue: Queue = aligned(4096, Queue())
 receive_state: QueueState = QueueState()
 transmit_state: QueueState = QueueState()
-receive_buffers: Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH] = aligned(4096, Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH]())
-transmit_buffers: Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH] = aligned(4096, Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH]())
+receive_buffers: Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH] = aligned(
+    4096, Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH]()
+)
+transmit_buffers: Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH] = aligned(
+    4096, Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH]()
+)
 idle_buffers: u64 = 0xFFFFFFFFFFFFFFFF  # bit n: transmit buffer n is not with the device
 
 
@@ -172,7 +177,7 @@ def bind(ring: u64, second: u64, third: u64, fourth: u64) -> i64:
     for i in range(RING_PAGES):
         frame = tlb.entry_of(first + i)[0].frame
         binding.pages[i] = u32(frame)
-        frames.entry(frame).mappings += 1
+        frames.note_mapping(frame)
     indices = Ptr[RingIndices](paging.direct(u64(binding.pages[0]) * paging.PAGE))[0]
     indices.producer = 0
     indices.consumer = 0
@@ -187,7 +192,7 @@ def unbind(identifier: u64) -> None:
         return
     binding.owner = ENVIRONMENTS
     for page in binding.pages:
-        frames.entry(u64(page)).mappings -= 1
+        frames.forget_mapping(u64(page))
 
 
 def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The processor: a vector of time slices, each with an owner, and the choice of who runs next.
 
-The timer ends a slice; the next slice whose owner can run begins. `ready` keeps one bit per slice whose owner can run, so the choice is
-a rotation and a count of zeros, however many slices there are. An environment sleeps only by `wait`. The functions that
-choose return the physical address of the root to load; `calls.save_context` continues there.
+The timer ends a slice; the next slice whose owner can run begins. `ready` keeps one bit per slice whose owner can run,
+so the choice is a rotation and a count of zeros, however many slices there are. An environment sleeps only by `wait`.
+The functions that choose return the physical address of the root to load; `calls.save_context` continues there.
 """
 
 from exokernel.aegis import environment, information
@@ -109,7 +109,9 @@ def tick(first: u64, second: u64, third: u64, fourth: u64) -> i64:
 
 
 def after_interrupt() -> i64:
-    """Who continues after a device was served: whoever ran; if nobody did, the next slice begins. Returns the root to load."""
+    """Who continues after a device was served: whoever ran; if nobody did, the next slice begins. Returns the root to
+    load.
+    """
     running = environment.current().identifier
     if running == environment.IDLE:
         return next_slice()

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The translation cache: mappings that an application inserts, of frames that it owns, through table nodes that it donated.
+"""The translation cache: mappings that an application inserts, of frames that it owns, through table nodes that it
+donated.
 
-Both calls work on the current address space only, through the window that shows its table nodes at a fixed address. The application
-chooses page, frame and rights; the kernel composes the entry, so no entry ever maps what its inserter does not own, nor is writable and executable.
+Both calls work on the current address space only, through the window that shows its table nodes at a fixed address.
+The application chooses page, frame and rights; the kernel composes the entry, so no entry ever maps what its inserter
+does not own, nor is writable and executable.
 """
 
 from exokernel.aegis import environment, frames
@@ -51,10 +53,10 @@ def insert(virtual_page: u64, frame: u64, rights: u64, fourth: u64) -> i64:
             frame=frame,
             no_execute=rights & Right.EXECUTE == 0,
         )
-        frames.entry(frame).mappings += 1
+        frames.note_mapping(frame)
     place = entry_of(virtual_page)
     if place[0].present:
-        frames.entry(place[0].frame).mappings -= 1
+        frames.forget_mapping(place[0].frame)
     place[0] = entry
     cpu.forget_translation(virtual_page * paging.PAGE)
     return 0

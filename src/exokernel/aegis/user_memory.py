@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The only file that follows an address that an application gave.
 
-Such an address is a type of its own, so it cannot be followed by accident. It may point anywhere and be unmapped, read-only or in the
-kernel's half: a range outside the user half is refused here, and a fault on the way ends the copy with an error: the page fault handler
-finds the interrupted instruction to be one of ours and continues at `copy_failed`. The caller bounds the length.
+Such an address is a type of its own, so it cannot be followed by accident. It may point anywhere and be unmapped,
+read-only or in the kernel's half: a range outside the user half is refused here, and a fault on the way ends the copy
+with an error: the page fault handler finds the interrupted instruction to be one of ours and continues at
+`copy_failed`. The caller bounds the length.
 """
 
 from exokernel.aegis.abi import USER_LIMIT
@@ -69,7 +70,9 @@ def is_user_range(address: UserAddress, length: u64) -> bool:
 
 
 def copy_in(destination: Span[u8], source: UserAddress) -> bool:
-    """Fills `destination` from the current environment's memory. False, with an unknown part of it written, if that cannot be read."""
+    """Fills `destination` from the current environment's memory. False, with an unknown part of it written, if that
+    cannot be read.
+    """
     length = len(destination)
     if length == 0:
         return True

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """From the boot loader's jump to Python: the PVH note, the way from 32-bit to 64-bit mode, and the map of memory.
 
-Everything the processor needs on this way (page tables, descriptors) is a link-time constant in the sections .boot and .boot.tables, at
-physical address 0x100000; `paging` replaces it. Source: the Xen "x86/HVM direct boot ABI" (PVH), versions 0 and 1.
+Everything the processor needs on this way (page tables, descriptors) is a link-time constant in the sections .boot and
+.boot.tables, at physical address 0x100000; `paging` replaces it. Source: the Xen "x86/HVM direct boot ABI" (PVH),
+versions 0 and 1.
 """
 
 from exokernel.machine import cpu, paging
@@ -12,7 +13,7 @@ STACK_BYTES = 16384  # of the kernel, below it one page that stays unmapped
 START_MAGIC = 0x336EC578
 RAM = 1
 LOWEST = 0x100000  # what lies below belongs to firmware and boot loader
-BOOT_SECTIONS_END = 0x110000
+SECTIONS_END = 0x110000  # of .boot and .boot.tables
 
 module_asm(f"""
 .section .note.Xen, "a", @note
@@ -121,11 +122,13 @@ class Range:
 memory: Array[Range, 16] = Array[Range, 16]()
 memory_ranges: u64 = 0
 memory_end: u64 = 0  # the frame after the last
+memory_frames: u64 = LOWEST // paging.PAGE  # how many there are
 
 
 def read_memory_map(information: u64) -> bool:
-    """Notes the ranges of usable frames, without the first MiB and the fourth GiB. False if the information makes no sense."""
-    global memory_ranges, memory_end
+    """Notes the ranges of usable frames, without the first MiB and the fourth GiB. False if the information makes no
+    sense.
+    """
     start = Ptr[StartInformation](paging.direct(information))[0]
     if start.magic != START_MAGIC or start.version < 1:
         return False
@@ -139,7 +142,7 @@ def read_memory_map(information: u64) -> bool:
 
 def note_memory(start: u64, end: u64) -> None:
     """Adds the whole frames of [start, end), in bytes, as far as the direct map can show them."""
-    global memory_ranges, memory_end
+    global memory_ranges, memory_end, memory_frames
     first = (max(start, LOWEST) + paging.PAGE - 1) // paging.PAGE
     last = min(end, 1 << 39) // paging.PAGE
     if start < 1 << 32:
@@ -149,6 +152,7 @@ def note_memory(start: u64, end: u64) -> None:
         memory[memory_ranges].end = last
         memory_ranges += 1
         memory_end = max(memory_end, last)
+        memory_frames += last - first
 
 
 @inline

@@ -1,26 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The processor's instructions and registers that Python has no word for, one function each, and its descriptor tables.
+"""The processor's instructions and registers that Python has no word for, one function each, and its descriptor
+tables.
 
-The first part works in applications too; the rest needs ring 0. Nothing here decides anything. Sections are those of the Intel 64
-and IA-32 Architectures Software Developer's Manual (SDM).
+The first part works in applications too; the rest needs ring 0. Nothing here decides anything. Sections are those of
+the Intel 64 and IA-32 Architectures Software Developer's Manual (SDM).
 """
 
-from exokernel.metal import (
-    Array,
-    addr,
-    aligned,
-    asm,
-    bits,
-    field,
-    inline,
-    noreturn,
-    sizeof,
-    struct,
-    u8,
-    u16,
-    u32,
-    u64,
-)
+from exokernel.metal import Array, addr, aligned, asm, bits, field, inline, noreturn, sizeof, struct, u8, u16, u32, u64
 
 # ---- in every ring
 
@@ -60,13 +46,7 @@ def input_word(port: u16) -> u32:
 def output_bytes(port: u16, data: bytes) -> None:
     """Writes every byte of `data` to one port, in order."""
     if len(data) > 0:
-        asm(
-            "rep outsb",
-            "{dx},{rsi},{rcx},~{rsi},~{rcx},~{memory}",
-            port,
-            u64(addr(data[0])),
-            len(data),
-        )
+        asm("rep outsb", "{dx},{rsi},{rcx},~{rsi},~{rcx},~{memory}", port, u64(addr(data[0])), len(data))
 
 
 # ---- registers (ring 0)
@@ -86,7 +66,7 @@ CSTAR = 0xC0000083
 SFMASK = 0xC0000084
 
 USER_FLAGS = 0x202  # what an application starts with: interrupts on
-# What `syscall` clears: carry to overflow stay the caller's, the rest must not reach the kernel. TF IF DF IOPL NT RF AC.
+# What `syscall` clears, because it must not reach the kernel: TF IF DF IOPL NT RF AC.
 SYSCALL_CLEARS = 0x57700
 
 
@@ -210,14 +190,13 @@ class TaskDescriptor:
 
 
 descriptors: Array[u64, 8] = aligned(
-    64,
-    Array[u64, 8]([0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF, 0, 0x00CFF3000000FFFF, 0x00AFFB000000FFFF, 0, 0]),
+    64, Array[u64, 8]([0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF, 0, 0x00CFF3000000FFFF, 0x00AFFB000000FFFF, 0, 0])
 )
 task_state: TaskState = aligned(64, TaskState())
 
 
 def load_descriptors(exception_stack: u64, interrupt_stack: u64, fatal_stack: u64) -> None:
-    """Loads the descriptor table and the task register; the stacks are upper ends, of exceptions, of IST1 and of IST2."""
+    """Loads the descriptor table and the task register. The stacks, by their upper ends: of exceptions, IST1, IST2."""
     task_state.ring_stacks[0] = exception_stack
     task_state.interrupt_stacks[0] = interrupt_stack
     task_state.interrupt_stacks[1] = fatal_stack

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where the processor goes when it is interrupted: the interrupt descriptor table, the local APIC, the I/O APICs.
 
-Vectors 0 to 31 are the processor's exceptions; TIMER and DEVICE are ours; any other is a stray that is acknowledged and forgotten. The old
-interrupt controller (PIC) is masked for good. Sources: SDM volume 3, chapters 6 and 11; Intel 82093AA data sheet (I/O APIC).
+Vectors 0 to 31 are the processor's exceptions; TIMER and DEVICE are ours; any other is a stray that is acknowledged
+and forgotten. The old interrupt controller (PIC) is masked for good. Sources: SDM volume 3, chapters 6 and 11; Intel
+82093AA data sheet (I/O APIC).
 """
 
 from exokernel.machine import cpu, paging

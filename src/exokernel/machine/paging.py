@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Page tables: the layout of their entries, the kernel's half of every address space, and how the kernel reaches physical memory.
+"""Page tables: the layout of their entries, the kernel's half of every address space, and how the kernel reaches
+physical memory.
 
-The kernel's half is three regions. The *direct map* shows all memory at DIRECT_MAP. The upper 2 GiB hold the kernel's image (2 MiB at
-IMAGE), the devices (the last GiB of the first four), and, different in each address space, the *own* pages: OWN_PAGES and WINDOW. Because these
-stand at fixed addresses, loading the root switches the current environment, its save area and its page tables at once.
+The kernel's half is three regions. The *direct map* shows all memory at DIRECT_MAP. The upper 2 GiB hold the kernel's
+image (2 MiB at IMAGE), the devices (the last GiB of the first four), and, different in each address space, the *own*
+pages: OWN_PAGES and WINDOW. Because these stand at fixed addresses, loading the root switches the current environment,
+its save area and its page tables at once.
 
     WINDOW           the environment's table nodes side by side: entry n maps the n-th page of its memory
     OWN_PAGES + 0    its environment page
@@ -87,11 +89,7 @@ def describe_image_page(layout: ImageLayout, frame: u64) -> PageTableEntry:
     if frame < layout.code or frame >= layout.end or frame == layout.guard:
         return PageTableEntry()
     return PageTableEntry(
-        present=True,
-        writable=frame >= layout.data,
-        shared=True,
-        frame=frame,
-        no_execute=frame >= layout.constants,
+        present=True, writable=frame >= layout.data, shared=True, frame=frame, no_execute=frame >= layout.constants
     )
 
 
@@ -134,8 +132,10 @@ def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
 def build_kernel_half(
     root: u64, upper: u64, upper_directory: u64, own: u64, environment_page: u64, kernel_page: u64, directory: u64
 ) -> None:
-    """Fills in the kernel's half of an address space; the arguments are its frames, all zeroed: the top table, then three tables
-    of the upper 2 GiB, then what the own pages show. The directory is reached as a page table through WINDOW."""
+    """Fills in the kernel's half of an address space; the arguments are its frames, all zeroed: the top table, then
+    three tables of the upper 2 GiB, then what the own pages show. The directory is reached as a page table through
+    WINDOW.
+    """
     top = table(root)
     top[256] = node(direct_map_frame)
     top[511] = node(upper)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The ways out of the machine: the serial port for what applications print, the control channel for what the kernel reports to the
-host, and the exit port. The kernel never prints on the serial port.
+"""The ways out of the machine: the serial port for what applications print, the control channel for what the kernel
+reports to the host, and the exit port. The kernel never prints on the serial port.
 """
 
 from exokernel.machine import cpu

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The slice clock: the local APIC's timer, periodic, and how fast the timestamp counter runs compared with it.
 
-QEMU's APIC timer counts nanoseconds (1 GHz undivided), in software emulation and under KVM; that is our only reference, so nothing has to wait
-for a slower clock at boot. Source: SDM volume 3, 11.5.4.
+QEMU's APIC timer counts nanoseconds (1 GHz undivided), in software emulation and under KVM; that is our only
+reference, so nothing has to wait for a slower clock at boot. Source: SDM volume 3, 11.5.4.
 """
 
 from exokernel.machine import cpu, interrupts

@@ -1,12 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""Virtio 1.x, as much as a network card needs: finding the device, its registers over memory-mapped I/O or PCI, and split queues.
+"""Virtio 1.x, as much as a network card needs: finding the device, its registers over memory-mapped I/O or PCI, and
+split queues.
 
-QEMU's `microvm` has memory-mapped slots, which are scanned; `pc` and `q35` have a PCI bus, whose first bus is scanned. The device is not trusted: what
-it writes into a queue is checked before use. Source: OASIS, Virtual I/O Device (VIRTIO) version 1.2; section numbers are of that.
+QEMU's `microvm` has memory-mapped slots, which are scanned; `pc` and `q35` have a PCI bus, whose first bus is scanned.
+The device is not trusted: what it writes into a queue is checked before use. Source: OASIS, Virtual I/O Device
+(VIRTIO) version 1.2; section numbers are of that.
 """
 
 from exokernel.machine import cpu, interrupts, paging
-from exokernel.metal import Array, Ptr, addr, compiler_barrier, inline, struct, u8, u16, u32, u64, volatile_load, volatile_store
+from exokernel.metal import (
+    Array,
+    Ptr,
+    addr,
+    compiler_barrier,
+    inline,
+    struct,
+    u8,
+    u16,
+    u32,
+    u64,
+    volatile_load,
+    volatile_store,
+)
 
 NETWORK_DEVICE = 1
 FEATURE_MAC = 5  # 5.1.3: the device knows its address
@@ -41,7 +56,7 @@ CAPABILITIES = 48  # more do not fit
 
 @struct
 class Registers:
-    """Where one kind of transport keeps what all have, as addresses. Those marked w are 4 bytes wide over mmio and 1 or 2 over PCI."""
+    """Where one kind of transport keeps what all have, as addresses."""
 
     is_pci: bool
     common: u64
@@ -155,7 +170,7 @@ def find_network() -> bool:
 
 
 def find_slot() -> bool:
-    """4.2.2: a slot shows a magic number, also when it is empty. With ACPI there are more slots, on another I/O APIC."""
+    """4.2.2: a slot shows a magic number, even an empty one. With ACPI there are more, on another I/O APIC."""
     slots: u32 = SLOTS_WITHOUT_ACPI
     if read32(SLOTS + SLOTS_WITHOUT_ACPI * SLOT_BYTES) == MAGIC:
         slots = SLOTS_WITH_ACPI
@@ -210,7 +225,9 @@ def region(device: u32, bar: u32) -> u64:
 
 
 def set_up_pci(device: u32) -> bool:
-    """4.1.4: vendor capabilities say where the registers are. The firmware's interrupt line is an I/O APIC pin on `pc` and `q35`."""
+    """4.1.4: vendor capabilities say where the registers are. The firmware's interrupt line is an I/O APIC pin on `pc`
+    and `q35`.
+    """
     write_configuration(device, 4, read_configuration(device, 4) & 0xFFFF | MEMORY_AND_MASTER)
     registers.is_pci = True
     offset = read_configuration(device, 0x34) & 0xFC

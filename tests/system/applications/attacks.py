@@ -18,7 +18,8 @@ WINDOW = 0xFFFFFFFFBFC00000
 KERNEL_PAGE = 0xFFFFFFFFBFE01000
 DEVICES = 0xFFFFFFFFFEE00000
 STACK_GUARD = abi.STACK_TOP - abi.STACK_BYTES
-DIVIDE, BREAKPOINT, UNDEFINED, NO_FLOATING_POINT, SELECTOR, PROTECTION, PAGE = 0, 3, 6, 7, 11, 13, 14
+TRAP_FLAG = 0x100
+DIVIDE, DEBUG, BREAKPOINT, UNDEFINED, NO_FLOATING_POINT, SELECTOR, PROTECTION, PAGE = 0, 1, 3, 6, 7, 11, 13, 14
 
 code: Array[u8, 16] = Array[u8, 16]([0xC3] * 16)  # `ret`, in data
 
@@ -85,11 +86,7 @@ def read_noncanonical() -> None:
 
 
 def overflow_stack() -> None:
-    asm(
-        "mov rdx, rsp; mov rsp, rcx; push rax; mov rsp, rdx",
-        "{rcx},~{rdx},~{memory}",
-        u64(STACK_GUARD),
-    )
+    asm("mov rdx, rsp; mov rsp, rcx; push rax; mov rsp, rdx", "{rcx},~{rdx},~{memory}", u64(STACK_GUARD))
 
 
 def divide_by_zero() -> None:
@@ -196,6 +193,47 @@ def base_instruction() -> None:
     asm("wrfsbase rax", "{rax},~{memory}", u64(KERNEL_PAGE))
 
 
+def step_through_call() -> None:
+    """Were the trap flag not cleared on the way in, the kernel would be stepped through."""
+    asm("pushfq; or dword ptr [rsp], 0x100; popfq; syscall", "{rax},~{rax},~{rcx},~{r11},~{memory},~{flags}", u64(0))
+
+
+def fault_in_handler() -> None:
+    abi.environment_page().exception_entry = u32(u64(faulting_handler))
+    asm("ud2", "~{memory}")
+
+
+def faulting_handler() -> None:
+    asm("hlt", "~{memory}")
+
+
+def handler_nowhere() -> None:
+    abi.environment_page().exception_entry = 0xFFFFFFFF
+    asm("ud2", "~{memory}")
+
+
+def handler_without_stack() -> None:
+    """The handler may be entered with any stack pointer: using it is what fails."""
+    abi.environment_page().exception_entry = u32(u64(pushing_handler))
+    asm("mov rsp, rax; ud2", "{rax},~{memory}", u64(KERNEL_PAGE))
+
+
+def pushing_handler() -> None:
+    asm("push rax", "~{memory}")
+
+
+def event_entry_nowhere() -> None:
+    page = abi.environment_page()
+    page.pending = abi.Event.NETWORK
+    page.event_entry = 0xFFFFFFFF
+    abi.yield_to(abi.ANY_ENVIRONMENT)
+
+
+def fall_off_the_program() -> None:
+    """A failed assertion has nowhere to go on."""
+    assert u64(addr(code)) == 0, "never"
+
+
 def system_return() -> None:
     asm("sysretq", "{rcx},{r11},~{memory}", u64(KERNEL_TEXT), u64(2))
 
@@ -244,9 +282,19 @@ ATTACKS: dict[Callable[[], None], tuple[int, ...]] = {
     floating_point_instruction: (NO_FLOATING_POINT,),
     base_instruction: (UNDEFINED,),
     system_return: (PROTECTION,),
+    step_through_call: (DEBUG,),
 }
-COUNT = len(ATTACKS)
-functions: Array[Callable[[], None], COUNT] = Array[Callable[[], None], COUNT](list(ATTACKS))
+# No handler can go on after these: only environments without one try them.
+FATAL: dict[Callable[[], None], tuple[int, ...]] = {
+    fault_in_handler: (PROTECTION,),
+    handler_nowhere: (PAGE,),
+    handler_without_stack: (PAGE,),
+    event_entry_nowhere: (PAGE,),
+    fall_off_the_program: (UNDEFINED,),
+}
+SURVIVABLE = len(ATTACKS)
+COUNT = SURVIVABLE + len(FATAL)
+functions: Array[Callable[[], None], COUNT] = Array[Callable[[], None], COUNT]([*ATTACKS, *FATAL])
 
 handled: u64 = 0
 last: u64 = 0
@@ -257,18 +305,20 @@ def report(registers: Registers) -> u8:
     global handled, last
     handled += 1
     last = registers.cause.vector
+    if last == DEBUG:
+        registers.flags &= ~u64(TRAP_FLAG)
     return Verdict.SKIP
 
 
 def main() -> None:
     number = abi.environment_page().identifier
     if number != 0:
-        functions[(number - 1) % COUNT]()
+        functions[number - 1]()
         print("survived", number - 1)
         return
     for vector in range(exceptions.VECTORS):
         exceptions.handle(vector, report)
-    for i in range(COUNT):
+    for i in range(SURVIVABLE):
         before = handled
         functions[i]()
         print("attack", i, "exceptions", handled - before, "vector", last)

@@ -29,7 +29,7 @@ def expect(what: str, got: i64, wanted: i64) -> None:
 
 @naked
 def registers_around(number: u64) -> None:
-    """Makes call `number` with a pattern in every register that it has to preserve, and stores them before and after."""
+    """Makes call `number` with a pattern in every register that it has to preserve, stored before and after."""
     asm("""
         push rbx
         push rbp
@@ -109,14 +109,41 @@ def check_numbers() -> None:
     expect("only the low byte counts", abi.call0(0xFFFFFFFFFFFFFF00), 0)
 
 
+FLAGS = 0x44400  # alignment check, nested task, direction
+
+
+@naked
+def flags_around(number: u64) -> u64:
+    """Makes call `number` (its argument is its number) with FLAGS set; the flags after it."""
+    asm("""
+        mov eax, edi
+        pushfq
+        pushfq
+        or dword ptr [rsp], {FLAGS}
+        popfq
+        syscall
+        pushfq
+        pop rax
+        popfq
+        ret
+    """)
+
+
+def check_flags() -> None:
+    """What the application does with its flags is its own affair, before and after a call."""
+    for number in range(256):
+        if number != Call.EXIT and number != Call.SHUTDOWN:
+            flags = flags_around(number)
+            if flags & FLAGS != FLAGS or flags & 0x3000 != 0 or flags & 0x200 == 0:
+                print("call", number, f"left the flags {flags:#x}")
+
+
 def check_console() -> None:
     for address in BAD_ADDRESSES:
         expect("console_write from a bad address", abi.call2(Call.CONSOLE_WRITE, address, 64), Error.BAD_ADDRESS)
     for length in BAD_LENGTHS:
         expect(
-            "console_write of a bad length",
-            abi.call2(Call.CONSOLE_WRITE, u64(addr(page)), length),
-            Error.BAD_ARGUMENT,
+            "console_write of a bad length", abi.call2(Call.CONSOLE_WRITE, u64(addr(page)), length), Error.BAD_ARGUMENT
         )
     expect("console_write of nothing", abi.call2(Call.CONSOLE_WRITE, 0xFFFFFFFF80200000, 0), 0)
     edge: u64 = abi.STACK_TOP - 8
@@ -179,6 +206,7 @@ def check_network() -> None:
 def main() -> None:
     check_numbers()
     check_registers()
+    check_flags()
     check_console()
     check_frames()
     check_processor()
