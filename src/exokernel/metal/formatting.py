@@ -69,11 +69,11 @@ class Formatting:
         if self.program.output is None:
             self.error(node, "this program has no output for print", "name a function as the entry module's OUTPUT")
         buffer = ""
-        for piece in merged(pieces):
-            if piece.node is None:
+        # As in Python, everything is evaluated before anything is printed.
+        for piece, value in [(p, self.printable(p) if p.node is not None else None) for p in merged(pieces)]:
+            if value is None:
                 self.write_text(self.make(bytes, self.text_constant(piece.text)), node)
                 continue
-            value = self.printable(piece)
             assert piece.format is not None
             if kinds.is_text(value.type):
                 self.write_padded(value, piece.format, node)
@@ -104,8 +104,12 @@ class Formatting:
             before = self.let(f"load i64, ptr {slot}")
             self.emit(f"store i64 {self.let(f'add i64 {before}, {count.ir}')}, ptr {slot}")
 
-        for piece in merged(self.pieces(template)):
-            value = self.make(bytes, self.text_constant(piece.text)) if piece.node is None else self.printable(piece)
+        def evaluated(piece: Piece) -> Value:
+            if piece.node is None:
+                return self.make(bytes, self.text_constant(piece.text))
+            return self.printable(piece)
+
+        for piece, value in [(p, evaluated(p)) for p in merged(self.pieces(template))]:
             if kinds.is_text(value.type):
                 form = piece.format or Format(32, "<", False, 0, "", False)
                 u64, byte = self.program.integers["u64"], self.program.integers["u8"]
