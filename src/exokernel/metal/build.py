@@ -37,7 +37,7 @@ def compile_program(entry_module: str | Path, *, kind: str, isolated: bool = Fal
     else:
         application = import_application(Path(entry_module))
         module = importlib.import_module("exokernel.exos.start")
-        module.application_main = application.main
+        setattr(module, "application_main", application.main)  # noqa: B010
         program = Program(APPLICATION, module.OUTPUT)
         entries = [module.ENTRY, *exported((application.__name__,))]
         layout = Layout(APPLICATION_BASE, program.instance(module.ENTRY).symbol)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Calls:
     """Mixed into `Lowering`."""
 
+    assigned: set[str] | None
+
     def on_Call(self: Lowering, node: ast.Call, want: Type | None) -> Value:
         return self.call(node)
 
@@ -114,7 +116,7 @@ class Calls:
             level, sites = 0, frozenset()
         return Value(result, ir, None, level, sites)
 
-    def call_runtime(self: Lowering, target: types.FunctionType, values: list[Value], node: ast.AST) -> Value:
+    def call_runtime(self: Lowering, target: Any, values: list[Value], node: ast.AST) -> Value:
         """Call a function of `runtime.py` with values that already have its types."""
         function = self.program.instance(target, self, node)
         return self.emit_call(f'@"{function.symbol}"', function.result, values, function.flags)

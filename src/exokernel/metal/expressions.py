@@ -318,7 +318,7 @@ class Expressions:
         if isinstance(thing, bool):
             return Value(bool, "true" if thing else "false", thing)
         if isinstance(thing, int):
-            kind = type(thing) if kinds.is_integer(type(thing)) else Literal
+            kind: Type = type(thing) if kinds.is_integer(type(thing)) else Literal
             return Value(kind, str(int(thing)), int(thing))
         if isinstance(thing, (bytes, str)):
             data = thing if isinstance(thing, bytes) else thing.encode()

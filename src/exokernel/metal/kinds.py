@@ -12,7 +12,9 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from exokernel.metal.types import Array, BigEndian, Integer, Ptr, Span, canonical, is_bits, is_struct
+from exokernel.metal.types import Array, BigEndian, Integer, Ptr, Span, canonical
+from exokernel.metal.types import is_bits as is_bits  # noqa: PLC0414
+from exokernel.metal.types import is_struct as is_struct  # noqa: PLC0414
 
 Type = Any
 """A dialect type: a class of `types.py`, `bool`, `bytes`, `str`, `NONE`, or one of the classes below."""
@@ -54,7 +56,7 @@ def normal(kind: Type) -> Type:
     """A type as an annotation gives it, generic aliases replaced by the classes above."""
     if kind is None:
         return NONE
-    origin = typing.get_origin(kind)
+    origin: Any = typing.get_origin(kind)
     if origin is collections.abc.Callable:
         parameters, result = typing.get_args(kind)
         return CallableType(tuple(normal(p) for p in parameters), normal(result))

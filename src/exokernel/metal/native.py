@@ -194,7 +194,8 @@ def compile_functions(functions: list[types.FunctionType]) -> NativeModule:
     """Compile functions and all they use; errors are `CompileError`."""
     program = Program(NATIVE, runtime.keep_output)
     entries = [program.instance(f) for f in functions]
-    ir = program.compile([*functions, runtime.keep_output])
+    output: Any = runtime.keep_output
+    ir = program.compile([*functions, output])
     length, data = (program.variable(vars(runtime), n) for n in ("output_length", "output_bytes"))
     assert length is not None and data is not None
     extra = [f'module asm "{line.strip()}"' for line in GUARD.splitlines() if line.strip()]

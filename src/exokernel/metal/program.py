@@ -82,7 +82,7 @@ class Program:
 
     likely = 0
 
-    def __init__(self, target: Target, output: types.FunctionType | None = None) -> None:
+    def __init__(self, target: Target, output: Any = None) -> None:
         self.target = target
         self.output = output
         self.debug = DebugInformation()
@@ -150,7 +150,7 @@ class Program:
     def parameter_patterns(self, function: types.FunctionType, caller: Lowering, node: ast.AST) -> list[Any]:
         """The annotated types of the parameters; type variables stay; `self` without annotation is None."""
         resolver = self.resolver(function, {})
-        patterns = []
+        patterns: list[Any] = []
         for i, argument in enumerate(resolver.function.node.args.args):
             if argument.annotation is None:
                 if i == 0 and argument.arg == "self":
@@ -267,7 +267,7 @@ class Program:
         return len(self.traps) - 1
 
     def span(self, element: Type) -> Type:
-        return Span[element]  # type: ignore[valid-type]
+        return Span[element]
 
     # ---- module variables
 
@@ -449,8 +449,8 @@ class Program:
         if not self.target.native:
             from exokernel.metal import runtime
 
-            for function in runtime.MEMORY_FUNCTIONS:
-                self.instance(function)
+            for helper in runtime.MEMORY_FUNCTIONS:
+                self.instance(helper)  # type: ignore[arg-type]
         module_texts: list[str] = []
         assembled: set[str] = set()
         written = 0
