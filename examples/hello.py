@@ -3,7 +3,8 @@
 
     ./exo run examples/hello.py
 
-What `main` returns is the exit status of ./exo; try `-> int`-like `-> i32` with `return 3`, and `echo $?` afterwards.
+The exit status of ./exo is what `main` returns: nothing is 0. To see another, write `def main() -> i32` with i32 from
+exokernel.metal, `return 3`, and type `echo $?` afterwards.
 """
 
 from exokernel.aegis import abi

@@ -6,13 +6,9 @@ from __future__ import annotations
 import types
 from typing import Any
 
-try:
-    from exokernel.metal.simulate import simulated
-except ImportError:
-    simulated = None
-
 from exokernel.metal import Array, u8
 from exokernel.metal.native import compile_functions
+from exokernel.metal.simulate import simulated
 
 
 def native(*functions: types.FunctionType) -> Any:

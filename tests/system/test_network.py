@@ -13,13 +13,16 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests import packets
-from tests.packets import Host
+from tests.packets import GUEST, PEER, Host
 from tests.system.guests import EXAMPLES, Link, free_port, link, running
 
+LIBRARY = Path(__file__).parent / "library"
 READY = b"Echo on UDP"
 DATAGRAMS = 10_000
 WINDOW = 32  # datagrams under way: fewer than the machine's ring, QEMU's queues and the socket buffers hold
@@ -139,6 +142,61 @@ def test_the_server_answers_many_peers(wire: Link) -> None:
             assert wire.receive() == packets.expected_answer(frame)
 
 
+def test_it_asks_and_asks_again() -> None:
+    """An application that speaks first: ARP requests a second apart, then the datagram is given up; the next one is
+    answered, and so is the datagram that waited for it.
+    """
+    with link() as cable, running([LIBRARY / "caller.py"], link=cable.option) as guest:
+        cable.guest = guest
+        request = packets.ethernet(
+            packets.BROADCAST, GUEST.station, 0x0806, packets.arp(1, GUEST, bytes(6), PEER.address)
+        )
+        times = []
+        for _ in range(3):
+            assert cable.receive() == request
+            times.append(time.monotonic())
+        assert 1.5 < times[2] - times[0] < 6
+        assert cable.receive() == request
+        assert guest.console == b"nobody\n"
+        cable.send(
+            packets.ethernet(GUEST.station, PEER.station, 0x0806, packets.arp(2, PEER, GUEST.station, GUEST.address))
+        )
+        greeting = packets.udp(GUEST.address, PEER.address, 5000, 6000, b"anybody there?")
+        packet = packets.ipv4(GUEST.address, PEER.address, 17, greeting, fragment=0x4000)
+        assert cable.receive() == packets.ethernet(PEER.station, GUEST.station, 0x0800, packet)
+        cable.send(packets.udp_frame(b"I am", port=5000, source_port=6000))
+        guest.wait()
+        assert guest.console == b"nobody\nanswer: I am\n", guest.transcript()
+
+
+def test_the_network_has_one_owner() -> None:
+    with link() as cable, running([EXAMPLES / "echo.py"] * 2, link=cable.option) as guest:
+        cable.guest = guest
+        guest.wait_for(READY)
+        guest.wait_for(b"another environment has it")
+        ended = guest.wait_for_event("ended")
+        assert ended.number("status") == 1
+        assert_alive(cable, b"the first one goes on")
+
+
+def test_an_idle_server_sleeps() -> None:
+    """The whole virtual machine uses next to no processor time while nothing arrives."""
+    with link() as cable, running([EXAMPLES / "echo.py"], link=cable.option) as guest:
+        guest.wait_for(READY)
+        time.sleep(0.3)
+        before = processor_time(guest.process_id)
+        time.sleep(1.5)
+        assert processor_time(guest.process_id) - before < 0.5
+        cable.guest = guest
+        assert_alive(cable, b"and wakes up")
+
+
+def processor_time(process: int) -> float:
+    """Seconds that a process has used (proc(5), fields 14 and 15 of stat)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 # Real clients
 
 
@@ -200,6 +258,14 @@ def test_lengths_through_the_user_network(port: int) -> None:
             data = random.Random(length).randbytes(length)
             client.send(data)
             assert client.recv(2048) == data
+        client.settimeout(0.2)
+        for length in (1473, 3000, 60000):  # arrive as fragments, which this floor drops
+            client.send(bytes(length))
+            with pytest.raises(TimeoutError):
+                client.recv(65536)
+        client.settimeout(20)
+        client.send(b"still there?")
+        assert client.recv(2048) == b"still there?"
 
 
 PING = """
@@ -245,6 +311,13 @@ def test_ping(size: int) -> None:
     text = result.stdout.decode() + result.stderr.decode()
     assert result.returncode == 0, text
     assert "20 received" in text and " 0% packet loss" in text, text
+
+
+def test_a_flood_of_pings() -> None:
+    """As many as Linux sends, none waiting for the one before."""
+    result = through_a_tap("ping", "-f", "-c", "3000", "-w", "20", "10.0.0.2")
+    text = result.stdout.decode() + result.stderr.decode()
+    assert result.returncode == 0 and "3000 received" in text, text
 
 
 def test_linux_is_told_of_a_closed_port() -> None:

@@ -56,11 +56,14 @@ def send(peer: Peer, data: Span[u8]) -> bool:
 
 
 def poll() -> u64:
-    """Handle what has arrived, at most one ring of frames, and what is due. How many frames there were."""
+    """Handle what has arrived, at most one ring of frames, and what is due. How many things that were; after 0 it is
+    time to sleep.
+    """
+    count: u64 = 0
     now = read_timestamp()
     if now >= card.next_deadline:
         interface.tick(card, now)
-    count: u64 = 0
+        count += 1
     consumer = ring.indices.consumer
     while count < abi.RING_SLOTS and ring.indices.producer != consumer:
         compiler_barrier()  # the slot is read after the producer
