@@ -13,12 +13,14 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
-from exokernel.metal import kinds, language
+from exokernel.metal import kinds, language, runtime
 from exokernel.metal.expressions import UNKNOWN
 from exokernel.metal.kinds import NONE, CallableType, Literal, Type, is_borrowing, llvm, memory_llvm, type_name
+from exokernel.metal.types import Array, Ptr, u8
+from exokernel.metal.values import LOCAL, Place, Value, escape
 
 if TYPE_CHECKING:
-    from exokernel.metal.lower import Lowering, Value
+    from exokernel.metal.lower import Lowering
 
 
 class Calls:
@@ -95,7 +97,6 @@ class Calls:
         return [found[n] for n in names]
 
     def emit_call(self: Lowering, callee: str, result: Type, values: list[Value], flags: dict[str, Any]) -> Value:
-        from exokernel.metal.lower import Value
 
         spelled = ", ".join(f"{llvm(v.type)} {'zeroext ' if v.type is bool else ''}noundef {v.ir}" for v in values)
         convention = f"{flags['convention']} " if "convention" in flags else ""
@@ -195,7 +196,6 @@ class Calls:
             )
 
     def copy_elements(self: Lowering, node: ast.Call, base: Value) -> Value:
-        from exokernel.metal.types import u8
 
         source = self.value(self.one(node))
         self.writable(base, node)
@@ -214,7 +214,6 @@ class Calls:
         return self.make(NONE, "")
 
     def fill(self: Lowering, node: ast.Call, base: Value) -> Value:
-        from exokernel.metal import runtime
 
         self.writable(base, node)
         element = kinds.element_of(base.type)
@@ -241,7 +240,6 @@ class Calls:
     # ---- constructors and conversions
 
     def construct(self: Lowering, node: ast.Call, kind: Type) -> Value:
-        from exokernel.metal.types import Array
 
         kind = kinds.normal(kind)
         if kinds.is_integer(kind) and kinds.is_type(kind):
@@ -335,7 +333,6 @@ class Calls:
 
     def new_object(self: Lowering, kind: Type, node: ast.AST) -> Value:
         """Zeroed storage of this frame. It is one place, however often control comes here."""
-        from exokernel.metal.lower import LOCAL, Value
 
         self.site_counter += 1
         site = self.site_counter
@@ -428,7 +425,6 @@ class Calls:
         native = element.native if kinds.is_big_endian(element) else element
         values = [self.convert(self.value(i, native), native, i) for i in items]
         result = self.new_object(kind, node)
-        from exokernel.metal.lower import Place
 
         for i, value in enumerate(values):
             pointer = self.let(f"getelementptr inbounds nuw {memory_llvm(element)}, ptr {result.ir}, i64 {i}")
@@ -495,7 +491,6 @@ class Calls:
         self.error(node, "offsetof takes a struct type and the name of a field as a string constant")
 
     def in_addr(self: Lowering, node: ast.Call) -> Value:
-        from exokernel.metal.types import Ptr
 
         argument = self.one(node)
         if isinstance(argument, ast.Name) and argument.id in self.locals:
@@ -512,7 +507,6 @@ class Calls:
         ):
             if isinstance(argument, ast.Attribute) and self.module_of(argument.value) is None:
                 base = self.lvalue(argument.value)
-                from exokernel.metal.lower import Place
 
                 if isinstance(base, Place):
                     self.error(argument, "bits of an integer have no address")
@@ -521,7 +515,6 @@ class Calls:
                 if isinstance(argument, ast.Name) and self.static(argument) is not UNKNOWN:
                     self.error(argument, f"`{argument.id}` is a constant and has no address")
                 place = self.place(argument)
-            from exokernel.metal.lower import Value
 
             return Value(Ptr[place.type], place.pointer, None, place.level, place.sites)
         value = self.value(argument)
@@ -534,7 +527,6 @@ class Calls:
         return self.make(Ptr[value.type], value.ir, value)
 
     def in_view(self: Lowering, node: ast.Call) -> Value:
-        from exokernel.metal.types import u8
 
         if node.keywords or len(node.args) not in (2, 3):
             self.error(node, "view takes a struct type, bytes, and perhaps an offset")
@@ -571,13 +563,11 @@ class Calls:
         return pointer, kind
 
     def in_volatile_load(self: Lowering, node: ast.Call) -> Value:
-        from exokernel.metal.lower import Place
 
         pointer, kind = self.pointee(self.one(node))
         return self.load(Place(kind, pointer.ir, pointer.level, pointer.sites, True, kinds.align_of(kind)))
 
     def in_volatile_store(self: Lowering, node: ast.Call) -> Value:
-        from exokernel.metal.lower import Place
 
         at, what = self.arguments(node, 2)
         pointer, kind = self.pointee(at)
@@ -661,7 +651,6 @@ class Calls:
         return self.make(NONE, "")
 
     def in_asm(self: Lowering, node: ast.Call) -> Value:
-        from exokernel.metal.lower import escape
 
         result: Type = NONE
         for keyword in node.keywords:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from exokernel.metal import kinds
 from exokernel.metal.kinds import NONE, CallableType, Type, type_name
+from exokernel.metal.values import Variable
 
 if TYPE_CHECKING:
-    from exokernel.metal.lower import Lowering, Variable
+    from exokernel.metal.lower import Lowering
     from exokernel.metal.program import Function
 
 

@@ -17,12 +17,14 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
-from exokernel.metal import kinds, language
+from exokernel.metal import kinds, language, runtime
 from exokernel.metal.errors import Trap
 from exokernel.metal.kinds import NONE, CallableType, Literal, Type, is_borrowing, llvm, memory_llvm, type_name
+from exokernel.metal.types import Span, common_type, holds, u8
+from exokernel.metal.values import Place, Value, join
 
 if TYPE_CHECKING:
-    from exokernel.metal.lower import Lowering, Place, Value
+    from exokernel.metal.lower import Lowering
 
 
 class Unknown:
@@ -266,7 +268,6 @@ class Expressions:
 
     def make(self: Lowering, kind: Type, ir: str, like: Value | None = None, constant: Any = None) -> Value:
         """A value; what it may refer to is taken from `like`."""
-        from exokernel.metal.lower import Value
 
         if like is None or not is_borrowing(kind):
             return Value(kind, ir, constant)
@@ -313,7 +314,6 @@ class Expressions:
 
     def from_object(self: Lowering, thing: Any, node: ast.AST) -> Value:
         """A build-time object as a value."""
-        from exokernel.metal.lower import Value
 
         if isinstance(thing, bool):
             return Value(bool, "true" if thing else "false", thing)
@@ -356,7 +356,6 @@ class Expressions:
         return f"{{ ptr {name}, i64 {len(data)} }}" if data else "{ ptr null, i64 0 }"
 
     def pack(self: Lowering, kind: kinds.TupleType, parts: list[Value]) -> Value:
-        from exokernel.metal.lower import Value
 
         spelled, ir = llvm(kind), "undef"
         for i, part in enumerate(parts):
@@ -437,7 +436,6 @@ class Expressions:
 
     def member(self: Lowering, base: Value, node: ast.Attribute) -> Place:
         """The field `base.attr` of a struct."""
-        from exokernel.metal.lower import Place
 
         kind = base.type
         if not kinds.is_struct(kind):
@@ -466,7 +464,6 @@ class Expressions:
 
     def place(self: Lowering, node: ast.expr) -> Place:
         """Where an assignable expression is stored."""
-        from exokernel.metal.lower import Place
 
         if isinstance(node, ast.Name):
             if node.id in self.locals:
@@ -526,13 +523,11 @@ class Expressions:
         return self.value(node)
 
     def global_place(self: Lowering, found: Any) -> Place:
-        from exokernel.metal.lower import Place
 
         return Place(found.type, f'@"{found.symbol}"', read_only="a Final variable" if found.final else "")
 
     def element(self: Lowering, node: ast.Subscript) -> Place:
         """The place `base[index]`."""
-        from exokernel.metal.lower import Place
 
         base = self.value(node.value)
         kind = base.type
@@ -604,7 +599,6 @@ class Expressions:
         return self.make(kind, self.let(f"insertvalue {{ ptr, i64 }} {first}, i64 {length}, 1"), like)
 
     def slice(self: Lowering, node: ast.Subscript, bounds: ast.Slice) -> Value:
-        from exokernel.metal.types import Span
 
         base = self.value(node.value)
         kind = base.type
@@ -638,7 +632,6 @@ class Expressions:
 
     def load(self: Lowering, place: Place) -> Value:
         """Read a place."""
-        from exokernel.metal.lower import Value
 
         kind = place.type
         if place.bit is not None:
@@ -749,7 +742,6 @@ class Expressions:
 
     def convert(self: Lowering, value: Value, kind: Type, node: ast.AST) -> Value:
         """The implicit conversion of `value` to `kind`, or an error."""
-        from exokernel.metal.types import holds, u8
 
         have = value.type
         if have == kind and have is not Literal:
@@ -813,7 +805,6 @@ class Expressions:
 
     def common(self: Lowering, a: Value, b: Value, node: ast.AST) -> Type:
         """The type of an operation on two integers."""
-        from exokernel.metal.types import common_type
 
         if a.type is Literal:
             return b.type
@@ -1059,8 +1050,6 @@ class Expressions:
         ):
             return self.make(bool, self.let(f"icmp {how} {llvm(a.type)} {a.ir}, {b.ir}"))
         if equality and self.as_bytes(a) and self.as_bytes(b) and (a.type is str) == (b.type is str):
-            from exokernel.metal import runtime
-
             left, right = (v if v.type is str else self.convert(v, bytes, node) for v in (a, b))
             same = self.call_runtime(runtime.bytes_equal, [self.make(bytes, left.ir), self.make(bytes, right.ir)], node)
             return same if how == "eq" else self.make(bool, self.let(f"xor i1 {same.ir}, true"))
@@ -1075,13 +1064,11 @@ class Expressions:
         self.error(node, f"`{symbol}` does not compare {type_name(a.type)} with {type_name(b.type)}", hint)
 
     def as_bytes(self: Lowering, value: Value) -> bool:
-        from exokernel.metal.types import u8
 
         kind = value.type
         return kinds.is_text(kind) or ((kinds.is_array(kind) or kinds.is_span(kind)) and kinds.element_of(kind) is u8)
 
     def on_IfExp(self: Lowering, node: ast.IfExp, want: Type | None) -> Value:
-        from exokernel.metal.lower import Value
 
         yes, no, after = self.new_label(), self.new_label(), self.new_label()
         # The two branches must agree on a type before either is stored, so each is evaluated in its own block first.
@@ -1121,14 +1108,9 @@ class Expressions:
         self.emit(f"store {llvm(kind)} {first.ir}, ptr {slot}")
         self.jump(after)
         self.lines += rest
-        self.label(after, self.join_assigned(first_assigned, assigned))
+        self.label(after, join(first_assigned, assigned))
         result = self.let(f"load {llvm(kind)}, ptr {slot}")
         return Value(kind, result, None, max(first.level, second.level), first.sites | second.sites)
-
-    def join_assigned(self: Lowering, a: set[str] | None, b: set[str] | None) -> set[str] | None:
-        from exokernel.metal.lower import join
-
-        return join(a, b)
 
     # ---- assembly
 

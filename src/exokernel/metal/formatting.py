@@ -12,12 +12,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exokernel.metal import kinds
+from exokernel.metal import kinds, runtime
 from exokernel.metal.expressions import UNKNOWN
 from exokernel.metal.kinds import NONE, Literal, type_name
+from exokernel.metal.types import Span, u8
+from exokernel.metal.values import Value
 
 if TYPE_CHECKING:
-    from exokernel.metal.lower import Lowering, Value
+    from exokernel.metal.lower import Lowering
 
 SPECIFICATION = re.compile(
     r"(?:(?P<fill>.)?(?P<align>[<>^]))?(?P<prefix>#)?(?P<zero>0)?(?P<width>[0-9]+)?(?P<kind>[a-zA-Z])?"
@@ -86,8 +88,6 @@ class Formatting:
 
     def format_call(self: Lowering, node: ast.Call) -> Value:
         """`format_into(buffer, f"...")`: the number of bytes written."""
-        from exokernel.metal import runtime
-        from exokernel.metal.types import Span, u8
 
         target, template = self.arguments(node, 2)
         out = self.convert(self.value(target, Span[u8]), Span[u8], target)
@@ -133,8 +133,6 @@ class Formatting:
 
     def write_padded(self: Lowering, value: Value, form: Format, node: ast.AST) -> None:
         """Text, with fill on either side if it is shorter than the width."""
-        from exokernel.metal import runtime
-        from exokernel.metal.types import Span, u8
 
         text = self.make(bytes, value.ir, value)
         if form.width == 0:
@@ -192,8 +190,6 @@ class Formatting:
 
     def characters(self: Lowering, value: Value, piece: Piece, buffer: tuple[str, str]) -> str:
         """Write an integer's characters into the buffer; their number."""
-        from exokernel.metal import runtime
-        from exokernel.metal.types import Span, u8
 
         form = piece.format
         assert form is not None

@@ -12,7 +12,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from exokernel.metal.types import Array, BigEndian, Integer, Ptr, Span, canonical
+from exokernel.metal.types import Array, BigEndian, Integer, Ptr, Span, canonical, u8
 from exokernel.metal.types import is_bits as is_bits  # noqa: PLC0414
 from exokernel.metal.types import is_struct as is_struct  # noqa: PLC0414
 
@@ -119,8 +119,6 @@ def is_type(thing: object) -> bool:
 
 def element_of(kind: Type) -> Type:
     """The element type of an array, span or text."""
-    from exokernel.metal.types import u8
-
     return u8 if is_text(kind) else normal(kind.element)
 
 

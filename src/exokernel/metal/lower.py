@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-import types
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from exokernel.metal import kinds, language
 from exokernel.metal.calls import Calls
@@ -21,61 +19,10 @@ from exokernel.metal.errors import TRAP_NUMBERS, CompileError, Diagnostic
 from exokernel.metal.expressions import UNKNOWN, Expressions
 from exokernel.metal.formatting import Formatting
 from exokernel.metal.kinds import NONE, Literal, TupleType, Type, llvm, memory_llvm, type_name
+from exokernel.metal.values import BORROWED, LOCAL, STATIC, Loop, Place, Sites, Value, Variable, escape, join, joined
 
 if TYPE_CHECKING:
     from exokernel.metal.program import Function, Program
-
-STATIC, BORROWED, LOCAL = 0, 1, 2
-"""What a reference may refer to: memory that lasts, an object of a caller, an object of this frame."""
-
-Sites = frozenset[int]
-
-
-@dataclass(slots=True)
-class Value:
-    """A value of the program. `constant` is its Python value when known at build time."""
-
-    type: Type
-    ir: str
-    constant: Any = None
-    level: int = STATIC
-    sites: Sites = frozenset()
-
-
-@dataclass(slots=True)
-class Variable:
-    """A local variable; `level` and `sites` join over all its assignments."""
-
-    name: str
-    type: Type
-    slot: str
-    level: int = STATIC
-    sites: Sites = frozenset()
-    read: bool = False
-
-
-@dataclass(slots=True)
-class Place:
-    """Where a value can be stored. `bit` narrows it to bits of an integer."""
-
-    type: Type
-    pointer: str
-    level: int = STATIC
-    sites: Sites = frozenset()
-    volatile: bool = False
-    align: int = 0
-    variable: Variable | None = None
-    bit: Any = None
-    read_only: str = ""
-
-
-@dataclass(slots=True)
-class Loop:
-    """Where `break` and `continue` of the loop go, and what is assigned there."""
-
-    after: str
-    again: str
-    breaks: list[set[str]] = field(default_factory=list)
 
 
 class Lowering(Expressions, Calls, Formatting):
@@ -775,20 +722,6 @@ class Lowering(Expressions, Calls, Formatting):
         self.error(node, f"there is no name `{name}`", f"did you mean `{near[0]}`?" if near else "")
 
 
-def join(a: set[str] | None, b: set[str] | None) -> set[str] | None:
-    """What is assigned where two paths meet."""
-    if a is None:
-        return None if b is None else set(b)
-    return set(a) if b is None else a & b
-
-
-def joined(paths: list[set[str] | None]) -> set[str] | None:
-    result: set[str] | None = None
-    for path in paths:
-        result = join(result, path)
-    return result
-
-
 def local_names(node: ast.FunctionDef) -> set[str]:
     """The names that Python makes local to the function."""
     names = {argument.arg for argument in node.args.args}
@@ -802,12 +735,3 @@ def local_names(node: ast.FunctionDef) -> set[str]:
 
 def is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def escape(text: str) -> str:
-    """A string for LLVM's quotes."""
-    return "".join(c if " " <= c <= "~" and c not in '"\\' else "".join(f"\\{b:02X}" for b in c.encode()) for c in text)
-
-
-def is_function(thing: object) -> bool:
-    return isinstance(thing, types.FunctionType)

@@ -16,12 +16,13 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any
 
-from exokernel.metal import kinds, language, memory
+from exokernel.metal import kinds, language, memory, runtime
 from exokernel.metal.debug_info import DebugInformation
 from exokernel.metal.errors import CompileError, Diagnostic
 from exokernel.metal.kinds import Type, llvm, memory_llvm, type_name
-from exokernel.metal.lower import Lowering, Sites, escape
-from exokernel.metal.types import INTEGERS, Array, Integer, Span, content_of, is_untouched
+from exokernel.metal.lower import Lowering
+from exokernel.metal.types import INTEGERS, Array, Integer, Span, common_type, content_of, is_untouched
+from exokernel.metal.values import Sites, escape
 
 
 @dataclass(frozen=True)
@@ -447,8 +448,6 @@ class Program:
         for entry in entries:
             self.instance(entry).external = True
         if not self.target.native:
-            from exokernel.metal import runtime
-
             for helper in runtime.MEMORY_FUNCTIONS:
                 self.instance(helper)  # type: ignore[arg-type]
         module_texts: list[str] = []
@@ -558,8 +557,6 @@ def unify(pattern: Any, kind: Type, bindings: dict[str, Type]) -> None:
     """Learn type variables from an argument's type."""
     if isinstance(pattern, typing.TypeVar):
         if kind is not kinds.Literal:
-            from exokernel.metal.types import common_type
-
             have = bindings.get(pattern.__name__)
             if have is not None and kinds.is_integer(have) and kinds.is_integer(kind):
                 kind = common_type(have, kind) or have
