@@ -317,7 +317,7 @@ class Machine:
         self._await(lambda: text in self.console, f"{text!r} on the console", timeout)
         return self.console[: self.console.index(text) + len(text)]
 
-    def wait_for_event(self, name: str, timeout: float = 10.0, **values: str) -> Event:
+    def wait_for_event(self, name: str, /, timeout: float = 10.0, **values: str) -> Event:
         """Wait for an event of that name and those values. Raises `MachineError`."""
 
         def found() -> Iterator[Event]:
