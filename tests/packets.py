@@ -166,7 +166,7 @@ def answer_to_ipv4(packet: bytes, station: bytes, host: Host) -> bytes | None:
         if given is None:
             return None
         source_port, port, data = given
-        if port == ECHO_PORT and source_port == ECHO_PORT:
+        if port == ECHO_PORT and source_port in (0, ECHO_PORT):  # nobody waits for it; the two would go on for ever
             return None
         if port == ECHO_PORT:
             answer = udp(destination, source, port, source_port, data)
@@ -226,6 +226,7 @@ def broken_frames() -> Iterator[tuple[str, bytes]]:
     yield "UDP checksum", ipv4_frame(17, datagram)
     yield "UDP port 0", udp_frame(b"x", port=0)
     yield "echo to echo", udp_frame(b"x", source_port=7)
+    yield "from UDP port 0", udp_frame(b"x", source_port=0)
     for length in range(8):
         yield f"UDP header of {length} bytes", ipv4_frame(17, bytes(length))
         yield f"ICMP header of {length} bytes", ipv4_frame(1, icmp(8, 0, bytes(4))[:length])

@@ -131,6 +131,13 @@ def test_truncated_frames_are_not_answered(fast: Hosts) -> None:
     assert fast.left_dropped(Drop.ETHERNET_LENGTH) >= 5
 
 
+def test_every_reason_has_its_counter(fast: Hosts) -> None:
+    for _, frame in [*packets.broken_frames(), *packets.truncated_frames()]:
+        fast.answers(frame)
+    fast.answers(packets.udp_frame(b"x", port=9))
+    assert [reason.name for reason in Drop if 0 < reason <= Drop.UDP_PORT and fast.left_dropped(reason) == 0] == []
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_random_frames(fast: Hosts, seed: int) -> None:
     for i, frame in enumerate(packets.random_frames(seed, 4000)):
@@ -240,6 +247,11 @@ def test_a_broadcast_needs_no_neighbour_and_gets_no_answer(hosts: Hosts) -> None
         assert hosts.ask_from_right(address(to), 7, memory(b"everybody"))
         assert hosts.carry() == 1
     assert hosts.left_dropped(Drop.IPV4_DESTINATION) == 2
+
+
+def test_nobody_is_sent_an_answer_at_port_0(hosts: Hosts) -> None:
+    assert hosts.answers(packets.udp_frame(b"one way", source_port=0)) == []
+    assert hosts.left_dropped(Drop.SEND_PORT) == 1
 
 
 def test_too_long_for_a_frame(hosts: Hosts) -> None:

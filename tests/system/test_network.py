@@ -155,9 +155,9 @@ def test_it_asks_and_asks_again() -> None:
         for _ in range(3):
             assert cable.receive() == request
             times.append(time.monotonic())
-        assert 1.5 < times[2] - times[0] < 6
+        assert times[2] - times[0] > 1.5
         assert cable.receive() == request
-        assert guest.console == b"nobody\n"
+        guest.wait_for(b"nobody\n")
         cable.send(
             packets.ethernet(GUEST.station, PEER.station, 0x0806, packets.arp(2, PEER, GUEST.station, GUEST.address))
         )
@@ -167,6 +167,36 @@ def test_it_asks_and_asks_again() -> None:
         cable.send(packets.udp_frame(b"I am", port=5000, source_port=6000))
         guest.wait()
         assert guest.console == b"nobody\nanswer: I am\n", guest.transcript()
+
+
+def test_every_frame_is_accounted_for() -> None:
+    """Kernel and library together lose nothing silently, not even in a flood."""
+
+    def ask() -> list[int]:
+        cable.send(packets.udp_frame(b"", port=8, source_port=9999))
+        while True:
+            answer = cable.receive()
+            if answer[36:38] == (9999).to_bytes(2, "big"):
+                length = int.from_bytes(answer[38:40], "big")
+                return [int(word) for word in answer[42 : 34 + length].split()]
+
+    with link() as cable, running([LIBRARY / "counting.py"], link=cable.option) as guest:
+        cable.guest = guest
+        guest.wait_for(b"ready")
+        frames = [f for _, f in packets.broken_frames() if f[12:14] != b"\x08\x06"]
+        for frame in frames:
+            cable.send(frame)
+        received, delivered, ring_full, seen, given, dropped = ask()
+        assert received == delivered == seen == len(frames) + 1 and ring_full == 0
+        assert given + dropped == seen
+        assert given == 3, "the question, and two for the handler to judge: from another echo port, and from port 0"
+        for frame in [packets.udp_frame(b"x")] * 3000:
+            cable.send_or_drop(frame)
+        cable.receive_all(quiet=0.5)
+        received, delivered, ring_full, seen, given, dropped = ask()
+        assert received == delivered + ring_full
+        assert seen == delivered
+        assert given + dropped == seen
 
 
 def test_the_network_has_one_owner() -> None:

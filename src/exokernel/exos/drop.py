@@ -34,6 +34,7 @@ class Drop(IntEnum):
     SEND_LENGTH = 22  # ours: longer than one frame carries
     SEND_NEIGHBOUR = 23  # ours: nobody answered for that address, or a later frame took the waiting place
     SEND_BUSY = 24  # ours: the device had no room
+    SEND_PORT = 25  # ours: to port 0, which is nobody's (a sender there wants no answer, RFC 768)
 
 
 REASONS = len(Drop)

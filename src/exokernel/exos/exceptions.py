@@ -70,12 +70,16 @@ def end(registers: Registers) -> u8:
 
 handlers: Array[Callable[[Registers], u8], VECTORS] = Array[Callable[[Registers], u8], VECTORS]([end] * VECTORS)
 stack: Array[u8, STACK_BYTES] = aligned(16, Array[u8, STACK_BYTES]())
+ready: bool = False
 
 
 def handle(vector: u64, handler: Callable[[Registers], u8]) -> None:
-    """From now on `handler` decides about exceptions of number `vector` (0 to 31)."""
+    """From now on `handler` decides about exceptions of number `vector` (0 to 31). Handlers may call this too."""
+    global ready
     handlers[vector] = handler
-    abi.environment_page().exception_entry = u32(u64(enter))
+    if not ready:  # later only `dispatch` says when the next exception may come: not inside a handler
+        ready = True
+        abi.environment_page().exception_entry = u32(u64(enter))
 
 
 def dispatch(registers: Registers) -> u32:

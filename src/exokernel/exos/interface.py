@@ -204,9 +204,12 @@ def receive_udp(interface: Interface, frame: Span[u8], packet: Span[u8], now: u6
 
 
 def send(interface: Interface, peer: Peer, data: Span[u8], now: u64) -> bool:
-    """Send `data` from `peer.local_port` to `peer`. False, and counted, if it is too long for a frame or the device has
-    no room; True says that it left or waits for ARP, not that it arrives.
+    """Send `data` from `peer.local_port` to `peer`. False, and counted, if it is too long for a frame, the peer has no
+    port or the device no room; True says that it left or waits for ARP, not that it arrives.
     """
+    if peer.port == 0:
+        interface.drop(Drop.SEND_PORT)
+        return False
     if len(data) > LARGEST_DATAGRAM:
         interface.drop(Drop.SEND_LENGTH)
         return False
