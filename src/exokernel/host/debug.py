@@ -17,10 +17,11 @@ from exokernel.host.cli import machine_options, with_forwards
 from exokernel.host.machine import Machine
 from exokernel.host.terminal import Failure, paint, say
 
+FRAMES = Path(__file__).with_name("gdb_frames.py")
 CONNECT_TIMEOUT = 10.0  # seconds until QEMU has made its socket
 
 
-def gdb_commands(image: Image, gdb_socket: Path) -> list[str]:
+def gdb_commands(image: Image, gdb_socket: Path, python: bool) -> list[str]:
     """What gdb is told before anybody types."""
     commands = [
         "set confirm off",
@@ -33,11 +34,13 @@ def gdb_commands(image: Image, gdb_socket: Path) -> list[str]:
     commands += [f'add-symbol-file "{application.path}"' for application in image.applications]
     folders = {str(Path(a.source).parent) for a in image.applications}
     commands += [f'directory "{folder}"' for folder in sorted(folders)]
+    # A gdb without Python shows the same, but no callers beyond a system call.
+    commands.append(f"source {FRAMES}" if python else "# no Python in this gdb")
     return [*commands, f"target remote {gdb_socket}"]
 
 
 def debug(parsed: argparse.Namespace) -> int:
-    """Run the applications under gdb; gdb's exit status."""
+    """Run the applications under gdb; the guest's exit status if it ended, or else gdb's."""
     gdb = shutil.which("gdb")
     if not gdb:
         raise Failure("gdb is not installed", "on Debian or Ubuntu: apt-get install gdb")
@@ -50,7 +53,7 @@ def debug(parsed: argparse.Namespace) -> int:
         # A debugger needs a processor that stops where it is told to: the emulated one.
         options = with_forwards(replace(options, accelerator="tcg", gdb=socket_path), parsed, image.forward)
         script = Path(folder, "start.gdb")
-        script.write_text("\n".join(gdb_commands(image, socket_path)) + "\n")
+        script.write_text("\n".join(gdb_commands(image, socket_path, _has_python(gdb))) + "\n")
         # The terminal is gdb's; the console is shown as it comes, as is the control channel.
         with Machine(image.path, options, capture=True, timeout=parsed.timeout) as machine:
             if parsed.verbose:
@@ -68,7 +71,13 @@ def debug(parsed: argparse.Namespace) -> int:
             finally:
                 machine.stop()
                 _show_console(machine)
-            return status
+            # When the machine ends under gdb, gdb calls the lost connection an error; how the guest ended says more.
+            return status if machine.status is None else machine.status & 0xFF
+
+
+def _has_python(gdb: str) -> bool:
+    command = [gdb, "-nx", "-batch", "-ex", "python print('yes')"]
+    return "yes" in subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
 
 
 def _await_socket(machine: Machine, path: Path) -> None:
