@@ -84,8 +84,10 @@ def table_end(first_free: u64) -> u64:
 
 
 def table_fits(first_free: u64) -> bool:
-    """Whether the table, at frame `first_free`, ends inside the range of memory that holds it."""
+    """Whether the table, at frame `first_free`, ends in the same range of memory, where the boot's tables show it."""
     end = table_end(first_free)
+    if end > paging.FRAMES_PER_GIGABYTE:
+        return False
     for i in range(boot.memory_ranges):
         if boot.memory[i].first <= first_free and end <= boot.memory[i].end:
             return True

@@ -55,7 +55,7 @@ def reserve_memory(start_information: u64) -> None:
     boot.describe_image(layout)
     if not bundle.open_at(layout.end):
         ending.panic(b"no-bundle")
-    if not frames.table_fits(bundle.end_frame() + paging.SHARED_TABLES):
+    if not frames.table_fits(bundle.end_frame() + paging.shared_tables(boot.memory_end)):
         ending.panic(b"memory-too-small")
     free = paging.build(bundle.end_frame(), boot.memory_end, layout)
     frames.initialize(free, layout.code)

@@ -2,8 +2,8 @@
 """From the boot loader's jump to Python: the PVH note, the way from 32-bit to 64-bit mode, and the map of memory.
 
 Everything the processor needs on this way (page tables, descriptors) is a link-time constant in the sections .boot and
-.boot.tables, at physical address 0x100000; `paging` replaces it. Source: the Xen "x86/HVM direct boot ABI" (PVH),
-versions 0 and 1.
+.boot.tables, at physical address 0x100000; it shows the first GiB and `paging` replaces it. Source: the Xen "x86/HVM
+direct boot ABI" (PVH), versions 0 and 1.
 """
 
 from exokernel.machine import cpu, paging
@@ -72,11 +72,13 @@ boot_root:
     .fill 254, 8, 0
     .quad boot_high + 3
 boot_low:
-    .quad 0x83, 0x40000083, 0x80000083, 0xc0000093
-    .fill 508, 8, 0
+    .quad boot_gigabyte + 3
+    .fill 511, 8, 0
 boot_high:
     .fill 510, 8, 0
-    .quad 0x83, 0xc0000093
+    .quad boot_gigabyte + 3, 0
+boot_gigabyte:
+    {".quad " + ", ".join(f"{n << 21 | 0x83:#x}" for n in range(512))}
 
 .bss
 .balign 4096

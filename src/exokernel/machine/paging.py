@@ -40,7 +40,7 @@ class PageTableEntry:
     cache_disabled: bool = field(4)
     accessed: bool = field(5)
     dirty: bool = field(6)
-    large: bool = field(7)  # maps 2 MiB or 1 GiB; not on the lowest level
+    large: bool = field(7)  # maps 2 MiB; in a directory only
     shared: bool = field(8)  # "global": survives a change of address space
     frame: u64 = field(12, 51)
     no_execute: bool = field(63)
@@ -67,10 +67,13 @@ def node(frame: u64) -> PageTableEntry:
     return PageTableEntry(present=True, writable=True, frame=frame)
 
 
-SHARED_TABLES = 4  # frames that `build` takes
+LARGE_PAGE = 0x200000
+GIGABYTE = 0x40000000
+FRAMES_PER_GIGABYTE = GIGABYTE // PAGE
 
 direct_map_frame: u64 = 0
 image_frame: u64 = 0
+devices_frame: u64 = 0
 
 
 @struct
@@ -93,40 +96,58 @@ def describe_image_page(layout: ImageLayout, frame: u64) -> PageTableEntry:
     )
 
 
+@inline
+def gigabytes_of(memory_end: u64) -> u64:
+    return (memory_end + FRAMES_PER_GIGABYTE - 1) // FRAMES_PER_GIGABYTE
+
+
+def shared_tables(memory_end: u64) -> u64:
+    """How many frames `build` takes, for memory that ends at a frame."""
+    return 4 + gigabytes_of(memory_end)
+
+
 def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     """Builds what all address spaces share, in the frames from `first_free` on; returns the next free frame."""
-    global direct_map_frame, image_frame
+    global direct_map_frame, image_frame, devices_frame
     direct_map_frame = first_free
     image_frame = first_free + 1
-    first_gigabyte = first_free + 2
+    devices_frame = first_free + 2
     image_alias = first_free + 3
+    build_image(table(image_frame), table(image_alias), layout)
+    build_gigabyte(
+        table(devices_frame), PageTableEntry(frame=DEVICES_PHYSICAL // PAGE, cache_disabled=True, write_through=True)
+    )
+    gigabytes = gigabytes_of(memory_end)
     top = table(direct_map_frame)
-    image = table(image_frame)
-    low = table(first_gigabyte)
-    alias = table(image_alias)
-    for i in range(512):
-        number = u64(i)
-        frame = number + IMAGE_PHYSICAL // PAGE
+    for i in range(u64(len(top))):
+        top[i] = PageTableEntry()
+        if i < gigabytes and i != DEVICES_PHYSICAL // GIGABYTE:
+            build_gigabyte(table(first_free + 4 + i), PageTableEntry(frame=i * FRAMES_PER_GIGABYTE))
+            top[i] = node(first_free + 4 + i)
+    table(first_free + 4)[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_alias)
+    return first_free + shared_tables(memory_end)
+
+
+def build_image(image: PageTable, alias: PageTable, layout: ImageLayout) -> None:
+    """Maps the 2 MiB that begin with the image: in its own place, and in the direct map."""
+    for i in range(u64(len(image))):
+        frame = IMAGE_PHYSICAL // PAGE + i
         entry = describe_image_page(layout, frame)
         image[i] = entry
-        entry.present = True
-        entry.frame = frame
-        entry.shared = True
-        entry.no_execute = True
-        if frame < layout.code or frame >= layout.data:
-            entry.writable = True
-        alias[i] = entry
-        low[i] = PageTableEntry(
-            present=True, writable=True, large=True, shared=True, frame=number << 9, no_execute=True
-        )
-        top[i] = PageTableEntry()
-        if number << 18 < memory_end and number != DEVICES_PHYSICAL >> 30:
-            top[i] = PageTableEntry(
-                present=True, writable=True, large=True, shared=True, frame=number << 18, no_execute=True
-            )
-    low[IMAGE_PHYSICAL >> 21] = node(image_alias)
-    top[0] = node(first_gigabyte)
-    return first_free + SHARED_TABLES
+        constant = entry.present and not entry.writable
+        alias[i] = PageTableEntry(present=True, writable=not constant, shared=True, frame=frame, no_execute=True)
+
+
+def build_gigabyte(directory: PageTable, first: PageTableEntry) -> None:
+    """Maps a GiB from `first.frame` on, in large pages, for data."""
+    first.present = True
+    first.writable = True
+    first.large = True
+    first.shared = True
+    first.no_execute = True
+    for i in range(u64(len(directory))):
+        directory[i] = first
+        first.frame += LARGE_PAGE // PAGE
 
 
 def build_kernel_half(
@@ -141,17 +162,9 @@ def build_kernel_half(
     top[511] = node(upper)
     gigabytes = table(upper)
     gigabytes[510] = node(upper_directory)
-    gigabytes[511] = PageTableEntry(
-        present=True,
-        writable=True,
-        cache_disabled=True,
-        large=True,
-        shared=True,
-        frame=DEVICES_PHYSICAL // PAGE,
-        no_execute=True,
-    )
+    gigabytes[511] = node(devices_frame)
     megabytes = table(upper_directory)
-    megabytes[IMAGE_PHYSICAL >> 21] = node(image_frame)
+    megabytes[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_frame)
     megabytes[510] = node(directory)
     megabytes[511] = node(own)
     pages = table(own)
