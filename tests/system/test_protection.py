@@ -18,7 +18,9 @@ from exokernel.host.machine import Machine, Options
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
 
 APPLICATIONS = Path(__file__).parent / "applications"
-ATTACKS, BAD_CALLS, WITNESS = (APPLICATIONS / f"{name}.py" for name in ("attacks", "bad_calls", "witness"))
+ATTACKS, BAD_CALLS, WITNESS, PREEMPTED, EVENTS = (
+    APPLICATIONS / f"{name}.py" for name in ("attacks", "bad_calls", "witness", "preempted", "events")
+)
 
 
 def expected_exceptions(table: str) -> dict[str, tuple[int, ...]]:
@@ -75,6 +77,35 @@ def test_calls_refuse_what_they_must() -> None:
     with running([BAD_CALLS]) as guest:
         guest.wait()
         assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
+def test_interrupted_environments_keep_their_registers_and_deadlines_are_met() -> None:
+    """Three environments compute at once, each interrupted every millisecond; one sleeps meanwhile."""
+    with running([PREEMPTED] * 4) as guest:
+        guest.wait()
+        ended = [e for e in guest.events if e.name == "ended"]
+        assert len(ended) == 4 and all(e.number("status") == 0 for e in ended), guest.transcript()
+        slept = [int(n) for n in re.findall(rb"slept (\d+)", guest.console)]
+        assert len(slept) == 3 and min(slept) >= 20, guest.transcript()
+        assert max(slept) < 2000, guest.transcript()  # a millisecond or two later, unless the host is very busy
+
+
+def test_an_event_interrupts_once_and_the_application_goes_on() -> None:
+    with running([EVENTS]) as guest:
+        guest.wait()
+        assert guest.console.splitlines() == [
+            b"masked 0",
+            b"interrupted 1 entry 0 cause 1",
+            b"not again 1",
+            b"wait 1",
+            b"wait 0",
+        ], guest.transcript()
+
+
+def test_a_kernel_without_a_bundle_says_so() -> None:
+    with Machine(build([EVENTS]).kernel.path, timeout=TIMEOUT) as guest:
+        guest.wait()
+        assert guest.control == ["panic reason=no-bundle"], guest.transcript()
 
 
 @pytest.mark.parametrize(

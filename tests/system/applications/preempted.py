@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""As environment 0: sleeps three times and says how long. As another: computes with all registers until it is
+interrupted many times, and ends with status 0 only if none of them changed.
+"""
+
+from exokernel.aegis import abi
+from exokernel.machine.cpu import read_timestamp
+from exokernel.metal import asm, i32, naked, u64
+
+ROUNDS = 20_000_000
+MILLISECONDS = 20
+
+
+@naked
+def registers_kept(base: u64) -> u64:
+    """Fills every register with a number of its own, counts down ROUNDS, then compares: 0 if none has changed."""
+    asm("""
+        push rbx
+        push rbp
+        push r12
+        push r13
+        push r14
+        push r15
+        lea rcx, [rdi + 1]
+        lea rdx, [rdi + 2]
+        lea rbx, [rdi + 3]
+        lea rbp, [rdi + 4]
+        lea rsi, [rdi + 5]
+        lea r8, [rdi + 6]
+        lea r9, [rdi + 7]
+        lea r10, [rdi + 8]
+        lea r11, [rdi + 9]
+        lea r12, [rdi + 10]
+        lea r13, [rdi + 11]
+        lea r14, [rdi + 12]
+        lea r15, [rdi + 13]
+        mov eax, {ROUNDS}
+    2:
+        dec rax
+        jnz 2b
+        sub rcx, rdi
+        sub rdx, rdi
+        sub rbx, rdi
+        sub rbp, rdi
+        sub rsi, rdi
+        sub r8, rdi
+        sub r9, rdi
+        sub r10, rdi
+        sub r11, rdi
+        sub r12, rdi
+        sub r13, rdi
+        sub r14, rdi
+        sub r15, rdi
+        xor rcx, 1
+        xor rdx, 2
+        xor rbx, 3
+        xor rbp, 4
+        xor rsi, 5
+        xor r8, 6
+        xor r9, 7
+        xor r10, 8
+        xor r11, 9
+        xor r12, 10
+        xor r13, 11
+        xor r14, 12
+        xor r15, 13
+        mov rax, rcx
+        or rax, rdx
+        or rax, rbx
+        or rax, rbp
+        or rax, rsi
+        or rax, r8
+        or rax, r9
+        or rax, r10
+        or rax, r11
+        or rax, r12
+        or rax, r13
+        or rax, r14
+        or rax, r15
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbp
+        pop rbx
+        ret
+    """)
+
+
+def others() -> u64:
+    """How many environments there are besides this one."""
+    count: u64 = 0
+    for i in range(1, abi.ENVIRONMENTS):
+        count += u64(abi.system_page().environments[i].state != abi.State.FREE)
+    return count
+
+
+def sleep() -> u64:
+    """Sleeps MILLISECONDS; how many it really was."""
+    frequency = abi.system_page().timestamp_frequency
+    start = read_timestamp()
+    events = abi.wait(start + frequency * MILLISECONDS // 1000)
+    assert events == 0, "nobody sends events"
+    return (read_timestamp() - start) * 1000 // frequency
+
+
+def main() -> i32:
+    number = abi.environment_page().identifier
+    if number != 0:
+        return 0 if registers_kept(number << 32) == 0 else 1
+    for _ in range(3):
+        print("slept", sleep())
+    while others() != 0:
+        sleep()
+    print("done")
+    return 0
