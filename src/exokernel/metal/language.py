@@ -21,6 +21,7 @@ from exokernel.metal.types import (
     coerce,
     is_reference,
     is_struct,
+    realign,
     reference,
     size_of,
     type_name,
@@ -122,6 +123,8 @@ def _power_of_two(boundary: int) -> int:
 
 def aligned(boundary: int, value: T) -> T:
     """`value` as the initial value of a module variable that is aligned to `boundary` bytes."""
+    if is_reference(type(value)):
+        realign(value, boundary)
     return _place(value, align=_power_of_two(boundary))  # type: ignore[no-any-return]
 
 

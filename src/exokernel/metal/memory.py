@@ -96,6 +96,14 @@ def _enter(region: Region) -> Region:
     return region
 
 
+def move(region: Region, align: int) -> None:
+    """Give a region another address, before anybody has written the old one down."""
+    del _regions[region.base]
+    del _bases[bisect_right(_bases, region.base) - 1]
+    region.base = _reserve(region.size, align)
+    _enter(region)
+
+
 def allocate(size: int, align: int = 1) -> Region:
     """Zeroed memory for one object. It ends when nothing refers to the region any more."""
     return _enter(Region(_reserve(size, align), size))

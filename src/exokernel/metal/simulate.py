@@ -37,9 +37,10 @@ from exokernel.metal.types import (
     address_of,
     align_of,
     callable_signature,
-    canonical,
+    checked_position,
     coerce,
     common_type,
+    i64,
     is_bits,
     is_callable_type,
     is_reference,
@@ -162,17 +163,9 @@ def _address_of_item(base: Any, index: Any) -> Any:
         return base + index
     if isinstance(base, (bytes, BytesView)):
         view = _as_view(base)
-        place = memory.find(view._address + [*range(len(view))][language_position(index, len(view))])
-        return Ptr[u8]._make(place[0].base + place[1], place[0])
+        return Ptr[u8]._make(view._address + checked_position(index, len(view)), view._region)
     region, offset = base._place(index)
     return Ptr[type(base).element]._make(region.base + offset, region)
-
-
-def language_position(index: Any, length: int) -> int:
-    """A checked index of bytes."""
-    from exokernel.metal.types import _position
-
-    return _position(index, length)
 
 
 _variable_regions: dict[tuple[int, str], memory.Region] = {}
@@ -789,8 +782,6 @@ class _Rewriter:
     def operation(self, op: ast.operator, left: Kind, right: Kind, node: ast.AST) -> Kind:
         """The type of `left op right`."""
         if isinstance(left, type) and issubclass(left, Ptr):
-            from exokernel.metal.types import i64
-
             return i64 if isinstance(right, type) and issubclass(right, Ptr) else left
         if left is bool and right is bool and isinstance(op, (ast.BitAnd, ast.BitOr, ast.BitXor)):
             return bool
@@ -819,6 +810,8 @@ class _Rewriter:
         test, yes, no = self.value(node.test), self.value(node.body), self.value(node.orelse)
         if yes.kind == no.kind:
             kind = yes.kind
+        elif isinstance(node.body, ast.Tuple) and isinstance(node.orelse, ast.Tuple):
+            return Typed(ast.IfExp(test.node, yes.node, no.node), Literal)
         elif _holds_bytes(yes.kind) and _holds_bytes(no.kind):
             kind = bytes
         else:
@@ -826,6 +819,10 @@ class _Rewriter:
         if kind is Literal:
             return Typed(ast.IfExp(test.node, yes.node, no.node), kind)
         return Typed(ast.IfExp(test.node, self.converted(yes, kind), self.converted(no, kind)), kind)
+
+    def on_Tuple(self, node: ast.Tuple) -> Typed:
+        values = [self.value(e) for e in node.elts]
+        return Typed(ast.Tuple([v.node for v in values], ast.Load()), tuple[tuple(v.kind for v in values)])
 
     # ---- calls
 
@@ -1153,7 +1150,7 @@ class _Rewriter:
         kind = self.common(start.kind, stop.kind, call)
         if kind is Literal:
             known = [self.static(a) for a in call.args]
-            kind = language_integer("i64" if min(known) < 0 else "u64")
+            kind = i64 if min(known) < 0 else u64
             if isinstance(node.target, ast.Name) and _is_integer(self.kinds.get(node.target.id)):
                 kind = self.kinds[node.target.id]
         return self.run(_range, self.constant(kind), start.node, stop.node, ast.Constant(int(step))), kind
@@ -1184,13 +1181,6 @@ class _Rewriter:
                 return ast.copy_location(ast.MatchValue(ast.copy_location(value, pattern)), pattern)
             self.error(pattern, "a case must be a constant")
         return pattern
-
-
-def language_integer(name: str) -> Any:
-    """The integer type of that name."""
-    from exokernel.metal.types import INTEGERS
-
-    return INTEGERS[name]
 
 
 def _loaded(target: ast.expr) -> ast.expr:

@@ -633,6 +633,14 @@ def is_untouched(value: Any) -> bool:
     return not value._region.touched
 
 
+def realign(value: Any, align: int) -> None:
+    """Move a whole object, to which nothing points yet, to an aligned address."""
+    region = value._region
+    if region.base % align:
+        memory.move(region, align)
+        _references[type(value), region.base] = value
+
+
 def _fresh(kind: Any) -> Any:
     return reference(kind, memory.allocate(kind.size, kind.align), 0)
 
@@ -640,7 +648,7 @@ def _fresh(kind: Any) -> Any:
 # ---- arrays, spans, bytes
 
 
-def _position(index: Any, length: int) -> int:
+def checked_position(index: Any, length: int) -> int:
     """A checked index."""
     if isinstance(index, Integer):
         if type(index).signed:
@@ -685,7 +693,7 @@ class _Elements:
         """The region and offset of an element."""
         address, length, region = _parts(self)
         size = size_of(type(self).element)  # type: ignore[attr-defined]
-        address += _position(index, length) * size
+        address += checked_position(index, length) * size
         if region is not None and region.base <= address and address + size <= region.base + region.size:
             return region, address - region.base
         return memory.find(address, size)
@@ -777,12 +785,21 @@ def _argument(item: Any, what: str, frames: int = 2) -> Any:
     if isinstance(item, str):
         return Forward(item, sys._getframe(frames).f_globals)
     if isinstance(item, Forward) or is_dialect_type(item) and item is not NoneType:
-        return item
+        return resolve_annotation(item, {}) if is_callable_type(item) else item
     if item is int:
         raise TypeError("`int` has no width; use u8, u16, u32, u64, i8, i16, i32 or i64")
     if is_callable_type(item):  # with names in it that do not exist yet
         return item
+    if hasattr(item, "parameters") and hasattr(item, "result"):  # the compiler's form of it
+        return _plain_callable(item)
     raise TypeError(f"`{getattr(item, '__name__', item)}` is not a type for {what}")
+
+
+def _plain_callable(item: Any) -> Any:
+    """A function type of the compiler's (`kinds.CallableType`) as Python writes it."""
+    if not hasattr(item, "parameters"):
+        return item
+    return collections.abc.Callable[[_plain_callable(p) for p in item.parameters], _plain_callable(item.result)]
 
 
 class ArrayType(type):
@@ -931,7 +948,7 @@ class BytesView:
         if isinstance(index, slice):
             start, stop = _bounds(index, self._length)
             return BytesView(self._address + start, stop - start, self._region)
-        region, offset = memory.find(self._address + _position(index, self._length))
+        region, offset = memory.find(self._address + checked_position(index, self._length))
         return u8(region.data[offset])
 
     def __iter__(self) -> Iterator[u8]:
@@ -1363,6 +1380,9 @@ class Bits(metaclass=BitsType):
     def raw(self, value: Any) -> None:
         new = int(coerce(type(self)._storage, value))
         self._change(lambda _: new)
+
+    def __int__(self) -> int:
+        return self._raw
 
     def copy(self) -> Any:
         """The value alone, apart from where it was read."""
