@@ -8,10 +8,13 @@ Instructions are the time-stamp counter of the same lines under `-icount shift=0
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.machine import Machine, MachineError, Options
+from exokernel.host.terminal import Failure
+from exokernel.metal.linker import segments
 
 TIMEOUT = 20.0  # seconds of one boot
 SMALLEST, LARGEST = 1, 64  # MiB
@@ -45,12 +48,10 @@ def rows(context: Context) -> Iterable[Figure]:
 
 def loaded_bytes(image: bytes) -> int:
     """What is loaded into memory, zero-initialised memory apart."""
-    from exokernel.metal.linker import segments
-
     return sum(len(segment.data) for segment in segments(image))
 
 
-def smallest_memory(image: object) -> int:
+def smallest_memory(image: Path) -> int:
     """The least memory, in MiB, with which the machine ends in order: by halving."""
     low, high = SMALLEST, LARGEST
     while low < high:
@@ -62,11 +63,11 @@ def smallest_memory(image: object) -> int:
     return high
 
 
-def works(image: object, memory: int) -> bool:
+def works(image: Path, memory: int) -> bool:
     """Whether the image runs in so many MiB."""
-    with Machine(image, Options(memory=memory), timeout=TIMEOUT) as machine:
-        try:
+    try:
+        with Machine(image, Options(memory=memory), timeout=TIMEOUT) as machine:
             machine.wait()
-        except MachineError:
-            return False
-        return machine.status == 0
+            return machine.status == 0
+    except (MachineError, Failure):
+        return False

@@ -82,6 +82,7 @@ def test_verbose_shows_a_command_that_can_be_pasted(exo: Exo) -> None:
         (["run", HELLO, "--forward", "udp:x:7"], "'udp:x:7' is not a port forward"),
         (["run", HELLO, "--link", "nonsense"], "'nonsense' is not a link"),
         (["run", HELLO, "--link", "dgram:a:b", "--forward", "udp:7777:7"], "exclude each other"),
+        (["run", HELLO, "--memory", "1"], "the image does not fit into 1 MiB"),
         (["run", HELLO, "--icount", "--accel", "kvm"], "cannot be used with KVM"),
         (["build", HELLO, "-o", "/nowhere/image"], "cannot write /nowhere/image"),
         (["debug", HELLO, "--batch", "nowhere.gdb"], "not a file of gdb commands"),

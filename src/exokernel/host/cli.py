@@ -8,6 +8,7 @@ and exit status 2, never a traceback; a mistake of ours says so.
 import argparse
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 128 + 13
+        return 128 + signal.SIGPIPE
     except Exception as error:
         if os.environ.get("EXO_TRACEBACK"):
             raise
@@ -233,6 +234,8 @@ def run(parsed: argparse.Namespace) -> int:
         return NO_ORDERLY_END
     if machine.complaints and status == 1 and not machine.events:
         raise Failure("QEMU did not start the machine; what it said is above")
+    if status == -signal.SIGPIPE:
+        return 128 + signal.SIGPIPE  # whoever read the console has gone
     if status < 0:
         raise Failure(f"QEMU was ended by signal {-status}", status=NO_ORDERLY_END)
     raise Failure(

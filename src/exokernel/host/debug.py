@@ -6,6 +6,7 @@ QEMU waits with its processor stopped; gdb comes over a unix socket of our own a
 
 import argparse
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -64,6 +65,8 @@ def debug(parsed: argparse.Namespace) -> int:
                 command = [gdb, "-nx", "-q", "-batch", "-x", str(script), "-x", str(parsed.batch)]
             else:
                 _advise(image.applications[0])
+            # Ctrl-C at the terminal is gdb's way to interrupt the guest, so it must not end this process.
+            signal.signal(signal.SIGINT, lambda number, frame: None)
             try:
                 status = subprocess.run(command, timeout=parsed.timeout, check=False).returncode
             except subprocess.TimeoutExpired:

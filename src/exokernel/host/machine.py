@@ -24,12 +24,14 @@ from types import TracebackType
 from typing import IO, Self
 
 from exokernel.host.terminal import Failure
+from exokernel.metal.linker import segments
 
 QEMU = "qemu-system-x86_64"
 # The library takes its IPv4 address from the last four bytes of the station address (exos/network.py).
 USER_NETWORK_STATION = "52:54:0a:00:02:0f"  # 10.0.2.15, the guest's place in QEMU's user network
 LINK_STATION = "52:54:00:12:34:56"  # stands for 10.0.0.2
 CAPTURE_LIMIT = 64 << 20  # bytes of console kept for a test; a guest that prints more is stopped
+REPORT_GRACE = 30.0  # seconds for what the last events are worth, such as finding a crash in the source
 STOP_GRACE = 2.0  # seconds between asking QEMU to end and making it
 
 
@@ -106,6 +108,13 @@ def find_qemu() -> str:
     if not found:
         raise Failure(f"{QEMU} is not installed", "on Debian or Ubuntu: apt-get install qemu-system-x86")
     return found
+
+
+def check_memory(kernel: Path, memory: int) -> None:
+    """Raises `Failure` when the image does not fit: QEMU would load what it can, and the guest hang without a word."""
+    needed = max((s.physical + s.memory_size for s in segments(kernel.read_bytes())), default=0)
+    if needed > memory << 20:
+        raise Failure(f"the image does not fit into {memory} MiB", f"use --memory {-(-needed // (1 << 20))} or more")
 
 
 def qemu_command(kernel: Path, options: Options, control: int) -> list[str]:
@@ -228,6 +237,7 @@ class Machine:
     def start(self) -> Self:
         """Start QEMU. Raises `Failure` for what can be known to fail."""
         qemu = find_qemu()
+        check_memory(self.kernel, self.options.memory)
         for forward in self.options.forward:
             if _machine_of(self.options)[0] == "microvm" and not self.options.link:
                 forward.check_free()
@@ -279,7 +289,7 @@ class Machine:
         except subprocess.TimeoutExpired:
             self.stop()
             raise MachineError(f"still running after {self.timeout:g} s, stopped\n{self.transcript()}") from None
-        self._join()
+        self._join(REPORT_GRACE)
         return self._process.returncode
 
     def stop(self) -> None:
@@ -373,9 +383,9 @@ class Machine:
         thread.start()
         self._threads.append(thread)
 
-    def _join(self) -> None:
+    def _join(self, limit: float = STOP_GRACE) -> None:
         for thread in self._threads:
-            thread.join(STOP_GRACE)
+            thread.join(limit)
 
     def _take_console(self, data: bytes) -> None:
         with self._changed:
