@@ -66,9 +66,12 @@ class Calls:
         names = self.program.parameter_names(target)
         ordered = self.ordered(node, target.__name__, names[len(first) :], arguments, keywords)
         patterns = self.program.parameter_patterns(target, self, node)
-        values: list[Value] = list(first)
-        for argument, pattern in zip(ordered, patterns[len(first) :], strict=True):
-            values.append(self.value(argument, pattern if kinds.is_type(pattern) else None))
+        wants = dict(zip(map(id, ordered), patterns[len(first) :], strict=True))
+        found = {}
+        for argument in [*arguments, *(keyword.value for keyword in keywords)]:  # in the order in which they are written
+            want = wants[id(argument)]
+            found[id(argument)] = self.value(argument, want if kinds.is_type(want) else None)
+        values: list[Value] = [*first, *(found[id(argument)] for argument in ordered)]
         function = self.program.instance(target, self, node, [v.type for v in values])
         nodes: list[ast.AST] = [node] * len(first) + list(ordered)
         converted = [self.convert(v, k, n) for v, (_, k), n in zip(values, function.parameters, nodes, strict=True)]
@@ -173,7 +176,7 @@ class Calls:
         return node.args
 
     def writable(self: Lowering, base: Value, node: ast.AST) -> None:
-        if base.ir in self.program.read_only:
+        if base.ir in self.program.read_only or base.ir in self.final_parts:
             self.error(node, "a Final variable cannot be changed")
 
     def copy_struct(self: Lowering, node: ast.Call, base: Value) -> Value:
@@ -336,11 +339,11 @@ class Calls:
 
         self.site_counter += 1
         site = self.site_counter
-        for name, variable in self.variables.items():
-            if site in variable.sites and self.assigned is not None and name in self.assigned:
-                self.assigned.discard(name)
-                self.stale[name] = str(getattr(node, "lineno", 0))
-        if self.loop_depth:
+        if self.loop_depth:  # elsewhere it is made once, and nothing refers to it yet
+            for name, variable in self.variables.items():
+                if site in variable.sites and self.assigned is not None and name in self.assigned:
+                    self.assigned.discard(name)
+                    self.stale[name] = str(getattr(node, "lineno", 0))
             self.loop_sites.add(site)
             self.reject_use_while_remaking(site, node)
         slot = self.alloca(memory_llvm(kind), max(kinds.align_of(kind), 8 if kinds.size_of(kind) >= 8 else 1), "object")

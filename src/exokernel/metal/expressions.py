@@ -164,7 +164,7 @@ class Expressions:
         thing = self.static(base)
         if thing is UNKNOWN:
             return UNKNOWN
-        if isinstance(thing, type) or thing in (typing.Callable, tuple) or hasattr(thing, "__class_getitem__"):
+        if isinstance(thing, type) or thing is typing.Callable:
             return self.annotation(node)
         if isinstance(thing, (tuple, list, dict, str)):
             key = self.static(index)
@@ -453,7 +453,15 @@ class Expressions:
             pointer = self.let(f"getelementptr inbounds nuw i8, ptr {base.ir}, i64 {member.offset}")
         field_type = kinds.normal(member.type)
         align = 1 if kind.packed else kinds.align_of(field_type)
-        return Place(field_type, pointer, base.level, base.sites, bool(kind.volatile), align)
+        place = Place(field_type, pointer, base.level, base.sites, bool(kind.volatile), align)
+        return self.part_of(base, place)
+
+    def part_of(self: Lowering, base: Value, place: Place) -> Place:
+        """`place` is a part of `base`, which may be a Final variable."""
+        if base.ir in self.program.read_only or base.ir in self.final_parts:
+            place.read_only = "a Final variable"
+            self.final_parts.add(place.pointer)
+        return place
 
     def on_Subscript(self: Lowering, node: ast.Subscript) -> Value:
         if isinstance(node.slice, ast.Slice):
@@ -564,7 +572,7 @@ class Expressions:
         place = Place(element, pointer, base.level, base.sites, align=kinds.align_of(element))
         if kind is bytes:
             place.read_only = "bytes"
-        return place
+        return self.part_of(base, place)
 
     def index_value(self: Lowering, value: Value, node: ast.AST, signed: bool) -> str:
         """An index as an i64."""

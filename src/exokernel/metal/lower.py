@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 class Lowering(Expressions, Calls, Formatting):
     """The pass over one function."""
 
-    def __init__(self, program: Program, function: Function, origins: dict[str, tuple[int, Sites]]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        function: Function,
+        origins: dict[str, tuple[int, Sites]],
+        remade: dict[tuple[int, int], dict[str, str]],
+    ) -> None:
         self.program = program
         self.function = function
         self.globals = function.globals
@@ -41,10 +47,12 @@ class Lowering(Expressions, Calls, Formatting):
         self.loops: list[Loop] = []
         self.counter = 0
         self.origins = origins
+        self.remade = remade
         self.again = False
         self.loop_depth = 0
         self.loop_sites: set[int] = set()
         self.site_counter = 0
+        self.final_parts: set[str] = set()
         self.statement: ast.AST = function.node
         self.globals_declared = {name for n in ast.walk(function.node) if isinstance(n, ast.Global) for name in n.names}
         self.locals = local_names(function.node) - self.globals_declared
@@ -269,7 +277,6 @@ class Lowering(Expressions, Calls, Formatting):
                 self.again = True
         if self.assigned is not None:
             self.assigned.add(variable.name)
-        self.stale.pop(variable.name, None)
 
     def read_variable(self, name: str, node: ast.AST) -> Value:
         variable = self.variables.get(name)
@@ -494,6 +501,7 @@ class Lowering(Expressions, Calls, Formatting):
     def do_While(self, node: ast.While) -> None:
         head, body, otherwise, after = (self.new_label() for _ in range(4))
         self.jump(head)
+        self.forget_remade(node)
         before = self.copy_assigned()
         self.label(head, self.copy_assigned())
         known = self.static(node.test)
@@ -507,8 +515,9 @@ class Lowering(Expressions, Calls, Formatting):
             if not known:
                 self.assigned = None
         self.label(body, self.copy_assigned())
-        loop = self.enter_loop(after, head, node.body)
+        loop = self.enter_loop(node, after, head)
         if not self.dead:
+            self.note_remade(node)
             self.jump(head)
         else:
             self.emit("unreachable")
@@ -517,14 +526,29 @@ class Lowering(Expressions, Calls, Formatting):
         last = self.leave(after)
         self.label(after, joined([*loop.breaks, last]))
 
-    def enter_loop(self, after: str, again: str, body: list[ast.stmt]) -> Loop:
-        loop = Loop(after, again)
+    def enter_loop(self, node: ast.For | ast.While, after: str, again: str) -> Loop:
+        loop = Loop(after, again, node)
         self.loops.append(loop)
         self.loop_depth += 1
-        self.block(body)
+        self.block(node.body)
         self.loop_depth -= 1
         self.loops.pop()
         return loop
+
+    def forget_remade(self, node: ast.For | ast.While) -> None:
+        """At the head of a loop: what a turn leaves stale may not be read in the next one, nor after the loop."""
+        for name, line in self.remade.get(position(node), {}).items():
+            if self.assigned is not None and name in self.assigned:
+                self.assigned.discard(name)
+                self.stale[name] = line
+
+    def note_remade(self, node: ast.For | ast.While) -> None:
+        """At the end of a turn: variables that are stale now. The head was compiled already, so another pass follows."""
+        known = self.remade.setdefault(position(node), {})
+        for name, line in self.stale.items():
+            if name not in known and self.assigned is not None and name not in self.assigned:
+                known[name] = line
+                self.again = True
 
     def do_Break(self, node: ast.Break) -> None:
         loop = self.loops[-1]
@@ -534,6 +558,7 @@ class Lowering(Expressions, Calls, Formatting):
         self.assigned = None
 
     def do_Continue(self, node: ast.Continue) -> None:
+        self.note_remade(self.loops[-1].node)
         self.jump(self.loops[-1].again)
         self.assigned = None
 
@@ -584,16 +609,18 @@ class Lowering(Expressions, Calls, Formatting):
         self.emit(f"store {t} {start.ir}, ptr {slot}")
         head, body, again, otherwise, after = (self.new_label() for _ in range(5))
         self.jump(head)
+        self.forget_remade(node)
         at_end = self.copy_assigned()
         self.label(head, self.copy_assigned())
         now = self.let(f"load {t}, ptr {slot}")
         self.branch(self.let(f"icmp {sign}{'lt' if step > 0 else 'gt'} {t} {now}, {stop.ir}"), body, otherwise)
         self.label(body, self.copy_assigned())
         self.assign(node.target, Value(kind, now), node)
-        loop = self.enter_loop(after, again, node.body)
+        loop = self.enter_loop(node, after, again)
         if self.dead:
             self.emit("unreachable")
         else:
+            self.note_remade(node)
             self.jump(again)
         self.label(again, None)
         self.at(node)
@@ -633,6 +660,7 @@ class Lowering(Expressions, Calls, Formatting):
         self.emit(f"store i64 0, ptr {slot}")
         head, body, again, otherwise, after = (self.new_label() for _ in range(5))
         self.jump(head)
+        self.forget_remade(node)
         at_end = self.copy_assigned()
         self.label(head, self.copy_assigned())
         now = self.let(f"load i64, ptr {slot}")
@@ -642,10 +670,11 @@ class Lowering(Expressions, Calls, Formatting):
         if index is not None:
             self.assign(index, Value(u64, now), node)
         self.assign(target, self.load(Place(element, pointer, value.level, value.sites)), node)
-        loop = self.enter_loop(after, again, node.body)
+        loop = self.enter_loop(node, after, again)
         if self.dead:
             self.emit("unreachable")
         else:
+            self.note_remade(node)
             self.jump(again)
         self.label(again, None)
         self.at(node)
@@ -731,6 +760,10 @@ def local_names(node: ast.FunctionDef) -> set[str]:
         elif isinstance(child, (ast.MatchAs, ast.MatchStar)) and child.name:
             names.add(child.name)
     return names
+
+
+def position(node: ast.stmt) -> tuple[int, int]:
+    return node.lineno, node.col_offset
 
 
 def is_docstring(node: ast.stmt) -> bool:

@@ -58,6 +58,7 @@ class Loop:
 
     after: str
     again: str
+    node: ast.For | ast.While
     breaks: list[set[str]] = field(default_factory=list)
 
 
