@@ -44,7 +44,7 @@ class Neighbour:
     waiting_length: u16  # 0: nothing waits
     station: u64
     deadline: u64  # ASKED: when to ask again; KNOWN: when to forget
-    waiting: Array[u8, 1514]
+    waiting: Array[u8, ethernet.LARGEST_FRAME]
 
 
 def check(payload: Span[u8], address: u32, mask: u32) -> u8:
