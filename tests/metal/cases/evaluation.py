@@ -367,3 +367,11 @@ def augmented_reference_base_once() -> tuple[u64, u64]:
 
 
 expect(augmented_reference_base_once, (), (10, 22))
+
+
+def nothing_is_printed_before_all_is_evaluated(d: u32) -> None:
+    print("one", 10 // d)
+
+
+expect(nothing_is_printed_before_all_is_evaluated, 0, traps=ZERO_DIVISOR, prints="")
+expect(nothing_is_printed_before_all_is_evaluated, 5, None, prints="one 2\n")

@@ -421,11 +421,12 @@ expect(power, (3, 20), 3486784401)
 def break_out_of_while_in_for(n: u32) -> u32:
     total: u32 = 0
     for i in range(n):
+        j = i
         while True:
-            total += i
-            if total % 2 == 0:
+            total += j
+            if j % 4 == 0:
                 break
-            total += 1
+            j += 1
     return total
 
 

@@ -162,10 +162,10 @@ expect(enum_members, 0x806, prints="0x0806 2054 True\n")
 
 
 def unicode_text() -> None:
-    print("äöü €", f"{5:€>3}")
+    print("äöü €", f"{5:.>3}")
 
 
-expect(unicode_text, (), prints="äöü € €€5\n")
+expect(unicode_text, (), prints="äöü € ..5\n")
 
 
 def in_a_loop(n: u32) -> None:
