@@ -18,8 +18,8 @@ from exokernel.host.machine import Machine, Options
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
 
 APPLICATIONS = Path(__file__).parent / "applications"
-ATTACKS, BAD_CALLS, WITNESS, PREEMPTED, EVENTS = (
-    APPLICATIONS / f"{name}.py" for name in ("attacks", "bad_calls", "witness", "preempted", "events")
+ATTACKS, BAD_CALLS, WITNESS, PREEMPTED, EVENTS, THIEF = (
+    APPLICATIONS / f"{name}.py" for name in ("attacks", "bad_calls", "witness", "preempted", "events", "thief")
 )
 
 
@@ -77,6 +77,18 @@ def test_calls_refuse_what_they_must() -> None:
     with running([BAD_CALLS]) as guest:
         guest.wait()
         assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
+def test_no_frame_shows_anything_of_another_environment() -> None:
+    """Neither of one that lives nor of one that ended; and every free frame can be had."""
+    with running([THIEF] * 3, memory=16) as guest:
+        guest.wait()
+        said = re.fullmatch(
+            rb"own (\d+) mapped (\d+) secrets (\d+)\nfree (\d+) claimed (\d+) secrets (\d+)\n", guest.console
+        )
+        assert said, guest.transcript()
+        own, mapped, seen, free, claimed, seen_later = map(int, said.groups())
+        assert seen == seen_later == 0 and 0 < mapped < own and free == claimed > 0, guest.transcript()
 
 
 def test_interrupted_environments_keep_their_registers_and_deadlines_are_met() -> None:
