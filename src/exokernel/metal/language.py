@@ -295,7 +295,9 @@ def atomic_compare_exchange(pointer: Any, old: Any, new: Any) -> bool:
 
 def _typed(value: Any) -> Any:
     if not isinstance(value, Integer):
-        raise TypeError(f"this needs a typed integer, not {'a constant' if type(value) is int else type_name(type(value))}")
+        raise TypeError(
+            f"this needs a typed integer, not {'a constant' if type(value) is int else type_name(type(value))}"
+        )
     return type(value)
 
 

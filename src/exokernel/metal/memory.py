@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The memory behind the dialect's objects when CPython runs them: flat, byte-exact, at made-up addresses.
 
-Every object is a region of its own with a gap after it, so a pointer that runs off its object meets nothing and says so.
+Every object is a region of its own with a gap after it, so a pointer that runs off its object meets nothing and fails.
 Functions have addresses too. Nothing here knows types; it must never hand out bytes that belong to no object.
 """
 

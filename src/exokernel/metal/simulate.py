@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Run a function of the dialect in CPython with its annotations enforced: the third way, and the compiler's oracle.
 
-A function's syntax tree is rewritten once per set of argument types: constants are computed, values are converted where
-the dialect converts them, everything else stays the author's Python and runs on the real memory of `types.py`. Types are
-found in the order of the text, as the compiler finds them, but with none of its code. This module must never make a
-wrong program right; it assumes what the compiler has accepted, and refuses the rest when it happens to notice.
+A function's syntax tree is rewritten once per set of argument types: constants are computed, values are converted
+where the dialect converts them, everything else stays the author's Python and runs on the memory of `types.py`. Types
+are found in the order of the text, as the compiler finds them, but with none of its code. This module must never make
+a wrong program right; it assumes what the compiler has accepted, and refuses the rest when it happens to notice.
 """
 
 from __future__ import annotations
@@ -82,13 +82,12 @@ def capture() -> Iterator[bytearray]:
     try:
         yield sink
     finally:
-        del _sinks[next(i for i, s in enumerate(_sinks) if s is sink)]
+        _sinks.pop()
 
 
 def _write(*parts: bytes) -> None:
     for sink in _sinks:
-        for part in parts:
-            sink += part
+        sink.extend(b"".join(parts))
 
 
 SPECIFICATION = re.compile(r"(?:(?P<fill>.)?(?P<align>[<>^]))?#?(?P<zero>0)?(?P<width>[0-9]+)?(?P<kind>[xXbodcs])?")
@@ -332,7 +331,12 @@ def _unify(pattern: Kind, kind: Kind, bindings: dict[str, Kind]) -> None:
     elif _variables_of(pattern):
         if kind is bytes:
             kind = Span[u8]
-        if isinstance(pattern, type) and issubclass(pattern, Span) and isinstance(kind, type) and issubclass(kind, Array):
+        if (
+            isinstance(pattern, type)
+            and issubclass(pattern, Span)
+            and isinstance(kind, type)
+            and issubclass(kind, Array)
+        ):
             kind = Span[kind.element]
         inner = [kind.target] if isinstance(kind, type) and issubclass(kind, Ptr) else _inner(kind)
         for part, have in zip(_inner(pattern), inner, strict=False):
@@ -341,7 +345,7 @@ def _unify(pattern: Kind, kind: Kind, bindings: dict[str, Kind]) -> None:
 
 def instance(function: types.FunctionType, arguments: list[Kind] | None = None) -> Instance:
     """The function rewritten for arguments of these types; without type variables they do not matter."""
-    names, patterns, _ = _signature(function)
+    patterns = _signature(function)[1]
     bindings: dict[str, Kind] = {}
     if any(map(_variables_of, patterns)):
         for pattern, kind in zip(patterns, arguments or [], strict=False):
@@ -380,7 +384,7 @@ class Simulated:
         self.__name__ = function.__name__
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        names, patterns, _ = _signature(self.function)
+        names = _signature(self.function)[0]
         given = [*arguments, *(named.pop(n) for n in names[len(arguments) :] if n in named)]
         if named or len(given) != len(names):
             raise TypeError(f"{self.__name__} takes ({', '.join(names)})")
@@ -524,8 +528,8 @@ class _Rewriter:
         ast.copy_location(inner, self.node)
         names = [ast.arg(name) for name, _ in self.constants.values()]
         outer = ast.FunctionDef(
-            "make", ast.arguments([], names, None, [], [], None, []), [inner, ast.Return(self.load(self.node.name))], [],
-            None, None,
+            "make", ast.arguments([], names, None, [], [], None, []),
+            [inner, ast.Return(self.load(self.node.name))], [], None, None,
         )  # fmt: skip
         ast.copy_location(outer, self.node)
         tree = ast.fix_missing_locations(ast.Module([outer], []))
@@ -662,7 +666,7 @@ class _Rewriter:
         key = self.static(index)
         if key is UNKNOWN:
             return UNKNOWN
-        if thing is Array or thing is Span or thing is Ptr or thing is tuple or getattr(thing, "__name__", "") == "Callable":
+        if any(thing is t for t in (Array, Span, Ptr, tuple, collections.abc.Callable, typing.Callable)):
             return resolve_annotation(thing[key], self.globals, self.names)
         return thing[key] if isinstance(thing, (tuple, list, dict, str)) else UNKNOWN
 
@@ -675,7 +679,8 @@ class _Rewriter:
         if annotation is None or name not in namespace:
             return None
         text = annotation if isinstance(annotation, str) else ""
-        if annotation is typing.Final or typing.get_origin(annotation) is typing.Final or re.match(r"(\w+\.)?Final\b", text):
+        final = annotation is typing.Final or typing.get_origin(annotation) is typing.Final
+        if final or re.match(r"(\w+\.)?Final\b", text):
             return None
         try:
             return resolve_annotation(annotation, namespace)
@@ -902,7 +907,7 @@ class _Rewriter:
             return Typed(self.run(kind, items), kind)
         if issubclass(kind, Array) and node.args:
             return Typed(self.run(kind, self.constant(self.static(node.args[0]))), kind)
-        if not (kind is bool or _is_integer(kind) or is_struct(kind) or is_bits(kind) or issubclass(kind, (Array, Span, Ptr))):
+        if not (kind is bool or is_struct(kind) or is_bits(kind) or issubclass(kind, (Integer, Array, Span, Ptr))):
             self.error(node, f"`{ast.unparse(node.func)}` does not make a value")
         values, keywords = self.arguments(node)
         return Typed(ast.Call(self.constant(kind), values, keywords), kind)
@@ -983,12 +988,12 @@ class _Rewriter:
             if isinstance(node, ast.JoinedStr) and isinstance(part, ast.Constant):
                 found.append(ast.Constant(str(part.value).encode()))
                 continue
-            specification = ""
+            specification, item = "", part
             if isinstance(part, ast.FormattedValue):
+                item = part.value
                 for piece in part.format_spec.values if isinstance(part.format_spec, ast.JoinedStr) else []:
                     specification += str(self.static(piece.value if isinstance(piece, ast.FormattedValue) else piece))
-                part = part.value
-            found.append(self.run(_formatted, self.value(part).node, ast.Constant(specification)))
+            found.append(self.run(_formatted, self.value(item).node, ast.Constant(specification)))
         return ast.Tuple(found, ast.Load())
 
     # ---- statements
@@ -1078,7 +1083,9 @@ class _Rewriter:
         if isinstance(node, ast.Attribute):
             owner = self.static(node.value)
             if isinstance(owner, types.ModuleType):
-                return ast.Attribute(self.constant(owner), node.attr, ast.Store()), self.variable(vars(owner), node.attr)
+                return ast.Attribute(self.constant(owner), node.attr, ast.Store()), self.variable(
+                    vars(owner), node.attr
+                )
             base = self.place(node.value)
             self.member(base.kind, node)
             return ast.Attribute(base.node, node.attr, ast.Store()), None
@@ -1188,5 +1195,3 @@ def _loaded(target: ast.expr) -> ast.expr:
     copy: Any = type(target)(**{name: value for name, value in ast.iter_fields(target)})
     copy.ctx = ast.Load()
     return ast.copy_location(copy, target)
-
-

@@ -105,27 +105,25 @@ def _give_operators(kind: Any) -> None:
         return wrapped(int(value) if isinstance(value, int) else _integer_of(kind, value))
 
     def mixed(other: Any, symbol: str) -> Any:
-        """The class that makes the result of an operation with `other`, or None if `other` is no integer."""
+        """The class that makes the result of an operation with `other`."""
         if isinstance(other, Integer):
             result = common_type(kind, type(other))
             if result is None:
                 raise TypeError(f"`{symbol}`: {kind.name} and {type(other).name} do not mix; convert one explicitly")
             return result
-        if isinstance(other, int) and not isinstance(other, bool):
-            fitting(kind, int(other))
-            return kind
-        return None
+        if not isinstance(other, int) or isinstance(other, bool):
+            raise TypeError(f"`{symbol}`: {kind.name} and {type_name(type(other))} do not mix")
+        fitting(kind, int(other))
+        return kind
 
     def binary(symbol: str, compute: Any) -> tuple[Any, Any]:
         def forward(self: Any, other: Any) -> Any:
             if type(other) is kind:
                 return wrapped(compute(self, other))
-            result = mixed(other, symbol)
-            return NotImplemented if result is None else result(compute(self, other))
+            return mixed(other, symbol)(compute(self, int(other)))
 
         def backward(self: Any, other: Any) -> Any:
-            result = mixed(other, symbol)
-            return NotImplemented if result is None else result(compute(int(other), self))
+            return mixed(other, symbol)(compute(int(other), self))
 
         return forward, backward
 
@@ -170,7 +168,9 @@ def _give_operators(kind: Any) -> None:
                 return compute(self, other)
             if isinstance(other, Integer):
                 if common_type(kind, type(other)) is None:
-                    raise TypeError(f"`{symbol}`: {kind.name} and {type(other).name} do not mix; convert one explicitly")
+                    raise TypeError(
+                        f"`{symbol}`: {kind.name} and {type(other).name} do not mix; convert one explicitly"
+                    )
             elif isinstance(other, bool):
                 raise TypeError(f"`{symbol}` does not compare {kind.name} with bool")
             return compute(self, other)
@@ -398,7 +398,7 @@ def resolve_annotation(annotation: Any, globals: dict[str, Any], locals: typing.
         kind = kind.__forward_arg__
     if isinstance(kind, str):
         try:
-            kind = eval(kind, {}, _Names(globals, locals or {}))  # the author's own source text
+            kind = eval(kind, globals, _Names(globals, locals or {}))  # the author's own source text
         except SyntaxError:
             raise TypeError(f"`{annotation}` is not a type") from None
     if isinstance(kind, str):
@@ -757,16 +757,15 @@ class _Elements:
         return _content(self)
 
     def __eq__(self, other: object) -> bool:
-        if type(self).element is u8:  # type: ignore[attr-defined]
-            if isinstance(other, (bytes, BytesView)) or (isinstance(other, _Elements) and type(other).element is u8):  # type: ignore[attr-defined]
-                return bytes(self) == bytes(other)
+        if isinstance(other, (bytes, BytesView, _Elements)) and type(self).element is u8:  # type: ignore[attr-defined]
+            return bytes(self) == bytes(other)
         raise TypeError(f"`==` does not compare a {type_name(type(self))} with a {type_name(type(other))}")
 
     def __bool__(self) -> bool:
         raise TypeError(f"a {type_name(type(self))} is neither true nor false; compare its length")
 
     def __repr__(self) -> str:
-        shown = [repr(self[i]) if is_reference(type(self).element) else str(self[i]) for i in range(min(len(self), 16))]  # type: ignore[attr-defined]
+        shown = [str(self[i]) for i in range(min(len(self), 16))]
         return f"{type(self).__name__}([{', '.join(shown)}{', ...' if len(self) > 16 else ''}])"
 
 
@@ -784,7 +783,7 @@ def _argument(item: Any, what: str, frames: int = 2) -> Any:
     """The type between the brackets."""
     if isinstance(item, str):
         return Forward(item, sys._getframe(frames).f_globals)
-    if isinstance(item, Forward) or is_dialect_type(item) and item is not NoneType:
+    if isinstance(item, Forward) or (is_dialect_type(item) and item is not NoneType):
         return resolve_annotation(item, {}) if is_callable_type(item) else item
     if item is int:
         raise TypeError("`int` has no width; use u8, u16, u32, u64, i8, i16, i32 or i64")
@@ -934,7 +933,7 @@ class Span(_Elements, metaclass=SpanType):
 
 
 class BytesView:
-    """A `bytes` value of the dialect whose storage is an array: reads as bytes do, and follows what is written there."""
+    """A `bytes` value of the dialect whose storage is an array: reads as bytes do, and sees what is written there."""
 
     __slots__ = ("_address", "_length", "_region")
 
@@ -1248,15 +1247,16 @@ def _make_struct(body: Any, packed: bool, volatile: bool, align: int, frame: Any
     names.setdefault("fields", fields)
     names |= {"__slots__": (), "_fields": fields, "_packed": packed, "_volatile": volatile}
     kind: Any = StructType(body.__name__, (Struct,), names)
-    scope = (frame.f_globals, {**(frame.f_locals if frame.f_locals is not frame.f_globals else {}), body.__name__: kind})
+    inner = {} if frame.f_locals is frame.f_globals else frame.f_locals
+    scope = (frame.f_globals, {**inner, body.__name__: kind})
     size, widest = 0, 1
     for name, annotation in annotations.items():
         try:
-            annotation = _without_names(annotation, scope)
-            step = 1 if packed else align_of(annotation)
+            declared = _evaluated(annotation, scope)
+            step = 1 if packed else align_of(declared)
             size = -(-size // step) * step
-            fields[name] = Field(name, annotation, size, scope)
-            size += size_of(annotation)
+            fields[name] = Field(name, declared, size, scope)
+            size += size_of(declared)
         except TypeError as problem:
             raise TypeError(f"{body.__name__}.{name}: {problem}") from None
         widest = max(widest, step)
@@ -1266,10 +1266,10 @@ def _make_struct(body: Any, packed: bool, volatile: bool, align: int, frame: Any
     return _adopt(kind)
 
 
-def _without_names(annotation: Any, scope: tuple[dict[str, Any], dict[str, Any]]) -> Any:
+def _evaluated(annotation: Any, scope: tuple[dict[str, Any], dict[str, Any]]) -> Any:
     """An annotation that is a string, evaluated as far as it can be now."""
     if isinstance(annotation, str):
-        annotation = eval(annotation, {}, _Names(*scope))  # the author's own source text
+        annotation = eval(annotation, scope[0], _Names(*scope))  # the author's own source text
     if annotation is None or annotation is NoneType:
         raise TypeError("a field of type None")
     if isinstance(annotation, Forward):
@@ -1405,7 +1405,7 @@ class Bits(metaclass=BitsType):
 
 def bits(storage: Any) -> Any:
     """Make a class of `field` declarations a bits type in an unsigned integer; see docs/dialect.md."""
-    if not (isinstance(storage, type) and issubclass(storage, Integer) and storage is not Integer and not storage.signed):
+    if storage not in (u8, u16, u32, u64):
         raise TypeError(f"bits are kept in u8, u16, u32 or u64, not {type_name(storage)}")
     frame = sys._getframe(1)
     return lambda body: _make_bits(body, storage, frame)
