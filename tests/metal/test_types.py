@@ -35,7 +35,9 @@ from exokernel.metal.types import (
 C = {name: getattr(ctypes, f"c_{'u' if name[0] == 'u' else ''}int{name[1:]}") for name in INTEGERS}
 integer_types = st.sampled_from(list(INTEGERS.values()))
 anything = st.integers(-(1 << 70), 1 << 70)
-edges = st.sampled_from([s * (1 << b) + d for s in (1, -1) for b in (0, 7, 8, 15, 16, 31, 32, 63, 64) for d in (-1, 0, 1)])
+edges = st.sampled_from(
+    [s * (1 << b) + d for s in (1, -1) for b in (0, 7, 8, 15, 16, 31, 32, 63, 64) for d in (-1, 0, 1)]
+)
 numbers = st.one_of(anything, edges)
 
 
@@ -299,8 +301,8 @@ def test_forward_references_resolve_to_the_one_class() -> None:
     assert Node.fields["later"].type is Ptr[Later]
     assert (Node.size, Node.align) == (24, 8)
     assert (Later.size, Later.align) == (1 + 4 + 24 + 6, 1)
-    assert canonical(Ptr["Later"]) is Ptr[Later]  # noqa: F821
-    assert Ptr["Later"].target is Later  # noqa: F821
+    assert canonical(Ptr["Later"]) is Ptr[Later]
+    assert Ptr["Later"].target is Later
 
 
 def test_fields_may_have_any_name() -> None:
@@ -327,7 +329,7 @@ def test_objects_are_references() -> None:
         with pytest.raises((TypeError, AttributeError)):
             exec(wrong, {"later": later, "u64": u64})
     with pytest.raises(TypeError, match="compare"):
-        later == other  # noqa: B015
+        later == other
     assert Line.size == 64
     assert address_of(Line()) % 64 == 0
 
