@@ -175,7 +175,6 @@ def create(identifier: u64, name: Array[u8, NAME_BYTES], entry: u64) -> bool:
     context.flags = cpu.USER_FLAGS
     context.sp = STACK_TOP
     context.ss = cpu.USER_DATA
-    information.page.environments[identifier].state = State.RUNNABLE
     return True
 
 
@@ -188,10 +187,6 @@ def destroy(identifier: u64) -> None:
     status.name.fill(0)
     frames.release_all(identifier)
     records[identifier].root = 0
-
-
-def exists(identifier: u64) -> bool:
-    return identifier < ENVIRONMENTS and information.page.environments[identifier].state != State.FREE
 
 
 def awaited_events(identifier: u64) -> u64:

@@ -53,6 +53,8 @@ def reserve_memory(start_information: u64) -> None:
         ending.panic(b"no-memory-map")
     layout = paging.ImageLayout()
     boot.describe_image(layout)
+    if layout.end - layout.code > paging.IMAGE_FRAMES:
+        ending.panic(b"kernel-too-large")
     if not bundle.open_at(layout.end):
         ending.panic(b"no-bundle")
     if not frames.table_fits(bundle.end_frame() + paging.shared_tables(boot.memory_end)):

@@ -130,8 +130,10 @@ def qemu_command(kernel: Path, options: Options, control: int) -> list[str]:
     command += ["-device", "isa-debugcon,iobase=0xe9,chardev=control"]
     if options.icount:
         command += ["-icount", "shift=0,sleep=off"]
-    if machine == "microvm":  # pc and q35 have their devices on PCI, for which there is no driver
-        command += ["-global", "virtio-mmio.force-legacy=false", *_network(options)]
+    if machine.startswith("microvm"):
+        command += ["-global", "virtio-mmio.force-legacy=false", *_network(options, "virtio-net-device")]
+    else:  # pc and q35 have their devices on PCI; without its boot code the firmware is done sooner
+        command += _network(options, "virtio-net-pci,romfile=")
     if options.gdb:
         command += ["-S", "-chardev", f"socket,id=gdb,path={_value(options.gdb)},server=on,wait=off"]
         command += ["-gdb", "chardev:gdb"]
@@ -149,7 +151,7 @@ def _machine_of(options: Options) -> tuple[str, tuple[str, ...]]:
     return machine, tuple(extra)
 
 
-def _network(options: Options) -> list[str]:
+def _network(options: Options, card: str) -> list[str]:
     if options.link:
         wire = f"dgram,id=net,local.type=unix,local.path={_value(options.link.local)}"
         wire += f",remote.type=unix,remote.path={_value(options.link.remote)}"
@@ -157,7 +159,7 @@ def _network(options: Options) -> list[str]:
     else:
         rules = [f",hostfwd={f.protocol}:127.0.0.1:{f.host_port}-:{f.guest_port}" for f in options.forward]
         wire, station = "user,id=net" + "".join(rules), USER_NETWORK_STATION
-    command = ["-netdev", wire, "-device", f"virtio-net-device,netdev=net,mac={station}"]
+    command = ["-netdev", wire, "-device", f"{card},netdev=net,mac={station}"]
     if options.pcap:
         command += ["-object", f"filter-dump,id=pcap,netdev=net,file={_value(options.pcap)}"]
     return command
@@ -239,7 +241,7 @@ class Machine:
         qemu = find_qemu()
         check_memory(self.kernel, self.options.memory)
         for forward in self.options.forward:
-            if _machine_of(self.options)[0] == "microvm" and not self.options.link:
+            if not self.options.link:
                 forward.check_free()
         control, control_in = os.pipe()
         try:

@@ -22,6 +22,7 @@ ENABLED = 1 << 8
 
 FIRST_IO_APIC = paging.DEVICES + 0xFEC00000
 SECOND_IO_APIC = paging.DEVICES + 0xFEC10000  # QEMU's microvm with ACPI
+PINS = 24  # of one I/O APIC
 LEVEL_TRIGGERED = 1 << 15
 
 

@@ -253,8 +253,9 @@ def set_up_pci(device: u32) -> bool:
     if not (registers.common and registers.notify and registers.interrupt_status and registers.configuration):
         return False
     line = read_configuration(device, 0x3C) & 0xFF
-    if line < 24:
-        interrupts.route(interrupts.FIRST_IO_APIC, line)
+    if line >= interrupts.PINS:
+        return False
+    interrupts.route(interrupts.FIRST_IO_APIC, line)
     return True
 
 
