@@ -1039,7 +1039,8 @@ class Expressions:
     def compare(self: Lowering, op: ast.cmpop, a: Value, b: Value, node: ast.AST) -> Value:
         if isinstance(op, (ast.Is, ast.IsNot)):
             if not (kinds.is_reference(a.type) and a.type == b.type):
-                self.error(node, "`is` compares the identity of two objects of one struct or array type", "use `==`")
+                hint = "" if kinds.is_reference(a.type) or kinds.is_reference(b.type) else "use `==`"
+                self.error(node, "`is` compares the identity of two objects of one struct or array type", hint)
             return self.make(bool, self.let(f"icmp {'eq' if isinstance(op, ast.Is) else 'ne'} ptr {a.ir}, {b.ir}"))
         how = COMPARISONS[type(op)]
         equality = how in ("eq", "ne")
@@ -1062,9 +1063,8 @@ class Expressions:
             same = self.call_runtime(runtime.bytes_equal, [self.make(bytes, left.ir), self.make(bytes, right.ir)], node)
             return same if how == "eq" else self.make(bool, self.let(f"xor i1 {same.ir}, true"))
         if kinds.is_reference(a.type) and a.type == b.type:
-            self.error(
-                node, f"`==` does not compare a {type_name(a.type)}", "use `is` for identity, or compare the fields"
-            )
+            hint = "use `is` for identity, or compare the fields" if equality else "compare the fields"
+            self.error(node, f"`{SYMBOLS[type(op)]}` does not compare a {type_name(a.type)}", hint)
         symbol = SYMBOLS[type(op)]
         hint = ""
         if bool in (a.type, b.type):

@@ -288,7 +288,14 @@ class Lowering(Expressions, Calls, Formatting):
                     f"the object made at line {self.stale[name]} reuses its storage in every turn; "
                     "make it before the loop",
                 )
-            self.error(node, f"`{name}` may be read before it is assigned", "assign it on every path that comes here")
+            module_variable = self.program.variable(self.globals, name) is not None
+            self.error(
+                node,
+                f"`{name}` may be read before it is assigned",
+                f"to mean the module variable, declare `global {name}` in the function"
+                if module_variable
+                else "assign it on every path that comes here",
+            )
         variable.read = True
         ir = self.let(f"load {llvm(variable.type)}, ptr {variable.slot}")
         return Value(variable.type, ir, None, variable.level, variable.sites)
@@ -416,6 +423,8 @@ class Lowering(Expressions, Calls, Formatting):
             self.store(self.place(target), value, node)
 
     def new_variable(self, target: ast.Name, value: Value) -> None:
+        if isinstance(value.constant, tuple):
+            self.error(target, f"`{target.id}` cannot hold a tuple", "give each value a name: `a, b = ...`")
         if value.type is Literal:
             self.error(
                 target,

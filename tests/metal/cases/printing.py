@@ -265,7 +265,7 @@ def twice(a: u32) -> u32:
     return a * 2
 
 
-expect(nested_calls, 3, prints="ttt6    12t 2\n")
+expect(nested_calls, 3, prints="tttt6    12 2\n")
 
 
 def wide_field(a: u8) -> None:

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import asm, u32
+
+
+def main(x: u32) -> u32:
+    asm("mov eax, {MISSING}", "~{eax}")
+    return x

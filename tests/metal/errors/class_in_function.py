@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import u32
+
+
+def main(x: u32) -> u32:
+    class Inner:
+        pass
+
+    return x

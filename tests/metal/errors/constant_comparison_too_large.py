@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import u32, u8
+
+
+def main(x: u32) -> u32:
+    y: u8 = 1
+    return 1 if y == 256 else 0

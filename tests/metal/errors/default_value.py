@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import u32
+
+
+def helper(a: u32, b: u32 = 1) -> u32:
+    return a + b
+
+
+def main(x: u32) -> u32:
+    return helper(x, 2)

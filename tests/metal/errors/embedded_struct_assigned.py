@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import struct, u32
+
+
+@struct
+class Point:
+    x: u32
+    y: u32
+
+    def sum(self) -> u32:
+        return self.x + self.y
+
+
+@struct
+class Line:
+    start: Point
+    end: Point
+
+
+def main(x: u32) -> u32:
+    line = Line()
+    p = Point()
+    line.end = p
+    return line.end.x

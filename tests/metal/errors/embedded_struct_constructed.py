@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import struct, u32
+
+
+@struct
+class Point:
+    x: u32
+    y: u32
+
+    def sum(self) -> u32:
+        return self.x + self.y
+
+
+@struct
+class Line:
+    start: Point
+    end: Point
+
+
+def main(x: u32) -> u32:
+    p = Point()
+    line = Line(start=p)
+    return line.end.x

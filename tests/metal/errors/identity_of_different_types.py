@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import Array, struct, u32, u8
+
+
+@struct
+class Point:
+    x: u32
+    y: u32
+
+    def sum(self) -> u32:
+        return self.x + self.y
+
+
+def main(x: u32) -> u32:
+    p = Point()
+    a = Array[u8, 4]()
+    return 1 if p is a else 0

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import u32
+
+
+def main(x: u32) -> u32:
+    if x is x:
+        return 1
+    return 0

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import Array, u32, u8
+
+
+def main(x: u32) -> u32:
+    a = Array[u8, 2]()
+    a[0] = x
+    return a[0]

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import u32, u8
+
+
+def main(x: u32) -> u32:
+    y: u8 = 1
+    match y:
+        case 256:
+            return 1
+    return 2

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import struct, u32
+
+
+@struct
+class Point:
+    x: u32
+    y: u32
+
+    def sum(self) -> u32:
+        return self.x + self.y
+
+
+def main(x: u32) -> u32:
+    match x:
+        case Point(x=1):
+            return 1
+    return 2

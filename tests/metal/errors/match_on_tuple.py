@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import u32
+
+
+def main(x: u32) -> u32:
+    match x:
+        case (1, 2):
+            return 1
+        case _:
+            return 2

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import u32
+
+
+def main(x: u32) -> u32:
+    y = None
+    return x

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import Array, addr, u32
+
+
+def main(x: u32) -> u32:
+    a = Array[u32, 1]()
+    p = addr(a[0])
+    q = p + p
+    return x

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import u32
+
+
+def main(x: u32) -> u32:
+    for i in range(0, x, 0):
+        pass
+    return x

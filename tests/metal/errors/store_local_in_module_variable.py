@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import Ptr, addr, struct, u32
+
+
+@struct
+class Point:
+    x: u32
+    y: u32
+
+    def sum(self) -> u32:
+        return self.x + self.y
+
+
+last: Ptr[Point] = Ptr[Point](0)
+
+
+def main(x: u32) -> u32:
+    global last
+    p = Point()
+    last = addr(p)
+    return x

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+import math
+
+from exokernel.metal import u32
+
+
+def main(x: u32) -> u32:
+    return x + math.pie

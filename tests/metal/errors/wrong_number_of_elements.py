@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import Array, u32, u8
+
+
+def main(x: u32) -> u32:
+    a = Array[u8, 4]([1, 2, 3])
+    return a[0]

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+from exokernel.metal import Array, Span, u16, u32, u8
+
+
+def helper(data: Span[u8]) -> u32:
+    return 0
+
+
+def main(x: u32) -> u32:
+    a = Array[u16, 2]()
+    return helper(a)
