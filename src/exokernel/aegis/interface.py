@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""The kernel's interface as data: one entry for each call, from which the kernel's table is checked, docs/abi.md is written and
+the fuzzer draws its calls.
+
+Nothing here runs in the kernel. A call that is not described here must not exist.
+"""
+
+from dataclasses import dataclass
+
+from exokernel.aegis.abi import Call
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a call. `unit` says what the number counts; `values` what kind of values a fuzzer should draw."""
+
+    name: str
+    unit: str
+    values: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """One call. `errors` besides BAD_ARGUMENT; `rights` that the caller needs; `bound` on the work; `source` in the paper."""
+
+    call: Call
+    arguments: tuple[Argument, ...]
+    result: str
+    errors: tuple[str, ...]
+    rights: str
+    bound: str
+    source: str
+
+
+PAGE = Argument("virtual_page", "address / 4096, below 0x40000", "page")
+FRAME = Argument("frame", "physical address / 4096", "frame")
+ENVIRONMENT = Argument("environment", "number", "environment")
+ADDRESS = Argument("address", "user address", "address")
+
+INTERFACE: tuple[Description, ...] = (
+    Description(Call.NULL, (), "0", (), "none", "4 instructions in the kernel", "table 4"),
+    Description(
+        Call.CONSOLE_WRITE,
+        (ADDRESS, Argument("length", "bytes, up to 4096", "length")),
+        "bytes written",
+        ("BAD_ADDRESS",),
+        "none",
+        "4096 bytes",
+        "not in the paper: a device everybody shares",
+    ),
+    Description(
+        Call.EXIT,
+        (Argument("status", "number", "word"),),
+        "does not return",
+        (),
+        "none",
+        "64 frames, the rest later",
+        "3.4",
+    ),
+    Description(Call.FRAME_CLAIM, (), "frame", ("NO_FRAMES",), "none", "one frame cleared", "table 2: Alloc"),
+    Description(
+        Call.TLB_INSERT,
+        (PAGE, FRAME, Argument("rights", "Right bits", "rights")),
+        "0",
+        ("NO_NODE", "NOT_OWNER"),
+        "owner of the frame",
+        "one entry",
+        "table 3: TLBwr",
+    ),
+    Description(
+        Call.TLB_NODE, (PAGE, FRAME), "0", ("NOT_OWNER",), "owner of the frame", "one frame cleared", "5.4: page tables"
+    ),
+    Description(
+        Call.YIELD_TO,
+        (Argument("environment", "number, or ANY_ENVIRONMENT", "environment"),),
+        "0 when the caller runs again",
+        ("NOT_RUNNABLE",),
+        "none",
+        "one switch",
+        "table 2: Yield",
+    ),
+    Description(
+        Call.WAIT,
+        (Argument("deadline", "timestamp, or FOREVER", "timestamp"),),
+        "pending events; 0 when the deadline passed",
+        (),
+        "none",
+        "one switch",
+        "5.1.1",
+    ),
+    Description(
+        Call.NETWORK_BIND,
+        (Argument("ring", "user address of a ReceiveRing", "address"),),
+        "0",
+        ("NO_NETWORK", "BUSY", "BAD_ADDRESS", "NOT_OWNER"),
+        "owner of the ring's frames",
+        "the ring's pages",
+        "3.2.1",
+    ),
+    Description(
+        Call.NETWORK_TRANSMIT,
+        (ADDRESS, Argument("length", "bytes, 14 to 1514", "length")),
+        "0",
+        ("NO_NETWORK", "BUSY", "BAD_ADDRESS", "QUEUE_FULL"),
+        "who bound the network, or anybody while nobody has",
+        "one frame copied",
+        "3.2.1",
+    ),
+    Description(
+        Call.SHUTDOWN,
+        (Argument("status", "number", "word"),),
+        "does not return",
+        ("NOT_PERMITTED",),
+        "environment 0",
+        "constant",
+        "not in the paper",
+    ),
+)
