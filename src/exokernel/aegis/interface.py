@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's interface as data: one entry for each call, from which the kernel's table is checked, docs/abi.md is written and
-the fuzzer draws its calls.
+"""The kernel's interface as data: one entry for each call. From it the kernel's table is checked, docs/abi.md is written
+and the fuzzer draws its calls.
 
 Nothing here runs in the kernel. A call that is not described here must not exist.
 """
@@ -21,7 +21,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Description:
-    """One call. `errors` besides BAD_ARGUMENT; `rights` that the caller needs; `bound` on the work; `source` in the paper."""
+    """One call: its errors besides BAD_ARGUMENT, what the caller needs, the bound on its work, where the paper has it."""
 
     call: Call
     arguments: tuple[Argument, ...]
