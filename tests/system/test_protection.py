@@ -19,8 +19,9 @@ from exokernel.host.machine import Forward, Machine, Options
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
 
 APPLICATIONS = Path(__file__).parent / "applications"
-ATTACKS, BAD_CALLS, WITNESS, PREEMPTED, EVENTS, THIEF = (
-    APPLICATIONS / f"{name}.py" for name in ("attacks", "bad_calls", "witness", "preempted", "events", "thief")
+ATTACKS, BAD_CALLS, WITNESS, PREEMPTED, EVENTS, THIEF, RIVALS = (
+    APPLICATIONS / f"{name}.py"
+    for name in ("attacks", "bad_calls", "witness", "preempted", "events", "thief", "rivals")
 )
 
 
@@ -90,6 +91,18 @@ def test_no_frame_shows_anything_of_another_environment() -> None:
         assert said, guest.transcript()
         own, mapped, seen, free, claimed, seen_later = map(int, said.groups())
         assert seen == seen_later == 0 and 0 < mapped < own and free == claimed > 0, guest.transcript()
+
+
+def test_the_network_has_one_owner_at_a_time() -> None:
+    with running([RIVALS] * 2) as guest:
+        guest.wait()
+        assert guest.console.splitlines() == [
+            b"first 0",
+            b"bind True",
+            b"transmit True",
+            b"bind 0 nodes refused True",
+            b"again 0 nodes refused True",
+        ], guest.transcript()
 
 
 def test_interrupted_environments_keep_their_registers_and_deadlines_are_met() -> None:

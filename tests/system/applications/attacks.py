@@ -229,6 +229,10 @@ def event_entry_nowhere() -> None:
     abi.yield_to(abi.ANY_ENVIRONMENT)
 
 
+def jump_noncanonical() -> None:
+    asm("jmp rax", "{rax},~{memory}", u64(0x8000000000000000))
+
+
 def fall_off_the_program() -> None:
     """A failed assertion has nowhere to go on."""
     assert u64(addr(code)) == 0, "never"
@@ -290,6 +294,7 @@ FATAL: dict[Callable[[], None], tuple[int, ...]] = {
     handler_nowhere: (PAGE,),
     handler_without_stack: (PAGE,),
     event_entry_nowhere: (PAGE,),
+    jump_noncanonical: (PROTECTION, PAGE),  # QEMU takes the jump and fails to fetch
     fall_off_the_program: (UNDEFINED,),
 }
 SURVIVABLE = len(ATTACKS)
