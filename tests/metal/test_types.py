@@ -8,6 +8,7 @@ import subprocess
 import sys
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -462,8 +463,8 @@ def test_callable_annotations() -> None:
 @pytest.mark.parametrize(
     ("annotation", "advice"),
     [
-        (int, "no width"), ("int", "no width"), (float, "floating"), ("Nothing", "no type `Nothing`"), (list, "not a type"),
-        (Array, "Array"), ("Span", "needs its element type"), ("1 +", "not a type"), (typing.Final, "Final"),
+        (int, "no width"), ("int", "no width"), (float, "floating"), ("Nothing", "no type `Nothing`"),
+        (list, "not a type"), (Array, "Array"), ("Span", "needs its element type"), ("1 +", "not a type"), (typing.Final, "Final"),
         ("Array[int, 3]", "no width"), (typing.Callable, "PARAMETERS"),
     ],
 )  # fmt: skip
@@ -561,7 +562,7 @@ def test_hardware_stays_in_the_image() -> None:
 
 
 def test_the_star_import_gives_the_dialect() -> None:
-    document = __import__("pathlib").Path(__file__).parents[2].joinpath("docs/dialect.md").read_text()
+    document = Path(__file__).parents[2].joinpath("docs/dialect.md").read_text()
     for name in exokernel.metal.__all__:
         assert name in document or name == "align", name
     assert len(set(exokernel.metal.__all__)) == len(exokernel.metal.__all__)
@@ -575,3 +576,51 @@ def test_importing_the_dialect_does_not_load_the_compiler() -> None:
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=30, check=True,
                           env={"PYTHONPATH": ":".join(sys.path)})  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+CHECKED = """
+from typing import Final
+from exokernel.metal import Array, Ptr, Span, bits, field, struct, u8, u32, u64, view
+
+@struct
+class Point:
+    x: u32
+    inner: Array[u8, 4]
+
+@struct(packed=True)
+class Header:
+    kind: u8
+
+@bits(u64)
+class Entry:
+    present: bool = field(0)
+
+table: Array[Point, 4] = Array[Point, 4]()
+CRC: Final[Array[u32, 3]] = Array[u32, 3]([1, 2, 3])
+
+def check(point: Point, pointer: Ptr[Point], data: Span[u8]) -> u32:
+    fresh = Point(1)
+    fresh.copy_from(point)
+    raw: u64 = Entry(present=True).raw
+    view(Header, data, 2).kind = data[1:][0]
+    return fresh.x + pointer[0].inner[0] + table[1].x + CRC[2] + len(data)
+
+def wrong(point: Point) -> u32:
+    Point(1, y=2)
+    return table[0]
+"""
+
+
+def test_mypy_reads_the_dialect(tmp_path: Path) -> None:
+    (tmp_path / "checked.py").write_text(CHECKED)
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\nplugins = exokernel.metal.mypy_plugin\n")
+    source = str(Path(exokernel.metal.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-incremental", "checked.py"], cwd=tmp_path, capture_output=True, text=True,
+        timeout=100, check=False, env={"PYTHONPATH": source, "MYPYPATH": source},
+    )  # fmt: skip
+    found = [line.partition("error: ")[2] for line in done.stdout.splitlines() if "error: " in line]
+    assert found == [
+        'Unexpected keyword argument "y" for "Point"  [call-arg]',
+        'Incompatible return value type (got "Point", expected "int")  [return-value]',
+    ], done.stdout + done.stderr

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from exokernel.metal import kinds, language, runtime
 from exokernel.metal.expressions import UNKNOWN
 from exokernel.metal.kinds import NONE, CallableType, Literal, Type, is_borrowing, llvm, memory_llvm, type_name
-from exokernel.metal.types import Array, Ptr, u8
+from exokernel.metal.types import Array, pointer_to, u8
 from exokernel.metal.values import LOCAL, Place, Value, escape
 
 if TYPE_CHECKING:
@@ -504,7 +504,7 @@ class Calls:
                     f"`{argument.id}` is a {type_name(value.type)} in a local variable, which has no address",
                     "put it into a struct, an array or a module variable",
                 )
-            return self.make(Ptr[value.type], value.ir, value)
+            return self.make(pointer_to(value.type), value.ir, value)
         if isinstance(argument, (ast.Name, ast.Attribute)) or (
             isinstance(argument, ast.Subscript) and not isinstance(argument.slice, ast.Slice)
         ):
@@ -519,7 +519,7 @@ class Calls:
                     self.error(argument, f"`{argument.id}` is a constant and has no address")
                 place = self.place(argument)
 
-            return Value(Ptr[place.type], place.pointer, None, place.level, place.sites)
+            return Value(pointer_to(place.type), place.pointer, None, place.level, place.sites)
         value = self.value(argument)
         if not kinds.is_reference(value.type):
             self.error(
@@ -527,7 +527,7 @@ class Calls:
                 f"this {type_name(value.type)} has no address",
                 "addr takes an object, a field, an element or a module variable",
             )
-        return self.make(Ptr[value.type], value.ir, value)
+        return self.make(pointer_to(value.type), value.ir, value)
 
     def in_view(self: Lowering, node: ast.Call) -> Value:
 

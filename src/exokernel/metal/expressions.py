@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from exokernel.metal import kinds, language, runtime
 from exokernel.metal.errors import Trap
 from exokernel.metal.kinds import NONE, CallableType, Literal, Type, is_borrowing, llvm, memory_llvm, type_name
-from exokernel.metal.types import Span, common_type, holds, u8
+from exokernel.metal.types import common_type, holds, span_of, u8
 from exokernel.metal.values import Place, Value, join
 
 if TYPE_CHECKING:
@@ -627,7 +627,7 @@ class Expressions:
             size = self.let(f"sub nuw i64 {stop}, {start}")
         else:
             size = stop
-        return self.view_of(bytes if kind is bytes else Span[element], address, size, base)
+        return self.view_of(bytes if kind is bytes else span_of(element), address, size, base)
 
     def bound(self: Lowering, node: ast.expr | None, default: str, length: str) -> str:
         if node is None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from exokernel.metal import memory
 from exokernel.metal.errors import Trap
 from exokernel.metal.types import (
     Array,
@@ -21,6 +22,7 @@ from exokernel.metal.types import (
     coerce,
     is_reference,
     is_struct,
+    pointer_to,
     realign,
     reference,
     size_of,
@@ -197,7 +199,7 @@ def addr(thing: Any) -> Any:
     """The address of a struct or array. (Under `simulate`, and compiled, of any field, element or module variable.)"""
     if not is_reference(type(thing)):
         raise TypeError(f"a {type_name(type(thing))} has no address here")
-    return Ptr[type(thing)]._make(address_of(thing), thing._region)
+    return pointer_to(type(thing))._make(address_of(thing), thing._region)
 
 
 def view(kind: type[T], data: Any, offset: int = 0) -> T:
@@ -209,7 +211,7 @@ def view(kind: type[T], data: Any, offset: int = 0) -> T:
     start = int(coerce(u64, offset))
     if start > len(data) or len(data) - start < size_of(kind):
         raise Trap("view too short")
-    region, first = data._place(start) if size_of(kind) else (data._region, 0)
+    region, first = data._place(start) if size_of(kind) else (memory.allocate(0), 0)
     return reference(kind, region, first)  # type: ignore[no-any-return]
 
 
@@ -302,7 +304,8 @@ def _typed(value: Any) -> Any:
 
 
 def _unsigned(value: Any) -> int:
-    return int(value) & (1 << value.bits) - 1
+    bits: int = value.bits
+    return int(value) & (1 << bits) - 1
 
 
 def byte_swap(value: Any) -> Any:

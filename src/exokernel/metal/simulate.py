@@ -36,6 +36,7 @@ from exokernel.metal.types import (
     accessors,
     address_of,
     align_of,
+    array_of,
     callable_signature,
     checked_position,
     coerce,
@@ -45,8 +46,10 @@ from exokernel.metal.types import (
     is_callable_type,
     is_reference,
     is_struct,
+    pointer_to,
     resolve_annotation,
     size_of,
+    span_of,
     type_name,
     u8,
     u64,
@@ -154,7 +157,7 @@ def _range(kind: Any, start: int, stop: int, step: int) -> Iterator[Any]:
 
 def _address_of_field(base: Any, name: str) -> Any:
     field = type(base).fields[name]
-    return Ptr[field.type]._make(address_of(base) + field.offset, base._region)
+    return pointer_to(field.type)._make(address_of(base) + field.offset, base._region)
 
 
 def _address_of_item(base: Any, index: Any) -> Any:
@@ -162,9 +165,9 @@ def _address_of_item(base: Any, index: Any) -> Any:
         return base + index
     if isinstance(base, (bytes, BytesView)):
         view = _as_view(base)
-        return Ptr[u8]._make(view._address + checked_position(index, len(view)), view._region)
+        return pointer_to(u8)._make(view._address + checked_position(index, len(view)), view._region)
     region, offset = base._place(index)
-    return Ptr[type(base).element]._make(region.base + offset, region)
+    return pointer_to(type(base).element)._make(region.base + offset, region)
 
 
 _variable_regions: dict[tuple[int, str], memory.Region] = {}
@@ -190,7 +193,7 @@ def _address_of_variable(namespace: dict[str, Any], name: str, kind: Kind) -> An
 
         _variable_regions[key] = memory.allocate_variable(size, align_of(kind), read, write)
     region = _variable_regions[key]
-    return Ptr[kind]._make(region.base, region)
+    return pointer_to(kind)._make(region.base, region)
 
 
 def _invoke(callee: Any, kind: Kind) -> Any:
@@ -300,7 +303,12 @@ def _inner(kind: Kind) -> list[Kind]:
     if is_callable_type(kind):
         parameters, result = callable_signature(kind)
         return [*parameters, result]
-    return list(typing.get_args(kind)) if typing.get_origin(kind) is tuple else []
+    return list(typing.get_args(kind)) if _is_tuple(kind) else []
+
+
+def _is_tuple(kind: Kind) -> bool:
+    origin: Any = typing.get_origin(kind)
+    return origin is tuple
 
 
 def _substituted(kind: Kind, bindings: dict[str, Kind]) -> Kind:
@@ -312,10 +320,14 @@ def _substituted(kind: Kind, bindings: dict[str, Kind]) -> Kind:
         return kind
     parts = [_substituted(k, bindings) for k in inner]
     if issubclass(kind, Array) if isinstance(kind, type) else False:
-        return Array[parts[0], kind.length]
+        return array_of((parts[0], kind.length))
     if isinstance(kind, type):
-        return (Span if issubclass(kind, Span) else Ptr)[parts[0]]
-    return collections.abc.Callable[parts[:-1], parts[-1]] if is_callable_type(kind) else tuple[tuple(parts)]
+        return (span_of if issubclass(kind, Span) else pointer_to)(parts[0])
+    return collections.abc.Callable[parts[:-1], parts[-1]] if is_callable_type(kind) else _tuple_of(*parts)
+
+
+def _tuple_of(*kinds: Kind) -> Kind:
+    return types.GenericAlias(tuple, kinds)
 
 
 def _unify(pattern: Kind, kind: Kind, bindings: dict[str, Kind]) -> None:
@@ -330,14 +342,14 @@ def _unify(pattern: Kind, kind: Kind, bindings: dict[str, Kind]) -> None:
         bindings[pattern.__name__] = kind
     elif _variables_of(pattern):
         if kind is bytes:
-            kind = Span[u8]
+            kind = span_of(u8)
         if (
             isinstance(pattern, type)
             and issubclass(pattern, Span)
             and isinstance(kind, type)
             and issubclass(kind, Array)
         ):
-            kind = Span[kind.element]
+            kind = span_of(kind.element)
         inner = [kind.target] if isinstance(kind, type) and issubclass(kind, Ptr) else _inner(kind)
         for part, have in zip(_inner(pattern), inner, strict=False):
             _unify(part, have, bindings)
@@ -427,7 +439,7 @@ def _from_outside(kind: Kind, value: Any) -> Any:
         if issubclass(kind, Array):
             return kind(value)
         if issubclass(kind, Span):
-            return coerce(kind, Array[kind.element, len(value)](value))
+            return coerce(kind, array_of((kind.element, len(value)))(value))
     return coerce(kind, value)
 
 
@@ -579,8 +591,8 @@ class _Rewriter:
     def static(self, node: ast.AST) -> Any:
         """The object that `node` denotes, or UNKNOWN."""
         match node:
-            case ast.Constant(value=value):
-                return value
+            case ast.Constant(value=constant):
+                return constant
             case ast.Name(id=name):
                 return self.static_name(name, node)
             case ast.Attribute(value=base, attr=name):
@@ -748,7 +760,7 @@ class _Rewriter:
             bounds = [None if b is None else self.index(b) for b in (node.slice.lower, node.slice.upper)]
             if base.kind is bytes:
                 return Typed(self.run(_slice, base.node, *(b or ast.Constant(None) for b in bounds)), bytes)
-            return Typed(ast.Subscript(base.node, ast.Slice(*bounds), ast.Load()), Span[base.kind.element])
+            return Typed(ast.Subscript(base.node, ast.Slice(*bounds), ast.Load()), span_of(base.kind.element))
         index = self.index(node.slice)
         if base.kind is bytes:
             return Typed(self.run(_byte, base.node, index), u8)
@@ -827,7 +839,7 @@ class _Rewriter:
 
     def on_Tuple(self, node: ast.Tuple) -> Typed:
         values = [self.value(e) for e in node.elts]
-        return Typed(ast.Tuple([v.node for v in values], ast.Load()), tuple[tuple(v.kind for v in values)])
+        return Typed(ast.Tuple([v.node for v in values], ast.Load()), _tuple_of(*(v.kind for v in values)))
 
     # ---- calls
 
@@ -951,21 +963,21 @@ class _Rewriter:
                 self.error(node, f"`{name}` is a constant and has no address")
             if not is_reference(kind):
                 what = (self.constant(namespace), self.constant(name), self.constant(kind))
-                return Typed(self.run(_address_of_variable, *what), Ptr[kind])
+                return Typed(self.run(_address_of_variable, *what), pointer_to(kind))
         elif isinstance(node, ast.Attribute):
             base = self.value(node.value)
             kind = self.member(base.kind, node)
             if not is_struct(base.kind):
                 self.error(node, "bits of an integer have no address")
-            return Typed(self.run(_address_of_field, base.node, ast.Constant(node.attr)), Ptr[kind])
+            return Typed(self.run(_address_of_field, base.node, ast.Constant(node.attr)), pointer_to(kind))
         elif isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):
             base = self.value(node.value)
             kind = u8 if base.kind is bytes else self.element(base.kind, node)
-            return Typed(self.run(_address_of_item, base.node, self.index(node.slice)), Ptr[kind])
+            return Typed(self.run(_address_of_item, base.node, self.index(node.slice)), pointer_to(kind))
         thing = self.value(node)
         if not is_reference(thing.kind):
             self.error(node, f"a {type_name(thing.kind)} has no address here")
-        return Typed(self.run(language.addr, thing.node), Ptr[thing.kind])
+        return Typed(self.run(language.addr, thing.node), pointer_to(thing.kind))
 
     # ---- printing
 
@@ -1145,7 +1157,7 @@ class _Rewriter:
         value = self.value(call.args[0] if numbered and isinstance(call, ast.Call) else call)
         element = u8 if value.kind is bytes else _native(self.element(value.kind, node))
         if numbered:
-            return self.run(_numbered, value.node), tuple[u64, element]
+            return self.run(_numbered, value.node), _tuple_of(u64, element)
         return self.run(_elements, value.node), element
 
     def range(self, node: ast.For, call: ast.Call) -> tuple[ast.expr, Kind]:
@@ -1194,4 +1206,5 @@ def _loaded(target: ast.expr) -> ast.expr:
     """A target as an expression."""
     copy: Any = type(target)(**{name: value for name, value in ast.iter_fields(target)})
     copy.ctx = ast.Load()
-    return ast.copy_location(copy, target)
+    loaded: ast.expr = ast.copy_location(copy, target)
+    return loaded

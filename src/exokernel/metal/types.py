@@ -1097,6 +1097,10 @@ class Ptr(metaclass=PtrType):
         return f"{type(self).name}({self._address:#x})"
 
 
+# Types that are known only at run time are made by these: to a checker, brackets hold types that the text names.
+array_of, span_of, pointer_to = Array.__class_getitem__, Span.__class_getitem__, Ptr.__class_getitem__
+
+
 # ---- structs
 
 
