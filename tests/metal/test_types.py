@@ -464,7 +464,8 @@ def test_callable_annotations() -> None:
     ("annotation", "advice"),
     [
         (int, "no width"), ("int", "no width"), (float, "floating"), ("Nothing", "no type `Nothing`"),
-        (list, "not a type"), (Array, "Array"), ("Span", "needs its element type"), ("1 +", "not a type"), (typing.Final, "Final"),
+        (list, "not a type"), (Array, "Array"),
+        ("Span", "needs its element type"), ("1 +", "not a type"), (typing.Final, "Final"),
         ("Array[int, 3]", "no width"), (typing.Callable, "PARAMETERS"),
     ],
 )  # fmt: skip
