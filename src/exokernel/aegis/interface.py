@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's interface as data: one entry for each call. From it the kernel's table is checked, docs/abi.md is written
-and the fuzzer draws its calls.
+"""The kernel's interface as data: one entry for each call. From it docs/abi.md is written, the kernel's table checked
+and the fuzzer fed.
 
 Nothing here runs in the kernel. A call that is not described here must not exist.
 """
@@ -21,7 +21,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Description:
-    """One call: its errors besides BAD_ARGUMENT, what the caller needs, the bound on its work, where the paper has it."""
+    """One call: its errors besides BAD_ARGUMENT, what the caller needs, the bound on its work, its source."""
 
     call: Call
     arguments: tuple[Argument, ...]
