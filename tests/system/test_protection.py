@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.system.guests import ANSWER, EXAMPLES, TIMEOUT, free_port, running
 
+from exokernel.aegis import calls, interface
+from exokernel.aegis.abi import Call
 from exokernel.host.build import build
 from exokernel.host.image import PAGE, read_bundle
 from exokernel.host.machine import Forward, Machine, Options
@@ -73,6 +75,11 @@ def last_words(guest: Machine) -> tuple[int, int]:
 
 def bundle_pages(guest: Machine) -> int:
     return len(read_bundle(guest.kernel.read_bytes()).to_bytes()) // PAGE
+
+
+def test_every_call_is_in_the_kernels_table_and_described() -> None:
+    assert {Call.NULL, *calls.CALLS} == set(Call) == {description.call for description in interface.INTERFACE}
+    assert len(calls.ENTRIES) == 256 and len(calls.HANDLERS) >= 256
 
 
 def test_calls_refuse_what_they_must() -> None:

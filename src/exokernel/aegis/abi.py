@@ -126,17 +126,17 @@ _FRAME_BYTES = 9 * 8
 class EnvironmentPage:
     """The page that an application shares with the kernel, at ENVIRONMENT_ADDRESS. Setting a handler is a store.
 
-    An exception pushes `exception_frame`, takes `exception_entry` and leaves 0 there, and continues at the entry with
-    `rcx` and `r11` destroyed, all other registers (`rsp` too) as they were, flags 0x202. The handler stores its
-    address again when it no longer needs the frame. An exception that finds 0 ends the environment: so does a fault
-    inside the handler.
+    An exception pushes `exception_frame`, takes `exception_entry`, leaves 0 there, and continues at the entry with
+    flags 0x202; `rcx`, `r11` and `rsp` are then free (load a stack before you use one), all other registers are as they
+    were. The handler stores its address again when it no longer needs the frame. An exception that finds 0 ends the
+    environment: so does a fault inside the handler.
 
     To resume without the kernel: store the entry again, load `rcx` and `r11` from the frame, point `rsp` at
     `exception_frame.flags`, then `popfq; pop rsp; jmp [exception_frame.ip]` with the address as a constant.
 
-    Events work alike with `event_entry` and `event_frame`: while it is not 0, a bit of `pending` that is not in
-    `masked` interrupts the application there the next time the kernel gives it the processor. Without an entry `wait`
-    sees them.
+    Events work alike with `event_entry` and `event_frame`, but all registers are as they were: while the entry is not
+    0, a bit of `pending` that is not in `masked` interrupts the application there the next time the kernel gives it the
+    processor. Without an entry `wait` sees them.
     """
 
     exception_entry: u32  # below USER_LIMIT, so 32 bits

@@ -38,7 +38,7 @@ ENVIRONMENT = Argument("environment", "number", "environment")
 ADDRESS = Argument("address", "user address", "address")
 
 INTERFACE: tuple[Description, ...] = (
-    Description(Call.NULL, (), "0", (), "none", "4 instructions in the kernel", "table 4"),
+    Description(Call.NULL, (), "0", (), "none", "3 instructions in the kernel", "table 4"),
     Description(
         Call.CONSOLE_WRITE,
         (ADDRESS, Argument("length", "bytes, up to 4096", "length")),
@@ -54,7 +54,7 @@ INTERFACE: tuple[Description, ...] = (
         "does not return",
         (),
         "none",
-        "64 frames, the rest later",
+        "the frames that it owns",
         "3.4",
     ),
     Description(Call.FRAME_CLAIM, (), "frame", ("NO_FRAMES",), "none", "one frame cleared", "table 2: Alloc"),

@@ -128,9 +128,7 @@ memory_frames: u64 = LOWEST // paging.PAGE  # how many there are
 
 
 def read_memory_map(information: u64) -> bool:
-    """Notes the ranges of usable frames, without the first MiB and the fourth GiB. False if the information makes no
-    sense.
-    """
+    """Notes the ranges of usable frames, without the first MiB and the fourth GiB. False if there are none."""
     start = Ptr[StartInformation](paging.direct(information))[0]
     if start.magic != START_MAGIC or start.version < 1:
         return False
