@@ -95,14 +95,15 @@ class Formatting:
         slot = self.alloca("i64", 8, "written")
         self.emit(f"store i64 0, ptr {slot}")
 
-        def rest() -> Value:
-            at = self.let(f"load i64, ptr {slot}")
-            pointer = self.let(f"getelementptr i8, ptr {address}, i64 {at}")
-            return self.view_of(Span[u8], pointer, self.let(f"sub i64 {length}, {at}"), out)
+        scratch = self.alloca(f"[{BUFFER_BYTES} x i8]", 1, "format")
 
-        def advance(count: Value) -> None:
-            before = self.let(f"load i64, ptr {slot}")
-            self.emit(f"store i64 {self.let(f'add i64 {before}, {count.ir}')}, ptr {slot}")
+        def rest(needed: str) -> Value:
+            """What is left of the buffer, if `needed` bytes fit."""
+            at = self.let(f"load i64, ptr {slot}")
+            left = self.let(f"sub i64 {length}, {at}")
+            self.check(self.let(f"icmp ule i64 {needed}, {left}"), "format buffer too small")
+            self.emit(f"store i64 {self.let(f'add i64 {at}, {needed}')}, ptr {slot}")
+            return self.view_of(Span[u8], self.let(f"getelementptr i8, ptr {address}, i64 {at}"), left, out)
 
         def evaluated(piece: Piece) -> Value:
             if piece.node is None:
@@ -112,20 +113,35 @@ class Formatting:
         for piece, value in [(p, evaluated(p)) for p in merged(self.pieces(template))]:
             if kinds.is_text(value.type):
                 form = piece.format or Format(32, "<", False, 0, "", False)
+                width = self.width_in_bytes(value, form, node)
+                size = self.parts(value)[1]
+                more = self.let(f"icmp ugt i64 {width}, {size}")
+                target_span = rest(self.let(f"select i1 {more}, i64 {width}, i64 {size}"))
                 u64, byte = self.program.integers["u64"], self.program.integers["u8"]
                 arguments = [
-                    rest(),
+                    target_span,
                     self.make(bytes, value.ir),
-                    self.make(u64, str(form.width)),
+                    self.make(u64, width),
                     self.make(byte, str(form.fill)),
                     self.make(byte, str(ord(form.align if form.align in ("<", ">", "^") else "<"))),
                 ]
-                advance(self.call_runtime(runtime.format_text, arguments, node))
+                self.call_runtime(runtime.format_text, arguments, node)
             else:
-                view = rest()
-                u64 = self.program.integers["u64"]
-                advance(self.make(u64, self.characters(value, piece, self.parts(view))))
+                count = self.characters(value, piece, (scratch, str(BUFFER_BYTES)))
+                target_span = rest(count)
+                self.emit(
+                    f"call void @llvm.memcpy.p0.p0.i64(ptr {self.parts(target_span)[0]}, ptr {scratch}, "
+                    f"i64 {count}, i1 false)"
+                )
         return self.make(self.program.integers["u64"], self.let(f"load i64, ptr {slot}"))
+
+    def width_in_bytes(self: Lowering, value: Value, form: Format, node: ast.AST) -> str:
+        """The width of padded text. Python counts characters of a str; the bytes beyond one of each are added."""
+        if value.type is bytes or form.width == 0:
+            return str(form.width)
+        text = self.make(bytes, value.ir)
+        beyond = self.call_runtime(runtime.continuation_bytes, [text], node)
+        return self.let(f"add i64 {form.width}, {beyond.ir}")
 
     def write_text(self: Lowering, text: Value, node: ast.AST) -> None:
         assert self.program.output is not None
@@ -141,6 +157,7 @@ class Formatting:
         u64, byte = self.program.integers["u64"], self.program.integers["u8"]
         buffer = self.alloca(f"[{LARGEST_WIDTH} x i8]", 1, "pad")
         where = {">": "b", "^": "c"}.get(form.align, "a")
+        width = self.width_in_bytes(value, form, node)
         for side in (0, 1):
             if side == 1:
                 self.write_text(text, node)
@@ -148,7 +165,7 @@ class Formatting:
             arguments = [
                 span,
                 self.make(u64, self.parts(value)[1]),
-                self.make(u64, str(form.width)),
+                self.make(u64, width),
                 self.make(byte, str(form.fill)),
                 self.make(byte, str(ord(where))),
                 self.make(byte, str(side)),

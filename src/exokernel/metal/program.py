@@ -342,9 +342,9 @@ class Program:
         return value
 
     def global_text(self, variable: Global) -> str:
-        placement = language.placement(variable.value) if variable.object else None
-        align = max(kinds.align_of(variable.type), (placement.align or 0) if placement else 0)
-        section = f', section "{placement.section}"' if placement and placement.section else ""
+        placement = language.placement(variable.value)
+        align = max(kinds.align_of(variable.type), placement.align)
+        section = f', section "{placement.section}"' if placement.section else ""
         kind, initial = self.initial(variable)
         linkage = "dso_local" if variable.external else "internal"
         name = variable.symbol.rsplit(".", 1)[-1]

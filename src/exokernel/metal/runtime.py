@@ -110,6 +110,15 @@ def format_text(buffer: Span[u8], text: bytes, width: u64, fill: u8, align: u8) 
     return total
 
 
+def continuation_bytes(text: bytes) -> u64:
+    """How many bytes of a UTF-8 text do not begin a character."""
+    count: u64 = 0
+    for byte in text:
+        if byte & 0xC0 == 0x80:
+            count += 1
+    return count
+
+
 def format_character(buffer: Span[u8], code: u64, width: u64, fill: u8, align: u8) -> u64:
     """Write the character with this code in UTF-8, padded; the number of bytes."""
     encoded = Array[u8, 4]()
