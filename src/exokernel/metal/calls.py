@@ -68,7 +68,7 @@ class Calls:
         patterns = self.program.parameter_patterns(target, self, node)
         wants = dict(zip(map(id, ordered), patterns[len(first) :], strict=True))
         found = {}
-        for argument in [*arguments, *(keyword.value for keyword in keywords)]:  # in the order in which they are written
+        for argument in [*arguments, *(keyword.value for keyword in keywords)]:  # in the order as written
             want = wants[id(argument)]
             found[id(argument)] = self.value(argument, want if kinds.is_type(want) else None)
         values: list[Value] = [*first, *(found[id(argument)] for argument in ordered)]

@@ -552,7 +552,7 @@ class Lowering(Expressions, Calls, Formatting):
                 self.stale[name] = line
 
     def note_remade(self, node: ast.For | ast.While) -> None:
-        """At the end of a turn: variables that are stale now. The head was compiled already, so another pass follows."""
+        """At the end of a turn: variables that are stale now. The head is compiled already, so another pass follows."""
         known = self.remade.setdefault(position(node), {})
         for name, line in self.stale.items():
             if name not in known and self.assigned is not None and name not in self.assigned:
