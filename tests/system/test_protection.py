@@ -123,6 +123,13 @@ def test_interrupted_environments_keep_their_registers_and_deadlines_are_met() -
         assert max(slept) < 2000, guest.transcript()  # a millisecond or two later, unless the host is very busy
 
 
+def test_an_idle_machine_wakes_at_the_deadline() -> None:
+    """With instructions as the clock nothing else disturbs it."""
+    with Machine(build([PREEMPTED]).path, Options(icount=True), timeout=TIMEOUT) as guest:
+        guest.wait()
+        assert guest.console == b"slept 20\n" * 3 + b"done\n", guest.transcript()
+
+
 def test_an_event_interrupts_once_and_the_application_goes_on() -> None:
     with running([EVENTS]) as guest:
         guest.wait()

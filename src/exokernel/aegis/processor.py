@@ -8,13 +8,14 @@ The functions that choose return the physical address of the root to load; `call
 
 from exokernel.aegis import environment, information
 from exokernel.aegis.abi import ANY_ENVIRONMENT, ENVIRONMENTS, FOREVER, SLICES, Error, State
-from exokernel.machine import cpu, interrupts
+from exokernel.machine import cpu, interrupts, timer
 from exokernel.metal import count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
 
 position: u64 = SLICES - 1  # of the slice that runs
 ready: u64 = 0
 sleepers: u64 = 0  # bit n: environment n sleeps
 earliest: u64 = FOREVER  # no sleeper's deadline is before this timestamp
+resting: bool = False  # the timer waits for `earliest` instead of ending slices
 
 
 def give_slice(identifier: u64) -> bool:
@@ -33,7 +34,10 @@ def initialize() -> None:
 
 def start(identifier: u64) -> None:
     """Lets an environment run from now on."""
-    global ready
+    global ready, resting
+    if resting:
+        resting = False
+        timer.set_period(u32(information.page.slice_ticks))
     information.page.environments[identifier].state = State.RUNNABLE
     ready |= environment.records[identifier].positions
 
@@ -105,7 +109,17 @@ def tick(first: u64, second: u64, third: u64, fourth: u64) -> i64:
         now = cpu.read_timestamp()
         if earliest <= now:
             wake_expired(now)
+    if ready == 0:
+        rest()
     return next_slice()
+
+
+def rest() -> None:
+    """A whole slice went by in which nobody could run: the timer need not interrupt before the earliest deadline."""
+    global resting
+    resting = True
+    left = earliest - min(cpu.read_timestamp(), earliest)
+    timer.set_period(timer.ticks_for(left, information.page.timestamp_frequency))
 
 
 def after_interrupt() -> i64:

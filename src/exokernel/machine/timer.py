@@ -49,4 +49,16 @@ def timestamp_frequency() -> u64:
 def start(ticks: u32) -> None:
     """Interrupts at vector TIMER every `ticks` timer ticks from now on."""
     interrupts.write_register(LOCAL_VECTOR, PERIODIC | interrupts.TIMER)
+    set_period(ticks)
+
+
+def set_period(ticks: u32) -> None:
+    """Changes the period; the next interrupt comes after one whole period."""
     interrupts.write_register(INITIAL_COUNT, ticks)
+
+
+def ticks_for(timestamps: u64, frequency: u64) -> u32:
+    """How many timer ticks a time in timestamps takes, rounded up; at least SHORTEST_SLICE, at most two seconds."""
+    if timestamps >= 2 * frequency:
+        return 2 * FREQUENCY
+    return u32(max(timestamps * FREQUENCY // frequency + 1, SHORTEST_SLICE))
