@@ -61,13 +61,19 @@ def dispatch(identifier: u64) -> i64:
     return i64(environment.records[identifier].root)
 
 
+@inline
+def position_after(current: u64, among: u64) -> u64:
+    """The first position after `current`, in a circle, whose bit is set in `among`, which is not 0."""
+    following = rotate_left(among, SLICES - 1 - current)  # bit 0: the position after this
+    return (current + 1 + count_trailing_zeros(following)) % SLICES
+
+
 def next_slice() -> i64:
     """Begins the next slice whose owner can run; without one the machine idles. Returns the root to load."""
     global position
     if ready == 0:
         return i64(environment.records[environment.IDLE].root)
-    following = rotate_left(ready, SLICES - 1 - position)  # bit 0: the slice after this
-    position = (position + 1 + count_trailing_zeros(following)) % SLICES
+    position = position_after(position, ready)
     return dispatch(u64(information.page.slice_owners[position]))
 
 
