@@ -5,7 +5,7 @@ sleeps, and when it grows too long; it is lost when the kernel has to end the en
 """
 
 from exokernel.aegis import abi
-from exokernel.metal import Array, Span, u8, u64
+from exokernel.metal import Array, Span, noinline, u8, u64
 
 LINE = 512
 
@@ -13,6 +13,7 @@ line: Array[u8, LINE] = Array[u8, LINE]()
 used: u64 = 0
 
 
+@noinline  # each print is several calls of it
 def write(text: bytes) -> None:
     """Write `text`, of any length."""
     global used

@@ -70,7 +70,6 @@ class Formatting:
         pieces.append(Piece(options["end"]))
         if self.program.output is None:
             self.error(node, "this program has no output for print", "name a function as the entry module's OUTPUT")
-        buffer = ""
         # As in Python, everything is evaluated before anything is printed.
         for piece, value in [(p, self.printable(p) if p.node is not None else None) for p in merged(pieces)]:
             if value is None:
@@ -80,10 +79,10 @@ class Formatting:
             if kinds.is_text(value.type):
                 self.write_padded(value, piece.format, node)
                 continue
-            if not buffer:
-                buffer = self.alloca(f"[{BUFFER_BYTES} x i8]", 1, "print")
-            length = self.characters(value, piece, (buffer, str(BUFFER_BYTES)))
-            self.write_text(self.view_of(bytes, buffer, length, value), node)
+            if not self.print_buffer:  # one for the function: what is in it is written at once
+                self.print_buffer = self.alloca(f"[{BUFFER_BYTES} x i8]", 1, "print")
+            length = self.characters(value, piece, (self.print_buffer, str(BUFFER_BYTES)))
+            self.write_text(self.view_of(bytes, self.print_buffer, length, value), node)
         return self.make(NONE, "")
 
     def format_call(self: Lowering, node: ast.Call) -> Value:

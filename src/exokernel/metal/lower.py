@@ -53,6 +53,7 @@ class Lowering(Expressions, Calls, Formatting):
         self.loop_sites: set[int] = set()
         self.site_counter = 0
         self.final_parts: set[str] = set()
+        self.print_buffer = ""
         self.statement: ast.AST = function.node
         self.globals_declared = {name for n in ast.walk(function.node) if isinstance(n, ast.Global) for name in n.names}
         self.locals = local_names(function.node) - self.globals_declared

@@ -483,7 +483,9 @@ class Program:
         else:
             features = f'"target-cpu"="x86-64" "target-features"="{self.target.features}"'
             attributes += f' noimplicitfloat {features} "frame-pointer"="none"'
-        lines.append(f'attributes #0 = {{ {attributes} "no-trapping-math"="true" }}')
+        # Of the C library only what `runtime.py` defines exists: a loop must not be turned into a call of the rest.
+        missing = " ".join(f'"no-builtin-{name}"' for name in ("strlen", "wcslen", "memcmp", "bcmp"))
+        lines.append(f'attributes #0 = {{ {attributes} {missing} "no-trapping-math"="true" }}')
         lines += self.debug.finish(entries[0].__code__.co_filename)
         return "\n".join(lines) + "\n"
 
