@@ -421,7 +421,9 @@ def narrow_to_every_type(a: u64) -> tuple[u8, u16, u32, i8, i16, i32, i64]:
 
 
 compare_edges(narrow_to_every_type)
-expect(narrow_to_every_type, 0xFEDCBA9876543280, (0x80, 0x3280, 0x76543280, -128, 0x3280, 0x76543280, -0x123456789ABCD80))
+expect(
+    narrow_to_every_type, 0xFEDCBA9876543280, (0x80, 0x3280, 0x76543280, -128, 0x3280, 0x76543280, -0x123456789ABCD80)
+)
 
 
 def reread_signed(a: i64) -> tuple[u8, u16, u32, u64, i8, i16, i32]:
@@ -542,7 +544,7 @@ compare(precedence, (1, 2, 3), (-5, 77, -3), (1000, -1000, 12345), (0, 0, 0))
 
 
 def minus_twice(a: i16) -> i16:
-    return - -a
+    return --a
 
 
 compare_edges(minus_twice)

@@ -136,7 +136,7 @@ def strings(a: bool) -> None:
 
 
 compare(strings, True, False)
-expect(strings, True, prints="left left! it's a \"quote\" tab\t 100% {} {left}\n")
+expect(strings, True, prints='left left! it\'s a "quote" tab\t 100% {} {left}\n')
 
 
 def padded_strings(a: bool) -> None:
