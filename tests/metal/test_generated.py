@@ -210,7 +210,9 @@ class Writer:
             return f"(not {self.condition(scope, down)})"
         if shape == "mixed" and NARROWER[kind]:
             other = self.pick(NARROWER[kind])
-            return f"({self.expression(kind, scope, down)} {self.pick(comparison)} {self.expression(other, scope, down)})"
+            return (
+                f"({self.expression(kind, scope, down)} {self.pick(comparison)} {self.expression(other, scope, down)})"
+            )
         if shape == "integer":
             return f"({self.expression(kind, scope, down)} {self.pick(('and', 'or'))} {self.condition(scope, down)})"
         return f"({self.expression(kind, scope, down)} {self.pick(comparison)} {self.expression(kind, scope, down)})"
@@ -235,7 +237,9 @@ class Writer:
         targets = {**writable, **scope.fields}
         if shape == "assign":
             name = self.pick(targets)
-            return [f"{indent}{name} = {self.expression(self.pick([targets[name], *NARROWER[targets[name]]]), scope, 2)}"]
+            return [
+                f"{indent}{name} = {self.expression(self.pick([targets[name], *NARROWER[targets[name]]]), scope, 2)}"
+            ]
         if shape == "augment":
             name = self.pick(targets)
             kind = targets[name]
@@ -252,7 +256,9 @@ class Writer:
         if shape == "print":
             kind = self.kind()
             form = self.pick(["", ":x", ":#x", ":08b", ":>12", ":<7", ":^9", ":05", ":o", ":*^20X"])
-            return [f'{indent}print({self.expression(kind, scope, 1)}, f"<{{{self.expression(kind, scope, 1)}{form}}}>")']
+            return [
+                f'{indent}print({self.expression(kind, scope, 1)}, f"<{{{self.expression(kind, scope, 1)}{form}}}>")'
+            ]
         if shape == "swap":
             kinds = [kind for kind in KINDS if sum(have == kind for have in targets.values()) >= 2]
             if kinds:
@@ -290,7 +296,9 @@ class Writer:
             ]
         if shape == "while":
             name = f"w{next(self.names)}"
-            body = Scope({**scope.variables, name: "u8"}, scope.arrays, scope.helpers, scope.fields, scope.read_only | {name})
+            body = Scope(
+                {**scope.variables, name: "u8"}, scope.arrays, scope.helpers, scope.fields, scope.read_only | {name}
+            )
             return [
                 f"{indent}{name}: u8 = 0",
                 f"{indent}while {name} < {1 + self.number(6)} and {self.condition(scope, 1)}:",
@@ -332,7 +340,9 @@ def program_modules(draw: Any) -> str:
     text = HEADER
     packed = writer.pick(("", "(packed=True)"))
     stored = {f"m{n}": writer.kind() for n in range(3)}
-    be = {name: kind + "be" if kind[1:] != "8" and writer.pick((True, False)) else kind for name, kind in stored.items()}
+    be = {
+        name: kind + "be" if kind[1:] != "8" and writer.pick((True, False)) else kind for name, kind in stored.items()
+    }
     text += f"\n\n@struct{packed}\nclass Record:\n" + "".join(f"    {n}: {kind}\n" for n, kind in be.items())
     helpers: dict[str, tuple[list[str], str]] = {}
     for n in range(2):
@@ -340,7 +350,9 @@ def program_modules(draw: Any) -> str:
         scope = Scope({"a": kinds[0], "b": kinds[1]}, helpers=dict(helpers))
         lines = writer.statement(scope, "    ", 0, False)
         value = writer.expression(writer.pick([result, *NARROWER[result]]), scope, 2)
-        text += f"\n\ndef h{n}(a: {kinds[0]}, b: {kinds[1]}) -> {result}:\n" + "\n".join([*lines, f"    return {value}\n"])
+        text += f"\n\ndef h{n}(a: {kinds[0]}, b: {kinds[1]}) -> {result}:\n" + "\n".join(
+            [*lines, f"    return {value}\n"]
+        )
         helpers[f"h{n}"] = (kinds, result)
     for n in range(2):
         parameters = {name: writer.kind() for name in "ab"}
@@ -349,12 +361,21 @@ def program_modules(draw: Any) -> str:
         scope = Scope(parameters, {}, helpers)
         lines = [f"    {name}: {kind} = {writer.expression(kind, scope, 1)}" for name, kind in variables.items()]
         lines += [f"    {name} = Array[{kind}, {length}]()" for name, (kind, length) in arrays.items()]
-        lines += [f"    r = Record({', '.join(f'{m}={writer.expression(kind, scope, 1)}' for m, kind in stored.items())})"]
+        lines += [
+            f"    r = Record({', '.join(f'{m}={writer.expression(kind, scope, 1)}' for m, kind in stored.items())})"
+        ]
         scope = Scope({**parameters, **variables}, arrays, helpers, {f"r.{m}": kind for m, kind in stored.items()})
         for _ in range(3):
             lines += writer.statement(scope, "    ", 2, False)
         results = [*parameters, *variables, *(f"r.{m}" for m in stored), "t[0]", "t[4]", "s[1]"]
-        kinds = [*parameters.values(), *variables.values(), *stored.values(), arrays["t"][0], arrays["t"][0], arrays["s"][0]]
+        kinds = [
+            *parameters.values(),
+            *variables.values(),
+            *stored.values(),
+            arrays["t"][0],
+            arrays["t"][0],
+            arrays["s"][0],
+        ]
         spelled = ", ".join(f"{name}: {kind}" for name, kind in parameters.items())
         text += f"\n\ndef f{n}({spelled}) -> tuple[{', '.join(kinds)}]:\n" + "\n".join(lines)
         text += f"\n    return {', '.join(results)}\n"
@@ -395,7 +416,9 @@ def check(text: str) -> None:
                 for arguments in argument_sets(function, text):
                     case = Case(function, arguments)
                     ours, theirs = run_native(compiled, case), run_simulated(case)
-                    assert ours == theirs, f"{function.__name__}{arguments}: compiled {ours}, CPython {theirs}, in\n{text}"
+                    assert ours == theirs, (
+                        f"{function.__name__}{arguments}: compiled {ours}, CPython {theirs}, in\n{text}"
+                    )
         finally:
             del sys.modules[module.__name__]
 

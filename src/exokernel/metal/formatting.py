@@ -53,6 +53,8 @@ class Piece:
 class Formatting:
     """Mixed into `Lowering`."""
 
+    print_buffer: str
+
     def print_call(self: Lowering, node: ast.Call) -> Value:
         options = {"sep": b" ", "end": b"\n"}
         for keyword in node.keywords:
