@@ -69,7 +69,9 @@ def printed(case: Case, outcome: Outcome) -> str:
     if outcome.value is None:
         values: list[Any] = []
     else:
-        values = list(outcome.value) if isinstance(outcome.value, tuple) and not is_bool(outcome.value) else [outcome.value]
+        values = (
+            list(outcome.value) if isinstance(outcome.value, tuple) and not is_bool(outcome.value) else [outcome.value]
+        )
     words = [case.function.__name__, *(str(value[1] if is_bool(value) else value) for value in values)]
     return outcome.output + " ".join(words) + "\n"
 

@@ -42,6 +42,7 @@ CONSTANT_MISTAKES = (
     "this constant expression traps",
     "this divides by zero",
     "this constant divides by zero",
+    "index ",
     "a negative shift",
 )
 """Rightly refused: what is wrong for sure. Such a module is not an example."""

@@ -668,8 +668,8 @@ class Expressions:
             ir = self.let(f"trunc i8 {ir} to i1")
         return ir
 
-    def store(self: Lowering, place: Place, value: Value, node: ast.AST) -> None:
-        """Write a place, after all checks."""
+    def store(self: Lowering, place: Place, value: Value, node: ast.AST, source: ast.AST | None = None) -> None:
+        """Write a place, after all checks. `source` is where the value stands, if `node` is more than that."""
         kind = place.type
         if place.read_only:
             self.error(node, f"{place.read_only} cannot be changed")
@@ -680,9 +680,9 @@ class Expressions:
                 "copy its content: `target.copy_from(source)`",
             )
         native = kind.native if kinds.is_big_endian(kind) else kind
-        value = self.convert(value, native, node)
+        value = self.convert(value, native, source or node)
         if is_borrowing(native):
-            self.check_escape(place, value, node)
+            self.check_escape(place, value, source or node)
         t = llvm(native)
         align = f", align {place.align}" if place.align else ""
         volatile = "volatile " if place.volatile else ""

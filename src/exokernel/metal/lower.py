@@ -386,13 +386,13 @@ class Lowering(Expressions, Calls, Formatting):
                 self.error(node, f"{len(first.elts)} targets for {len(node.value.elts)} values")
             wants = [self.wanted(t) for t in first.elts]
             values = [self.settled(self.value(v, w), w, v) for v, w in zip(node.value.elts, wants, strict=True)]
-            for target, value in zip(first.elts, values, strict=True):
-                self.assign(target, value, node)
+            for target, value, source in zip(first.elts, values, node.value.elts, strict=True):
+                self.assign(target, value, node, source)
             return
         want = self.wanted(first)
         value = self.value(node.value, want)
         for target in node.targets:
-            self.assign(target, value, node)
+            self.assign(target, value, node, node.value)
 
     def settled(self, value: Value, want: Type | None, node: ast.AST) -> Value:
         return self.convert(value, want, node) if want is not None and value.type is Literal else value
@@ -403,8 +403,8 @@ class Lowering(Expressions, Calls, Formatting):
             return self.variables[target.id].type
         return None
 
-    def assign(self, target: ast.expr, value: Value, node: ast.AST) -> None:
-        """Store `value` in `target`."""
+    def assign(self, target: ast.expr, value: Value, node: ast.AST, source: ast.AST | None = None) -> None:
+        """Store `value`, which stands at `source`, in `target`."""
         if isinstance(target, (ast.Tuple, ast.List)):
             if not isinstance(value.type, TupleType):
                 self.error(target, f"cannot unpack a {type_name(value.type)}", "only results of type tuple[...] unpack")
@@ -419,9 +419,9 @@ class Lowering(Expressions, Calls, Formatting):
         elif isinstance(target, ast.Name) and target.id in self.locals:
             if target.id not in self.variables:
                 self.new_variable(target, value)
-            self.assign_variable(self.variables[target.id], value, node)
+            self.assign_variable(self.variables[target.id], value, source or node)
         else:
-            self.store(self.place(target), value, node)
+            self.store(self.place(target), value, node, source)
 
     def new_variable(self, target: ast.Name, value: Value) -> None:
         if isinstance(value.constant, tuple):
@@ -459,11 +459,11 @@ class Lowering(Expressions, Calls, Formatting):
         if isinstance(node.target, ast.Name) and node.target.id in self.locals:
             old = self.read_variable(node.target.id, node.target)
             value = self.binary(node.op, old, self.value(node.value, old.type), node)
-            self.assign_variable(self.variables[node.target.id], value, node)
+            self.assign_variable(self.variables[node.target.id], value, node.value)
             return
         place = self.place(node.target)
         value = self.binary(node.op, self.load(place), self.value(node.value, None), node)
-        self.store(place, value, node)
+        self.store(place, value, node, node.value)
 
     def do_Assert(self, node: ast.Assert) -> None:
         if node.msg is not None and not isinstance(self.static(node.msg), str):
