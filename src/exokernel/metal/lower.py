@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from exokernel.metal import kinds, language
@@ -615,17 +616,49 @@ class Lowering(Expressions, Calls, Formatting):
         t, sign = llvm(kind), "s" if kind.signed else "u"
         if abs(step) > kind.maximum:
             self.error(call.args[2], f"the step does not fit {type_name(kind)}")
-        slot = self.alloca(t, kind.align, "range")
-        self.emit(f"store {t} {start.ir}, ptr {slot}")
+        forward, size = step > 0, abs(step)
+        how = "add" if forward else "sub"
+
+        def goes_on(now: str) -> str:
+            return self.let(f"icmp {sign}{'lt' if forward else 'gt'} {t} {now}, {stop.ir}")
+
+        def bind(now: str) -> None:
+            self.assign(node.target, Value(kind, now), node)
+
+        def advance(now: str, otherwise: str) -> str:
+            if size == 1:
+                return self.let(f"{how} {'nsw' if kind.signed else 'nuw'} {t} {now}, 1")
+            # Python's counter cannot wrap: stop when less than a step is left.
+            left = self.let(f"sub {t} {stop.ir}, {now}" if forward else f"sub {t} {now}, {stop.ir}")
+            onward = self.new_label()
+            self.branch(self.let(f"icmp ugt {t} {left}, {size}"), onward, otherwise)
+            self.lines.append(f"{onward}:")
+            return self.let(f"{how} {t} {now}, {size}")
+
+        self.counting_loop(node, t, start.ir, goes_on, bind, advance)
+
+    def counting_loop(
+        self,
+        node: ast.For,
+        t: str,
+        first: str,
+        goes_on: Callable[[str], str],
+        bind: Callable[[str], None],
+        advance: Callable[[str, str], str],
+    ) -> None:
+        """A loop with a hidden counter of LLVM type `t`: what it starts from, whether a turn follows, what the turn is
+        given, and the next value (or a jump to the label that is handed over, when there is none)."""
+        slot = self.alloca(t, 8, "counter")
+        self.emit(f"store {t} {first}, ptr {slot}")
         head, body, again, otherwise, after = (self.new_label() for _ in range(5))
         self.jump(head)
         self.forget_remade(node)
         at_end = self.copy_assigned()
         self.label(head, self.copy_assigned())
         now = self.let(f"load {t}, ptr {slot}")
-        self.branch(self.let(f"icmp {sign}{'lt' if step > 0 else 'gt'} {t} {now}, {stop.ir}"), body, otherwise)
+        self.branch(goes_on(now), body, otherwise)
         self.label(body, self.copy_assigned())
-        self.assign(node.target, Value(kind, now), node)
+        bind(now)
         loop = self.enter_loop(node, after, again)
         if self.dead:
             self.emit("unreachable")
@@ -635,20 +668,8 @@ class Lowering(Expressions, Calls, Formatting):
         self.label(again, None)
         self.at(node)
         now = self.let(f"load {t}, ptr {slot}")
-        if abs(step) == 1:
-            flag = "nsw" if kind.signed else "nuw"
-            moved = self.let(f"{'add' if step > 0 else 'sub'} {flag} {t} {now}, 1")
-            self.emit(f"store {t} {moved}, ptr {slot}")
-            self.jump(head)
-        else:
-            # Python's counter cannot wrap: stop when less than a step is left.
-            left = self.let(f"sub {t} {stop.ir if step > 0 else now}, {now if step > 0 else stop.ir}")
-            more, onward = self.let(f"icmp ugt {t} {left}, {abs(step)}"), self.new_label()
-            self.branch(more, onward, otherwise)
-            self.lines.append(f"{onward}:")
-            moved = self.let(f"{'add' if step > 0 else 'sub'} {t} {now}, {abs(step)}")
-            self.emit(f"store {t} {moved}, ptr {slot}")
-            self.jump(head)
+        self.emit(f"store {t} {advance(now, otherwise)}, ptr {slot}")
+        self.jump(head)
         self.label(otherwise, at_end)
         self.block(node.orelse)
         last = self.leave(after)
@@ -666,35 +687,20 @@ class Lowering(Expressions, Calls, Formatting):
             )
         u64 = self.program.integers["u64"]
         element = kinds.element_of(value.type)
-        slot = self.alloca("i64", 8, "index")
-        self.emit(f"store i64 0, ptr {slot}")
-        head, body, again, otherwise, after = (self.new_label() for _ in range(5))
-        self.jump(head)
-        self.forget_remade(node)
-        at_end = self.copy_assigned()
-        self.label(head, self.copy_assigned())
-        now = self.let(f"load i64, ptr {slot}")
-        self.branch(self.let(f"icmp ult i64 {now}, {length}"), body, otherwise)
-        self.label(body, self.copy_assigned())
-        pointer = self.let(f"getelementptr inbounds {memory_llvm(element)}, ptr {address}, i64 {now}")
-        if index is not None:
-            self.assign(index, Value(u64, now), node)
-        self.assign(target, self.load(Place(element, pointer, value.level, value.sites)), node)
-        loop = self.enter_loop(node, after, again)
-        if self.dead:
-            self.emit("unreachable")
-        else:
-            self.note_remade(node)
-            self.jump(again)
-        self.label(again, None)
-        self.at(node)
-        now = self.let(f"load i64, ptr {slot}")
-        self.emit(f"store i64 {self.let(f'add nuw i64 {now}, 1')}, ptr {slot}")
-        self.jump(head)
-        self.label(otherwise, at_end)
-        self.block(node.orelse)
-        last = self.leave(after)
-        self.label(after, joined([*loop.breaks, last]))
+
+        def bind(now: str) -> None:
+            pointer = self.let(f"getelementptr inbounds {memory_llvm(element)}, ptr {address}, i64 {now}")
+            if index is not None:
+                self.assign(index, Value(u64, now), node)
+            self.assign(target, self.load(Place(element, pointer, value.level, value.sites)), node)
+
+        def goes_on(now: str) -> str:
+            return self.let(f"icmp ult i64 {now}, {length}")
+
+        def advance(now: str, otherwise: str) -> str:
+            return self.let(f"add nuw i64 {now}, 1")
+
+        self.counting_loop(node, "i64", "0", goes_on, bind, advance)
 
     def do_Match(self, node: ast.Match) -> None:
         subject = self.value(node.subject, None)
