@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What each call costs, in instructions from the call site back to it: run it under `-icount shift=0`, where the
+time-stamp counter counts them. An application for exokernel.host.interface_document, which puts the numbers into docs/abi.md.
+
+Every line printed is `call instructions`, for a call that does what it is for: the smallest of ROUNDS, so that neither
+a tick nor a first touch is in it. Calls that do not come back have no number.
+"""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Call, Right
+from exokernel.metal import Array, addr, aligned, asm, i64, naked, noinline, u8, u64
+
+ROUNDS = 20
+SANDBOX = 0x10000000 // abi.PAGE_BYTES  # this page and the 512 behind it are nobody's yet
+page: Array[u8, 4096] = aligned(4096, Array[u8, 4096](b"\n" * 4096))
+
+
+@naked
+def cost_of(number: u64, first: u64, second: u64, third: u64, fourth: u64) -> u64:
+    """Instructions of one call, those that load its arguments not counted. Everything that a call may destroy is saved."""
+    asm("""
+        push rbx
+        push rbp
+        push r12
+        push r13
+        push r14
+        push r15
+        push rdi
+        mov rdi, rsi
+        mov rsi, rdx
+        mov r9, rcx
+        rdtsc
+        shl rdx, 32
+        or rax, rdx
+        xchg rax, qword ptr [rsp]
+        mov rdx, r9
+        syscall
+        mov r9, rax
+        rdtsc
+        shl rdx, 32
+        or rax, rdx
+        pop rdx
+        sub rax, rdx
+        mov rdx, r9
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbp
+        pop rbx
+        mov qword ptr [{answer}], rdx
+        ret
+    """)
+
+
+GLUE = 6  # instructions counted besides the call: shl, or, xchg, mov before it, mov and rdtsc after it
+answer: i64 = 0
+last_frame: u64 = 0
+
+
+@noinline
+def measure(name: str, number: u64, first: u64, second: u64, third: u64) -> None:
+    """Prints the least cost of a call that succeeds each time with the same arguments."""
+    least: u64 = 0xFFFFFFFFFFFFFFFF
+    for _ in range(ROUNDS):
+        least = min(least, cost_of(number, first, second, third, 0))
+        if answer < 0:
+            print(name, "answered", answer)
+            return
+    print(name, least - GLUE)
+
+
+def claim() -> u64:
+    """A frame of our own."""
+    return u64(abi.frame_claim())
+
+
+def nodes() -> None:
+    """`tlb_node` takes another frame and another place each time."""
+    least: u64 = 0xFFFFFFFFFFFFFFFF
+    for i in range(ROUNDS):
+        least = min(least, cost_of(Call.TLB_NODE, SANDBOX + 512 * (i + 1), claim(), 0, 0))
+        if answer < 0:
+            print("tlb_node answered", answer)
+            return
+    print("tlb_node", least - GLUE)
+
+
+def main() -> None:
+    measure("null", Call.NULL, 0, 0, 0)
+    measure("console_write", Call.CONSOLE_WRITE, u64(addr(page)), 1, 0)
+    measure("frame_claim", Call.FRAME_CLAIM, 0, 0, 0)
+    abi.tlb_node(SANDBOX, claim())
+    measure("tlb_insert", Call.TLB_INSERT, SANDBOX, claim(), Right.READ)
+    nodes()
+    measure("yield_to", Call.YIELD_TO, abi.ANY_ENVIRONMENT, 0, 0)
+    measure("wait", Call.WAIT, 0, 0, 0)
+    if abi.system_page().network_present != 0:
+        measure("network_transmit", Call.NETWORK_TRANSMIT, u64(addr(page)), 64, 0)
