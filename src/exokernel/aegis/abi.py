@@ -4,8 +4,8 @@ stubs.
 
 Both sides import this file; it must never import anything of the kernel, and nothing in it may need a kernel to be
 compiled. A call is `syscall` with its number in `al`, arguments in `rdi`, `rsi`, `rdx`, `r8`, the result in `rax`
-(negative: an `Error`). `rcx` and `r11` are destroyed, every other register is preserved. Every call does a bounded
-amount of work; only `wait` and `yield_to` give the processor away.
+(negative: an `Error`). `rcx` and `r11` are destroyed, every other register is preserved, except by `yield_to` and the
+transfers. Every call does a bounded amount of work; only `wait`, `yield_to` and the transfers give the processor away.
 """
 
 from enum import IntEnum
@@ -44,7 +44,9 @@ NAME_BYTES = 32
 CONSOLE_WRITE_LIMIT = 4096  # bytes per call
 TRANSMIT_LIMIT = 1514  # bytes of one Ethernet frame, without its check sequence
 RING_SLOTS = 128
-ANY_ENVIRONMENT = 0xFFFFFFFFFFFFFFFF  # for yield_to: whoever owns the next slice
+ANY_ENVIRONMENT = 255  # for yield_to: whoever owns the next slice
+ANY = 0xFFFFFFFFFFFFFFFF  # for slice_claim: whichever is free
+EXCESS_LIMIT = 4  # unpaid ticks; who owes as many is not asked to end its slice but made to
 FOREVER = 0xFFFFFFFFFFFFFFFF  # for wait: no deadline
 
 
@@ -62,6 +64,9 @@ class Call(IntEnum):
     NETWORK_BIND = 8
     NETWORK_TRANSMIT = 9
     SHUTDOWN = 10
+    SLICE_CLAIM = 40
+    SLICE_RELEASE = 41
+    SLICE_GIVE = 42
 
 
 class Error(IntEnum):
@@ -78,6 +83,11 @@ class Error(IntEnum):
     BUSY = -9  # the resource is bound to another environment
     QUEUE_FULL = -10  # the device has not yet sent what was given to it before
     NOT_PERMITTED = -11  # only environment 0 may do this
+    NO_SLICES = -40  # every position has an owner
+    NO_ENTRY = -41  # the environment named has stored no entry for transfers
+    PARTNER_LOST = -42  # the environment that was called ended before it answered
+    NO_CALLER = -43  # nobody waits for an answer
+    NO_INPUT = -44  # nothing has been typed
 
 
 class Right(IntEnum):
@@ -93,6 +103,7 @@ class Event(IntEnum):
     """Bits of `EnvironmentPage.pending` and `masked`."""
 
     NETWORK = 1  # frames were put into the receive ring
+    LINE = 256  # a device line fired: see `EnvironmentPage.lines`
 
 
 @bits(u64)
@@ -118,7 +129,34 @@ class ExceptionFrame:
     ss: u64
 
 
+@struct(volatile=True)
+class SavedContext:
+    """All that is needed to continue an interrupted application."""
+
+    r15: u64
+    r14: u64
+    r13: u64
+    r12: u64
+    r11: u64
+    r10: u64
+    r9: u64
+    r8: u64
+    rdi: u64
+    rsi: u64
+    rbp: u64
+    rbx: u64
+    rdx: u64
+    rcx: u64
+    rax: u64
+    ip: u64
+    cs: u64
+    flags: u64
+    sp: u64
+    ss: u64
+
+
 _ENTRIES_BYTES = 4 + 4 + 8 + 8 + 8 + NAME_BYTES
+_PROCESSOR_BYTES = 6 * 4 + 8
 _FRAME_BYTES = 9 * 8
 
 
@@ -137,6 +175,16 @@ class EnvironmentPage:
     Events work alike with `event_entry` and `event_frame`, but all registers are as they were: while the entry is not
     0, a bit of `pending` that is not in `masked` interrupts the application there the next time the kernel gives it the
     processor. Without an entry `wait` sees them.
+
+    `slice_end_entry`, the epilogue, is entered like an event when a slice of the environment ends, with
+    `slice_end_frame`. It puts things in order and yields. Time that it takes beyond the next tick counts as excess: each
+    tick costs a later slice, and after EXCESS_LIMIT ticks, or without an epilogue, the kernel ends the slice itself.
+    `slice_start_entry`, the prologue, is entered when one of the environment's own slices begins: where it was goes to
+    `saved`, from where the prologue continues it, now or later; it copies what it needs before it stores its entry
+    again. `rsp` and all registers but those of flags are those of `saved`. Both entries are taken out when they are
+    used, as the exception's is; without a prologue the kernel continues the environment where it was.
+
+    The three transfer entries stay where they are stored; see `transfer`.
     """
 
     exception_entry: u32  # below USER_LIMIT, so 32 bits
@@ -145,7 +193,18 @@ class EnvironmentPage:
     masked: u64  # Event bits that neither interrupt nor wake
     identifier: u64  # this environment's number
     name: Array[u8, NAME_BYTES]  # padded with zeros
-    application: Array[u8, PAGE_BYTES - _ENTRIES_BYTES - 2 * _FRAME_BYTES]  # the application's own
+    slice_start_entry: u32
+    slice_end_entry: u32
+    transfer_entry: u32
+    transfer_asynchronous_entry: u32
+    transfer_return_entry: u32
+    reserved: u32
+    lines: u64  # bit n: line n fired; the application clears it with one atomic instruction
+    application: Array[
+        u8, PAGE_BYTES - _ENTRIES_BYTES - _PROCESSOR_BYTES - 3 * _FRAME_BYTES - 20 * 8
+    ]  # the application's own
+    saved: SavedContext
+    slice_end_frame: ExceptionFrame
     event_frame: ExceptionFrame
     exception_frame: ExceptionFrame  # must be last: the processor pushes it
 
@@ -193,8 +252,10 @@ class SystemPage:
     reserved: Array[u8, 6]
     network: NetworkStatistics
     slice_owners: Array[u8, SLICES]  # the environment that owns each slice; ENVIRONMENTS: nobody
+    slice_generations: Array[u32, SLICES]  # moves on whenever the slice changes its owner
+    excess: Array[u32, ENVIRONMENTS]  # slices that each environment will lose because it ended others late
     environments: Array[EnvironmentStatus, ENVIRONMENTS]
-    unused: Array[u8, PAGE_BYTES - 48 - 7 * 8 - SLICES - ENVIRONMENTS * (NAME_BYTES + 8)]
+    unused: Array[u8, PAGE_BYTES - 48 - 7 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 12)]
 
 
 @struct
@@ -319,10 +380,17 @@ def tlb_node(virtual_page: u64, frame: u64) -> i64:
 
 @inline
 def yield_to(environment: u64) -> i64:
-    """Gives the rest of the slice to `environment` (or ANY_ENVIRONMENT). Returns 0 when the caller runs again, or
-    NOT_RUNNABLE at once.
+    """Gives the rest of the slice to `environment` (or ANY_ENVIRONMENT), of which the low 8 bits count. Returns 0 when
+    the caller runs again, or NOT_RUNNABLE at once. All registers but `rsp` are destroyed: nothing has to be saved.
     """
-    return call1(Call.YIELD_TO, environment)
+    return asm(
+        "syscall",
+        "={rax},{rax},{rdi},~{rdi},~{rbx},~{rcx},~{rdx},~{rsi},~{rbp},~{r8},~{r9},~{r10},~{r11},~{r12},~{r13},~{r14},"
+        "~{r15},~{memory},~{flags}",
+        u64(Call.YIELD_TO),
+        environment,
+        returns=i64,
+    )
 
 
 @inline
@@ -331,7 +399,7 @@ def wait(deadline: u64) -> i64:
     (FOREVER: no deadline).
 
     Returns the pending events that are not masked: 0 means that the deadline passed. Deadlines are checked at slice
-    boundaries.
+    boundaries. BUSY: the caller serves a transfer, so its caller's time would go nowhere.
     """
     return call1(Call.WAIT, deadline)
 
@@ -355,6 +423,28 @@ def network_transmit(address: u64, length: u64) -> i64:
     Returns 0, NO_NETWORK, BUSY (the network is bound to another environment), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
     """
     return call2(Call.NETWORK_TRANSMIT, address, length)
+
+
+@inline
+def slice_claim(position: u64) -> i64:
+    """Claims the time slice at `position` (0 to SLICES - 1), or ANY. Returns the position, BUSY when it has an owner,
+    NO_SLICES or BAD_ARGUMENT.
+    """
+    return call1(Call.SLICE_CLAIM, position)
+
+
+@inline
+def slice_release(position: u64) -> i64:
+    """Gives up a slice. Its owner may give up the one that runs: it ends at the next tick. Returns 0 or NOT_OWNER."""
+    return call1(Call.SLICE_RELEASE, position)
+
+
+@inline
+def slice_give(position: u64, environment: u64) -> i64:
+    """Makes `environment` the owner of a slice of the caller's. Returns 0, NOT_OWNER or NOT_RUNNABLE when there is no
+    such environment.
+    """
+    return call2(Call.SLICE_GIVE, position, environment)
 
 
 @inline

@@ -13,7 +13,17 @@ USER_LIMIT, so `sysretq` never meets a non-canonical address; the flags that `sy
 from collections.abc import Callable
 from typing import Final
 
-from exokernel.aegis import console, ending, environment, exceptions, frames, network, processor, tlb
+from exokernel.aegis import (
+    activation,  # noqa: F401  (in assembly)
+    console,
+    ending,
+    environment,
+    exceptions,
+    frames,
+    network,
+    processor,
+    tlb,
+)
 from exokernel.aegis.abi import Call, Error
 from exokernel.aegis.environment import KERNEL_PAGE, Context, KernelPage
 from exokernel.machine import boot, cpu, interrupts, paging
@@ -28,6 +38,8 @@ UNHANDLED = 258
 
 SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
 USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack") - SIGNED
+YIELDED_IP = KERNEL_PAGE + offsetof(KernelPage, "yielded_ip") - SIGNED
+YIELDED_SP = KERNEL_PAGE + offsetof(KernelPage, "yielded_sp") - SIGNED
 CONTEXT = KERNEL_PAGE + offsetof(KernelPage, "context") - SIGNED
 CONTEXT_IP = CONTEXT + offsetof(Context, "ip")
 CONTEXT_SP = CONTEXT + offsetof(Context, "sp")
@@ -102,6 +114,48 @@ def switch_entry() -> None:
         push rcx
         push rax
         jmp {save_context}
+    """)
+
+
+@naked
+@align(64)
+def yield_entry() -> None:
+    """`yield_to` an environment that itself yielded: what the caller leaves is two words, and no register but the
+    other's number, which is its own, reaches it. Everything else goes the long way.
+    """
+    asm("""
+        movzx edi, dil
+        mov qword ptr [{YIELDED_IP}], rcx
+        mov qword ptr [{YIELDED_SP}], rsp
+        mov rcx, qword ptr [{activation.runnable} + rdi*8]
+        jrcxz 2f
+        mov cr3, rcx
+        xor ecx, ecx
+        xchg rcx, qword ptr [{YIELDED_IP}]
+        jrcxz 3f
+        mov rsp, qword ptr [{YIELDED_SP}]
+        mov r11d, {cpu.USER_FLAGS}
+        xor eax, eax
+        xor ebx, ebx
+        xor edx, edx
+        xor esi, esi
+        xor ebp, ebp
+        xor r8d, r8d
+        xor r9d, r9d
+        xor r10d, r10d
+        xor r12d, r12d
+        xor r13d, r13d
+        xor r14d, r14d
+        xor r15d, r15d
+        sysretq
+    2:
+        xchg rcx, qword ptr [{YIELDED_IP}]
+        jmp {switch_entry}
+    3:
+        mov rsp, offset kernel_stack + {STACK}
+        cld
+        call {processor.resume}
+        jmp {continue_context}
     """)
 
 
@@ -276,8 +330,11 @@ CALLS = {
     Call.NETWORK_BIND: network.bind,
     Call.NETWORK_TRANSMIT: network.transmit,
     Call.SHUTDOWN: ending.shutdown,
+    Call.SLICE_CLAIM: processor.slice_claim,
+    Call.SLICE_RELEASE: processor.slice_release,
+    Call.SLICE_GIVE: processor.slice_give,
 }
-OWN_ENTRIES = {Call.NULL: null_entry, Call.EXIT: switch_entry, Call.YIELD_TO: switch_entry, Call.WAIT: switch_entry}
+OWN_ENTRIES = {Call.NULL: null_entry, Call.EXIT: switch_entry, Call.YIELD_TO: yield_entry, Call.WAIT: switch_entry}
 
 HANDLERS: Final[Array[Handler, 259]] = Array[Handler, 259](
     [CALLS.get(number, no_call) for number in range(256)] + [processor.tick, network.interrupt, exceptions.unhandled]

@@ -18,6 +18,7 @@ from exokernel.aegis.abi import (
     SYSTEM_ADDRESS,
     Cause,
     EnvironmentPage,
+    ExceptionFrame,
     State,
 )
 from exokernel.machine import cpu, paging
@@ -66,12 +67,30 @@ class Context:
     ss: u64
 
 
+NOBODY = 255  # in `KernelPage.caller` and `callee`
+UNKNOWN = 254  # in `caller`: it serves a transfer to which nobody waits for an answer
+FLOATING_BYTES = 1024  # what `xsave` writes of x87, SSE and AVX registers fits
+
+
 @struct
 class KernelPage:
     identifier: u64
     user_stack: u64  # rsp of the caller during a system call
-    unused: Array[u8, paging.PAGE - 16 - sizeof(Context)]
+    user_ip: u64  # rip of the caller during a transfer
+    yielded_ip: u64  # not 0: it gave the processor away by `yield_to`, and these two are all that it left
+    yielded_sp: u64
+    caller: u8  # the environment that it serves (`transfer`)
+    callee: u8  # the environment whose answer it waits for
+    aside: u8  # 1: what it did before it was called is in `resting`
+    floating: u8  # 1: it may use floating-point and vector registers
+    reserved: Array[u8, 20]
+    floating_state: Array[u8, FLOATING_BYTES]  # at a multiple of 64, as `xsave` wants it
+    resting: Context
+    unused: Array[u8, paging.PAGE - 64 - FLOATING_BYTES - 2 * sizeof(Context)]
     context: Context  # must be last: the processor pushes its upper end
+
+
+assert sizeof(KernelPage) == paging.PAGE
 
 
 @struct
@@ -120,7 +139,10 @@ def build(identifier: u64, owner: u64) -> bool:
     record.directory = directory
     record.page = Ptr[EnvironmentPage](paging.direct(page * paging.PAGE))
     record.kernel_page = Ptr[KernelPage](paging.direct(kernel_page * paging.PAGE))
-    record.kernel_page[0].identifier = identifier
+    own_page = record.kernel_page[0]
+    own_page.identifier = identifier
+    own_page.caller = NOBODY
+    own_page.callee = NOBODY
     return True
 
 
@@ -205,15 +227,19 @@ def deliver_events(identifier: u64) -> None:
     if events == 0:
         return
     page.event_entry = 0
+    enter(identifier, page.event_frame, u64(entry), Cause(events))
+
+
+def enter(identifier: u64, frame: ExceptionFrame, entry: u64, cause: Cause) -> None:
+    """Makes an environment continue at `entry`, all its registers as they are, and puts into `frame` where it was."""
     context = records[identifier].kernel_page[0].context
-    frame = page.event_frame
     frame.r11 = context.registers.r11
     frame.rcx = context.registers.rcx
-    frame.cause = Cause(events)
+    frame.cause = cause
     frame.ip = context.ip
     frame.cs = context.cs
     frame.flags = context.flags
     frame.sp = context.sp
     frame.ss = context.ss
-    context.ip = u64(entry)
+    context.ip = entry
     context.flags = cpu.USER_FLAGS

@@ -36,6 +36,7 @@ PAGE = Argument("virtual_page", "address / 4096, below 0x40000", "page")
 FRAME = Argument("frame", "physical address / 4096", "frame")
 ENVIRONMENT = Argument("environment", "number", "environment")
 ADDRESS = Argument("address", "user address", "address")
+SLICE = Argument("position", "of a time slice, 0 to 63", "slice")
 
 INTERFACE: tuple[Description, ...] = (
     Description(Call.NULL, (), "0", (), "none", "3 instructions in the kernel", "table 4"),
@@ -72,7 +73,7 @@ INTERFACE: tuple[Description, ...] = (
     ),
     Description(
         Call.YIELD_TO,
-        (Argument("environment", "number, or ANY_ENVIRONMENT", "environment"),),
+        (Argument("environment", "number, or ANY_ENVIRONMENT; its low 8 bits", "environment"),),
         "0 when the caller runs again",
         ("NOT_RUNNABLE",),
         "none",
@@ -83,7 +84,7 @@ INTERFACE: tuple[Description, ...] = (
         Call.WAIT,
         (Argument("deadline", "timestamp, or FOREVER", "timestamp"),),
         "pending events; 0 when the deadline passed",
-        (),
+        ("BUSY",),
         "none",
         "one switch",
         "5.1.1",
@@ -114,5 +115,18 @@ INTERFACE: tuple[Description, ...] = (
         "environment 0",
         "constant",
         "not in the paper",
+    ),
+    Description(
+        Call.SLICE_CLAIM,
+        (Argument("position", "of a time slice, 0 to 63, or ANY", "slice"),),
+        "position",
+        ("BUSY", "NO_SLICES"),
+        "none",
+        "64 slices",
+        "5.1.1",
+    ),
+    Description(Call.SLICE_RELEASE, (SLICE,), "0", ("NOT_OWNER",), "owner of the slice", "constant", "5.1.1"),
+    Description(
+        Call.SLICE_GIVE, (SLICE, ENVIRONMENT), "0", ("NOT_OWNER", "NOT_RUNNABLE"), "owner of the slice", "constant", "3"
     ),
 )

@@ -3,29 +3,109 @@
 
 The timer ends a slice; the next slice whose owner can run begins. `ready` keeps one bit per slice whose owner can run,
 so the choice is a rotation and a count of zeros, however many slices there are. An environment sleeps only by `wait`.
-The functions that choose return the physical address of the root to load; `calls.save_context` continues there.
+
+An environment with an epilogue ends its slice itself, on borrowed time: each tick on the way is one of its later slices
+that the kernel passes over. The time is the borrower's whoever runs meanwhile, so nothing is won by yielding in an
+epilogue. The functions that choose return the physical address of the root to load; `calls.save_context` continues
+there.
 """
 
-from exokernel.aegis import environment, information
-from exokernel.aegis.abi import ANY_ENVIRONMENT, ENVIRONMENTS, FOREVER, SLICES, Error, State
-from exokernel.machine import cpu, interrupts, timer
-from exokernel.metal import count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
+from exokernel.aegis import activation, environment, information
+from exokernel.aegis.abi import (
+    ANY,
+    ANY_ENVIRONMENT,
+    ENVIRONMENTS,
+    EXCESS_LIMIT,
+    FOREVER,
+    SLICES,
+    Cause,
+    EnvironmentPage,
+    Error,
+    State,
+)
+from exokernel.aegis.environment import NOBODY, Context
+from exokernel.machine import cpu, interrupts, paging, timer
+from exokernel.metal import Ptr, addr, count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
 
 position: u64 = SLICES - 1  # of the slice that runs
+borrower: u64 = NOBODY  # whose epilogue began in this slice
 ready: u64 = 0
 sleepers: u64 = 0  # bit n: environment n sleeps
 earliest: u64 = FOREVER  # no sleeper's deadline is before this timestamp
 resting: bool = False  # the timer waits for `earliest` instead of ending slices
 
 
+# ---- who owns the slices
+
+
 def give_slice(identifier: u64) -> bool:
     """Gives the first slice that nobody owns to an environment; False if there is none."""
+    return claim_any(identifier) < SLICES
+
+
+def claim_any(identifier: u64) -> u64:
+    """The first slice that nobody owns, given to an environment; SLICES if there is none."""
     for i in range(SLICES):
         if information.page.slice_owners[i] == ENVIRONMENTS:
-            information.page.slice_owners[i] = u8(identifier)
-            environment.records[identifier].positions |= u64(1) << i
-            return True
-    return False
+            change_owner(i, identifier)
+            return i
+    return SLICES
+
+
+def change_owner(slice: u64, identifier: u64) -> None:
+    """Makes an environment the owner of a slice, or ENVIRONMENTS: nobody."""
+    global ready
+    bit = u64(1) << slice
+    before = u64(information.page.slice_owners[slice])
+    if before != ENVIRONMENTS:
+        environment.records[before].positions &= ~bit
+    information.page.slice_owners[slice] = u8(identifier)
+    information.page.slice_generations[slice] += 1
+    ready &= ~bit
+    if identifier != ENVIRONMENTS:
+        environment.records[identifier].positions |= bit
+        if information.page.environments[identifier].state == State.RUNNABLE:
+            ready |= bit
+
+
+@inline
+def owns(slice: u64, identifier: u64) -> bool:
+    return slice < SLICES and information.page.slice_owners[slice] == identifier
+
+
+def slice_claim(slice: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The call `slice_claim`."""
+    caller = environment.current().identifier
+    if slice == ANY:
+        claimed = claim_any(caller)
+        return i64(claimed) if claimed < SLICES else i64(Error.NO_SLICES)
+    if slice >= SLICES:
+        return Error.BAD_ARGUMENT
+    if information.page.slice_owners[slice] != ENVIRONMENTS:
+        return Error.BUSY
+    change_owner(slice, caller)
+    return i64(slice)
+
+
+def slice_release(slice: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The call `slice_release`."""
+    if not owns(slice, environment.current().identifier):
+        return Error.NOT_OWNER
+    change_owner(slice, ENVIRONMENTS)
+    return 0
+
+
+def slice_give(slice: u64, receiver: u64, third: u64, fourth: u64) -> i64:
+    """The call `slice_give`."""
+    if not owns(slice, environment.current().identifier):
+        return Error.NOT_OWNER
+    if receiver >= ENVIRONMENTS or information.page.environments[receiver].state == State.FREE:
+        return Error.NOT_RUNNABLE
+    change_owner(slice, receiver)
+    return 0
+
+
+# ---- who runs
 
 
 def initialize() -> None:
@@ -39,24 +119,29 @@ def start(identifier: u64) -> None:
         resting = False
         timer.set_period(u32(information.page.slice_ticks))
     information.page.environments[identifier].state = State.RUNNABLE
+    activation.begin(identifier)
     ready |= environment.records[identifier].positions
 
 
 def remove(identifier: u64) -> None:
-    """Takes the slices of an environment that ends."""
-    global ready, sleepers
-    record = environment.records[identifier]
-    ready &= ~record.positions
+    """Takes the slices of an environment that ends, and its part in transfers."""
+    global ready, sleepers, borrower
     sleepers &= ~(u64(1) << identifier)
     for i in range(SLICES):
         if information.page.slice_owners[i] == identifier:
-            information.page.slice_owners[i] = ENVIRONMENTS
-    record.positions = 0
+            change_owner(i, ENVIRONMENTS)
+    callee = activation.forget(identifier)
+    if callee != NOBODY:
+        ready |= environment.records[callee].positions
+    information.page.excess[identifier] = 0
+    if borrower == identifier:
+        borrower = NOBODY
 
 
 @inline
 def dispatch(identifier: u64) -> i64:
     """Continues one environment: the root to load."""
+    activation.prepare(environment.records[identifier].kernel_page[0])
     environment.deliver_events(identifier)
     return i64(environment.records[identifier].root)
 
@@ -69,12 +154,77 @@ def position_after(current: u64, among: u64) -> u64:
 
 
 def next_slice() -> i64:
-    """Begins the next slice whose owner can run; without one the machine idles. Returns the root to load."""
-    global position
-    if ready == 0:
-        return i64(environment.records[environment.IDLE].root)
-    position = position_after(position, ready)
-    return dispatch(u64(information.page.slice_owners[position]))
+    """Begins the next slice whose owner can run and owes none; without one the machine idles. Returns the root to
+    load.
+    """
+    global position, borrower
+    if borrower != NOBODY:
+        borrower = NOBODY
+        timer.set_period(u32(information.page.slice_ticks))  # the next owner gets a whole slice
+    candidates = ready
+    while candidates != 0:
+        position = position_after(position, candidates)
+        owner = u64(information.page.slice_owners[position])
+        if information.page.excess[owner] != 0:
+            information.page.excess[owner] -= 1
+        else:
+            runner = activation.end_of_chain(owner)
+            if runner != NOBODY:
+                return begin_slice(runner, runner == owner)
+        candidates &= ~(u64(1) << position)
+    return i64(environment.records[environment.IDLE].root)
+
+
+@inline
+def begin_slice(identifier: u64, own: bool) -> i64:
+    """Continues an environment at the beginning of a slice, which may be its own."""
+    record = environment.records[identifier]
+    page = record.kernel_page[0]
+    activation.prepare(page)
+    if own and record.page[0].slice_start_entry != 0 and not activation.serves(page):
+        enter_prologue(identifier)
+    environment.deliver_events(identifier)
+    return i64(record.root)
+
+
+def enter_prologue(identifier: u64) -> None:
+    """Makes an environment continue at its prologue, with all that it was in its save area."""
+    record = environment.records[identifier]
+    page = record.page[0]
+    context = record.kernel_page[0].context
+    Ptr[Context](u64(addr(page.saved)))[0].copy_from(context)  # the application's name for the same layout
+    context.ip = u64(page.slice_start_entry)
+    context.flags = cpu.USER_FLAGS
+    page.slice_start_entry = 0
+
+
+@inline
+def may_go_on(running: u64) -> bool:
+    """At a tick: whether the current environment ends its slice itself."""
+    if borrower == NOBODY and Ptr[EnvironmentPage](paging.OWN_PAGES)[0].slice_end_entry == 0:
+        return False
+    return lend(running)
+
+
+def lend(running: u64) -> bool:
+    """Lends the processor for an epilogue, or for one more tick of it, up to the limit."""
+    global borrower
+    if borrower == NOBODY:
+        if running == environment.IDLE or information.page.excess[running] >= EXCESS_LIMIT:
+            return False
+        borrower = running
+        enter_epilogue(running)
+        return True
+    information.page.excess[borrower] += 1
+    return running == borrower and information.page.excess[borrower] < EXCESS_LIMIT
+
+
+def enter_epilogue(identifier: u64) -> None:
+    """Makes an environment continue at its epilogue."""
+    page = environment.records[identifier].page[0]
+    entry = u64(page.slice_end_entry)
+    page.slice_end_entry = 0
+    environment.enter(identifier, page.slice_end_frame, entry, Cause(0))
 
 
 def wake(identifier: u64) -> None:
@@ -82,6 +232,7 @@ def wake(identifier: u64) -> None:
     global sleepers
     bit = u64(1) << identifier
     if sleepers & bit == 0:
+        activation.unpack(environment.records[identifier].kernel_page[0])  # so that a yield looks for events
         return
     events = environment.awaited_events(identifier)
     if events != 0:
@@ -91,7 +242,7 @@ def wake(identifier: u64) -> None:
 def finish_wait(identifier: u64, events: u64) -> None:
     global sleepers
     sleepers &= ~(u64(1) << identifier)
-    environment.records[identifier].kernel_page[0].context.registers.rax = events
+    activation.own_context(environment.records[identifier].kernel_page[0]).registers.rax = events
     start(identifier)
 
 
@@ -115,6 +266,9 @@ def tick(first: u64, second: u64, third: u64, fourth: u64) -> i64:
         now = cpu.read_timestamp()
         if earliest <= now:
             wake_expired(now)
+    running = environment.current().identifier
+    if may_go_on(running):
+        return dispatch(running)
     if ready == 0:
         rest()
     return next_slice()
@@ -138,22 +292,31 @@ def after_interrupt() -> i64:
     return dispatch(running)
 
 
+def resume() -> i64:
+    """Continues the current environment, to which another has yielded, or whom it called. Returns the root to load."""
+    runner = activation.end_of_chain(environment.current().identifier)
+    return dispatch(runner) if runner != NOBODY else next_slice()
+
+
 def yield_to(target: u64, second: u64, third: u64, fourth: u64) -> i64:
-    """The call `yield_to`; the caller's context is saved. Returns the root to load."""
+    """The call `yield_to` where it is not simply the other environment's turn; the caller's context is saved. Returns
+    the root to load.
+    """
     caller = environment.current()
     caller.context.registers.rax = 0
     if target == ANY_ENVIRONMENT:
         return next_slice()
-    if target >= ENVIRONMENTS or information.page.environments[target].state != State.RUNNABLE:
-        caller.context.registers.rax = u64(i64(Error.NOT_RUNNABLE))
-        return dispatch(caller.identifier)
-    return dispatch(target)
+    caller.context.registers.rax = u64(i64(Error.NOT_RUNNABLE))
+    return dispatch(caller.identifier)
 
 
 def wait(deadline: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `wait`; the caller's context is saved. Returns the root to load."""
     global ready, sleepers, earliest
     identifier = environment.current().identifier
+    if activation.serves(environment.current()):
+        environment.current().context.registers.rax = u64(i64(Error.BUSY))
+        return dispatch(identifier)
     events = environment.awaited_events(identifier)
     if events != 0 or deadline <= cpu.read_timestamp():
         environment.current().context.registers.rax = events
@@ -163,5 +326,6 @@ def wait(deadline: u64, second: u64, third: u64, fourth: u64) -> i64:
     earliest = min(earliest, deadline)
     sleepers |= u64(1) << identifier
     ready &= ~record.positions
+    activation.runnable[identifier] = 0
     information.page.environments[identifier].state = u32(State.SLEEPING)
     return next_slice()

@@ -164,6 +164,13 @@ def _machine_arguments(parser: argparse.ArgumentParser) -> None:
         "--accel", choices=ACCELERATORS, default="auto", help="auto takes KVM if a short probe finds it healthy"
     )
     parser.add_argument("--machine", choices=MACHINES, default="microvm", help="the PC (default: microvm)")
+    parser.add_argument(
+        "--slice-ticks",
+        type=_slice_ticks,
+        default=0,
+        metavar="N",
+        help="length of a time slice in timer ticks of 1 ns (default: 1000000, at least 10000)",
+    )
     parser.add_argument("--icount", action="store_true", help="one clock tick an instruction: exact and repeatable")
     parser.add_argument("--memory", type=_positive, default=64, metavar="MiB", help="the guest's memory (default: 64)")
     parser.add_argument("--pcap", type=Path, metavar="FILE", help="record the network's frames")
@@ -182,6 +189,16 @@ def _positive(text: str) -> int:
 _positive.__name__ = "positive number"  # what argparse calls it in its error
 
 
+def _slice_ticks(text: str) -> int:
+    value = int(text)
+    if not 10_000 <= value < 1 << 32:
+        raise ValueError
+    return value
+
+
+_slice_ticks.__name__ = "number of timer ticks"
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < 1e9:
@@ -196,7 +213,7 @@ def run(parsed: argparse.Namespace) -> int:
     """`exo run`."""
     options = machine_options(parsed)
     find_qemu()
-    image = build(parsed.applications)
+    image = build(parsed.applications, slice_ticks=parsed.slice_ticks)
     options = with_forwards(options, parsed, image.forward)
     verbose: bool = parsed.verbose
 

@@ -48,7 +48,7 @@ def debug(parsed: argparse.Namespace) -> int:
     if parsed.batch and not parsed.batch.is_file():
         raise Failure(f"{parsed.batch} is not a file of gdb commands")
     options = machine_options(parsed)
-    image = build(parsed.applications)
+    image = build(parsed.applications, slice_ticks=parsed.slice_ticks)
     with tempfile.TemporaryDirectory(prefix="exo-") as folder:
         socket_path = Path(folder, "gdb.sock")
         # A debugger needs a processor that stops where it is told to: the emulated one.

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""The processor as a resource: slices, upcalls, transfers, floating point, lines, in booted machines."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.system.guests import TIMEOUT, running
+
+from exokernel.host.build import build
+from exokernel.host.machine import Machine
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
+
+APPLICATIONS = Path(__file__).parent / "applications"
+
+
+def test_slices_are_claimed_begin_and_end_as_their_owner_wants() -> None:
+    """An epilogue that never ends is ended, its state is the prologue's, and its time is paid for."""
+    with running([APPLICATIONS / "slices.py"] * 2) as guest:
+        guest.wait()
+        assert sorted(guest.console.splitlines()) == [
+            b"epilogue 1 owes 0",
+            b"forced 3 2",
+            b"in the loop True",
+            b"owes 4",
+            b"paid",
+            b"prologue 1 entries 0 0",
+        ], guest.transcript()
+        assert guest.status == 0
+
+
+def test_the_length_of_a_slice_is_a_boot_option() -> None:
+    with Machine(build([APPLICATIONS / "slice_length.py"] * 2, slice_ticks=250_000).path, timeout=TIMEOUT) as guest:
+        guest.wait()
+        assert guest.console == b"250000 ticks, as long True\n", guest.transcript()
