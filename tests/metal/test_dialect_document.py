@@ -69,13 +69,19 @@ def load(text: str, folder: Path, name: str = "example") -> ModuleType:
 
 
 def use_point(module: ModuleType, folder: Path) -> None:
-    user = load(f"{DIALECT_IMPORT}from example import Point\n\n\ndef use() -> u32:\n    return Point(1, 2).sum()\n", folder, "user")
+    user = load(
+        f"{DIALECT_IMPORT}from example import Point\n\n\ndef use() -> u32:\n    return Point(1, 2).sum()\n",
+        folder,
+        "user",
+    )
     assert native.compile_functions([user.use]).use() == simulate.simulated(user.use)() == 3
 
 
 def use_entry(module: ModuleType, folder: Path) -> None:
     body = "    e = PageTableEntry(raw)\n    e.frame = 9\n    return e.raw\n"
-    user = load(f"{DIALECT_IMPORT}from example import PageTableEntry\n\n\ndef use(raw: u64) -> u64:\n{body}", folder, "user")
+    user = load(
+        f"{DIALECT_IMPORT}from example import PageTableEntry\n\n\ndef use(raw: u64) -> u64:\n{body}", folder, "user"
+    )
     assert native.compile_functions([user.use]).use(0x5003) == simulate.simulated(user.use)(0x5003) == 0x9003
 
 

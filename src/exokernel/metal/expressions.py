@@ -453,7 +453,8 @@ class Expressions:
             pointer = self.let(f"getelementptr inbounds nuw i8, ptr {base.ir}, i64 {member.offset}")
         field_type = kinds.normal(member.type)
         align = 1 if kind.packed else kinds.align_of(field_type)
-        place = Place(field_type, pointer, base.level, base.sites, bool(kind.volatile), align)
+        volatile = bool(kind.volatile) or base.volatile
+        place = Place(field_type, pointer, base.level, base.sites, volatile, align)
         return self.part_of(base, place)
 
     def part_of(self: Lowering, base: Value, place: Place) -> Place:
@@ -569,7 +570,7 @@ class Expressions:
             self.check(self.let(f"icmp ult i64 {index}, {length}"), "index out of range")
         element = kinds.element_of(kind)
         pointer = self.let(f"getelementptr inbounds nuw {memory_llvm(element)}, ptr {address}, i64 {index}")
-        place = Place(element, pointer, base.level, base.sites, align=kinds.align_of(element))
+        place = Place(element, pointer, base.level, base.sites, base.volatile, kinds.align_of(element))
         if kind is bytes:
             place.read_only = "bytes"
         return self.part_of(base, place)
@@ -648,7 +649,7 @@ class Expressions:
             return self.extract_bits(whole, owner.storage, part)
         if kinds.is_reference(kind):
             ir = place.pointer if place.variable is None else self.let(f"load ptr, ptr {place.pointer}")
-            return Value(kind, ir, None, place.level, place.sites)
+            return Value(kind, ir, None, place.level, place.sites, place.volatile)
         ir = self.raw_load(kind, place)
         if kinds.is_big_endian(kind):
             native = kind.native

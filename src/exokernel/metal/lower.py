@@ -692,7 +692,8 @@ class Lowering(Expressions, Calls, Formatting):
             pointer = self.let(f"getelementptr inbounds {memory_llvm(element)}, ptr {address}, i64 {now}")
             if index is not None:
                 self.assign(index, Value(u64, now), node)
-            self.assign(target, self.load(Place(element, pointer, value.level, value.sites)), node)
+            place = Place(element, pointer, value.level, value.sites, value.volatile)
+            self.assign(target, self.load(place), node)
 
         def goes_on(now: str) -> str:
             return self.let(f"icmp ult i64 {now}, {length}")

@@ -17,13 +17,17 @@ Sites = frozenset[int]
 
 @dataclass(slots=True)
 class Value:
-    """A value of the program. `constant` is its Python value when known at build time."""
+    """A value of the program. `constant` is its Python value when known at build time.
+
+    `volatile` is of a reference to what is embedded in a volatile struct; a variable does not keep it.
+    """
 
     type: Type
     ir: str
     constant: Any = None
     level: int = STATIC
     sites: Sites = frozenset()
+    volatile: bool = False
 
 
 @dataclass(slots=True)
