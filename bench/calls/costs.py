@@ -86,6 +86,23 @@ def nodes() -> None:
     print("tlb_node", least - GLUE)
 
 
+def slices() -> None:
+    """A claim of one position, its release, and a gift to ourselves, in turn."""
+    claimed: u64 = 0xFFFFFFFFFFFFFFFF
+    given: u64 = 0xFFFFFFFFFFFFFFFF
+    released: u64 = 0xFFFFFFFFFFFFFFFF
+    for _ in range(ROUNDS):
+        claimed = min(claimed, cost_of(Call.SLICE_CLAIM, abi.SLICES - 1, 0, 0, 0))
+        given = min(given, cost_of(Call.SLICE_GIVE, abi.SLICES - 1, abi.environment_page().identifier, 0, 0))
+        released = min(released, cost_of(Call.SLICE_RELEASE, abi.SLICES - 1, 0, 0, 0))
+        if answer < 0:
+            print("slice_release answered", answer)
+            return
+    print("slice_claim", claimed - GLUE)
+    print("slice_give", given - GLUE)
+    print("slice_release", released - GLUE)
+
+
 def main() -> None:
     measure("null", Call.NULL, 0, 0, 0)
     measure("console_write", Call.CONSOLE_WRITE, u64(addr(page)), 1, 0)
@@ -93,6 +110,7 @@ def main() -> None:
     abi.tlb_node(SANDBOX, claim())
     measure("tlb_insert", Call.TLB_INSERT, SANDBOX, claim(), Right.READ)
     nodes()
+    slices()
     measure("yield_to", Call.YIELD_TO, abi.ANY_ENVIRONMENT, 0, 0)
     measure("wait", Call.WAIT, 0, 0, 0)
     if abi.system_page().network_present != 0:

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Ten million random calls against the kernel, and no promise broken.
+
+Four environments run fuzz.py at once under an auditor; the calls are generated from the interface table. `--runs` times, each
+with a seed of its own (1, 2, ...). A run that reports a violation, or does not end, is no figure but an error that shows it.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from exokernel.host.bench import Context, Figure
+from exokernel.host.build import build
+from exokernel.host.machine import Machine, Options
+
+FUZZER = Path(__file__).with_name("fuzz.py")
+ENVIRONMENTS = 4
+CALLS = 10_000_000
+TIMEOUT = 1200.0  # seconds of one run
+
+
+def rows(context: Context) -> Iterable[Figure]:
+    """See the module."""
+    times, calls = [], 0
+    for seed in range(1, context.runs + 1):
+        started = time.monotonic_ns()
+        calls = sum(count for count, _ in fuzz(seed, CALLS // ENVIRONMENTS).values())
+        times.append(time.monotonic_ns() - started)
+    yield context.figure("random-calls", "count", [calls])
+    yield context.figure("random-calls", "ns", times)
+
+
+def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, str]]:
+    """Boots the fuzzer with `calls` for each environment: what each did, and the digest of all its answers, by number.
+    Raises ValueError when a promise was broken.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "fuzz.py"
+        source.write_text(with_constants(FUZZER.read_text(), SEED=seed, CALLS=calls))
+        image = build([source] * (1 + ENVIRONMENTS), cache=Path(folder))
+        with Machine(image.path, Options(icount=icount), timeout=TIMEOUT) as machine:
+            machine.wait()
+    found = re.findall(
+        rb"^fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ digest (\w+)$", machine.console, re.MULTILINE
+    )
+    ended = {e.number("environment"): e.values.get("reason") for e in machine.events if e.name == "ended"}
+    if (
+        b"violation" in machine.console
+        or len(found) != ENVIRONMENTS
+        or machine.status != 0
+        or set(ended.values()) != {"exit"}
+    ):
+        raise ValueError(f"seed {seed}: a promise was broken\n{machine.transcript()}")
+    return {int(number): (int(count), digest.decode()) for number, count, _, digest in found}
+
+
+def with_constants(text: str, **values: int) -> str:
+    """The source with other values of its constants."""
+    for name, value in values.items():
+        text, count = re.subn(rf"^{name} = [\d_]+", f"{name} = {value}", text, count=1, flags=re.MULTILINE)
+        if count != 1:
+            raise ValueError(f"no constant {name}")
+    return text
