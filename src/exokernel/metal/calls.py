@@ -17,7 +17,7 @@ from exokernel.metal import kinds, language, runtime
 from exokernel.metal.expressions import UNKNOWN
 from exokernel.metal.kinds import NONE, CallableType, Literal, Type, is_borrowing, llvm, memory_llvm, type_name
 from exokernel.metal.types import Array, pointer_to, u8
-from exokernel.metal.values import LOCAL, Place, Value, escape
+from exokernel.metal.values import FOREIGN, LOCAL, Place, Value, escape
 
 if TYPE_CHECKING:
     from exokernel.metal.lower import Lowering
@@ -106,7 +106,7 @@ class Calls:
         kind = ("zeroext " if result is bool else "") + llvm(result)
         text = f"call {convention}{kind} {callee}({spelled})"
         level = max((v.level for v in values if is_borrowing(v.type)), default=0)
-        sites = frozenset().union(*(v.sites for v in values if is_borrowing(v.type)))
+        sites = frozenset({FOREIGN}).union(*(v.sites for v in values if is_borrowing(v.type)))
         if result is NONE:
             self.emit(text)
             ir = ""
@@ -191,7 +191,7 @@ class Calls:
 
     def check_content_escape(self: Lowering, kind: Type, target: Value, source: Value, node: ast.AST) -> None:
         """Copying objects of type `kind` copies the references in them."""
-        if holds_references(kind) and source.level > 0 and target.level < 2:
+        if holds_references(kind) and source.level > 0 and (target.level < 2 or FOREIGN in target.sites):
             self.error(
                 node,
                 "this copies references that may refer to an object of this function or its caller",

@@ -21,7 +21,7 @@ from exokernel.metal import kinds, language, runtime
 from exokernel.metal.errors import Trap
 from exokernel.metal.kinds import NONE, CallableType, Literal, Type, is_borrowing, llvm, memory_llvm, type_name
 from exokernel.metal.types import common_type, holds, span_of, u8
-from exokernel.metal.values import Place, Value, join
+from exokernel.metal.values import FOREIGN, Place, Value, join, may_be_foreign
 
 if TYPE_CHECKING:
     from exokernel.metal.lower import Lowering
@@ -360,7 +360,7 @@ class Expressions:
         spelled, ir = llvm(kind), "undef"
         for i, part in enumerate(parts):
             ir = self.let(f"insertvalue {spelled} {ir}, {llvm(part.type)} {part.ir}, {i}")
-        sites = frozenset().union(*(p.sites for p in parts if is_borrowing(p.type)))
+        sites = frozenset().union(*(p.sites | may_be_foreign(p.level, p.ir) for p in parts if is_borrowing(p.type)))
         return Value(kind, ir, None, max((p.level for p in parts if is_borrowing(p.type)), default=0), sites)
 
     def on_Tuple(self: Lowering, node: ast.Tuple) -> Value:
@@ -657,8 +657,8 @@ class Expressions:
             if native.bits > 8:
                 ir = self.let(f"call {t} @llvm.bswap.{t}({t} {ir})")
             return Value(native, ir)
-        if is_borrowing(kind):
-            return Value(kind, ir, None, place.level, place.sites)
+        if is_borrowing(kind):  # what memory refers to is not known
+            return Value(kind, ir, None, place.level, place.sites | {FOREIGN})
         return Value(kind, ir)
 
     def raw_load(self: Lowering, kind: Type, place: Place) -> str:
@@ -723,7 +723,7 @@ class Expressions:
                 "this stores a reference to an object made inside the loop",
                 "its storage is reused in every turn; make the object before the loop",
             )
-        if place.level == 2:
+        if place.level == 2 and FOREIGN not in place.sites:
             return
         if value.level == 2:
             self.error(
@@ -1119,7 +1119,10 @@ class Expressions:
         self.lines += rest
         self.label(after, join(first_assigned, assigned))
         result = self.let(f"load {llvm(kind)}, ptr {slot}")
-        return Value(kind, result, None, max(first.level, second.level), first.sites | second.sites)
+        sites = first.sites | second.sites
+        if is_borrowing(kind):
+            sites |= may_be_foreign(first.level, first.ir) | may_be_foreign(second.level, second.ir)
+        return Value(kind, result, None, max(first.level, second.level), sites)
 
     # ---- assembly
 

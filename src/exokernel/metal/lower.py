@@ -20,7 +20,20 @@ from exokernel.metal.errors import TRAP_NUMBERS, CompileError, Diagnostic
 from exokernel.metal.expressions import UNKNOWN, Expressions
 from exokernel.metal.formatting import Formatting
 from exokernel.metal.kinds import NONE, Literal, TupleType, Type, llvm, memory_llvm, type_name
-from exokernel.metal.values import BORROWED, LOCAL, STATIC, Loop, Place, Sites, Value, Variable, escape, join, joined
+from exokernel.metal.values import (
+    BORROWED,
+    LOCAL,
+    STATIC,
+    Loop,
+    Place,
+    Sites,
+    Value,
+    Variable,
+    escape,
+    join,
+    joined,
+    may_be_foreign,
+)
 
 if TYPE_CHECKING:
     from exokernel.metal.program import Function, Program
@@ -272,9 +285,12 @@ class Lowering(Expressions, Calls, Formatting):
     def assign_variable(self, variable: Variable, value: Value, node: ast.AST) -> None:
         value = self.convert(value, variable.type, node)
         self.emit(f"store {llvm(variable.type)} {value.ir}, ptr {variable.slot}")
-        if value.level > variable.level or not value.sites <= variable.sites:
+        sites = value.sites
+        if kinds.is_borrowing(variable.type):
+            sites |= may_be_foreign(value.level, value.ir)
+        if value.level > variable.level or not sites <= variable.sites:
             variable.level = max(variable.level, value.level)
-            variable.sites |= value.sites
+            variable.sites |= sites
             if variable.read or variable.sites & self.loop_sites:
                 self.again = True
         if self.assigned is not None:

@@ -14,6 +14,14 @@ STATIC, BORROWED, LOCAL = 0, 1, 2
 
 Sites = frozenset[int]
 
+FOREIGN = -1
+"""The site of what this frame did not make. A local reference may be stored only where this is surely not among the sites."""
+
+
+def may_be_foreign(level: int, ir: str) -> Sites:
+    """FOREIGN, unless the reference is surely to an object of this frame, or null."""
+    return frozenset() if level == LOCAL or ir == "null" else frozenset({FOREIGN})
+
 
 @dataclass(slots=True)
 class Value:
