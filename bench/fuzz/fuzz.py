@@ -143,7 +143,7 @@ def any_word(kind: u64) -> u64:
     value = random() >> below(64)
     if below(2) == 0:
         value = SPECIAL[below(len(SPECIAL))]
-    if kind == PAGE and value < SANDBOX:
+    if kind == PAGE and value < abi.USER_LIMIT // abi.PAGE_BYTES:  # a node may have been donated there
         return value + abi.USER_LIMIT // abi.PAGE_BYTES
     if kind == FRAME and value < BOOT_FRAMES and program[value] != 0:
         return 0

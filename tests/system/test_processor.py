@@ -36,3 +36,12 @@ def test_the_length_of_a_slice_is_a_boot_option() -> None:
     with Machine(build([APPLICATIONS / "slice_length.py"] * 2, slice_ticks=250_000).path, timeout=TIMEOUT) as guest:
         guest.wait()
         assert guest.console == b"250000 ticks, as long True\n", guest.transcript()
+
+
+def test_transfers_reach_whom_they_name_and_come_back() -> None:
+    """Also when the callee computes for many slices, calls on, ends, or is not there; its own work goes on unharmed."""
+    with running([APPLICATIONS / "transfers.py"] * 4) as guest:
+        guest.wait()
+        assert guest.console == b"done\n", guest.transcript()
+        ended = {e.number("environment"): e.number("status") for e in guest.events if e.name == "ended"}
+        assert ended == {0: 0, 1: 5, 3: 0}, guest.transcript()

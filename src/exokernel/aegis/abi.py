@@ -19,7 +19,9 @@ from exokernel.metal import (
     field,
     i64,
     inline,
+    naked,
     noreturn,
+    offsetof,
     sizeof,
     struct,
     u8,
@@ -67,6 +69,9 @@ class Call(IntEnum):
     SLICE_CLAIM = 40
     SLICE_RELEASE = 41
     SLICE_GIVE = 42
+    TRANSFER = 43
+    TRANSFER_BACK = 44
+    TRANSFER_ASYNCHRONOUS = 45
 
 
 class Error(IntEnum):
@@ -156,7 +161,7 @@ class SavedContext:
 
 
 _ENTRIES_BYTES = 4 + 4 + 8 + 8 + 8 + NAME_BYTES
-_PROCESSOR_BYTES = 6 * 4 + 8
+_PROCESSOR_BYTES = 6 * 4 + 2 * 8
 _FRAME_BYTES = 9 * 8
 
 
@@ -184,7 +189,8 @@ class EnvironmentPage:
     again. `rsp` and all registers but those of flags are those of `saved`. Both entries are taken out when they are
     used, as the exception's is; without a prologue the kernel continues the environment where it was.
 
-    The three transfer entries stay where they are stored; see `transfer`.
+    The three transfer entries stay where they are stored; see `transfer`. They are entered with flags 0x202 and every
+    register a stranger's but `rax`: load a stack before you use one.
     """
 
     exception_entry: u32  # below USER_LIMIT, so 32 bits
@@ -199,6 +205,7 @@ class EnvironmentPage:
     transfer_asynchronous_entry: u32
     transfer_return_entry: u32
     reserved: u32
+    transfer_stack: u64  # of the stub `transfer`; the kernel does not look at it
     lines: u64  # bit n: line n fired; the application clears it with one atomic instruction
     application: Array[
         u8, PAGE_BYTES - _ENTRIES_BYTES - _PROCESSOR_BYTES - 3 * _FRAME_BYTES - 20 * 8
@@ -445,6 +452,117 @@ def slice_give(position: u64, environment: u64) -> i64:
     such environment.
     """
     return call2(Call.SLICE_GIVE, position, environment)
+
+
+@struct
+class Message:
+    """What the stubs of transfers carry over, in registers: `rsi rdx r8 r9 r10 r12 r13 r14`."""
+
+    words: Array[u64, 8]
+
+
+RETURN_ENTRY = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "transfer_return_entry")
+TRANSFER_STACK = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "transfer_stack")
+
+
+@naked
+def transfer(environment: u64, message: Message) -> i64:
+    """Calls `environment` (its low 8 bits count) and waits for its answer, which replaces `message`.
+
+    It continues at its `transfer_entry` with the caller's number in `rax` and runs in the caller's slices until its
+    `transfer_back`. No other register of the caller's reaches it. Returns the callee's number; NOT_RUNNABLE, NO_ENTRY
+    or BUSY (it serves or waits for another), and nothing has happened; or PARTNER_LOST when it ended before it answered.
+    """
+    asm("""
+        push rbx
+        push rbp
+        push r12
+        push r13
+        push r14
+        push r15
+        push rsi
+        push qword ptr [{TRANSFER_STACK}]
+        mov qword ptr [{TRANSFER_STACK}], rsp
+        lea rax, [rip + 2f]
+        mov dword ptr [{RETURN_ENTRY}], eax
+        mov rdx, qword ptr [rsi + 8]
+        mov r8, qword ptr [rsi + 16]
+        mov r9, qword ptr [rsi + 24]
+        mov r10, qword ptr [rsi + 32]
+        mov r12, qword ptr [rsi + 40]
+        mov r13, qword ptr [rsi + 48]
+        mov r14, qword ptr [rsi + 56]
+        mov rsi, qword ptr [rsi]
+        xor ebx, ebx
+        xor ebp, ebp
+        xor r15d, r15d
+        mov eax, {Call.TRANSFER}
+        syscall
+    2:
+        mov rsp, qword ptr [{TRANSFER_STACK}]
+        pop qword ptr [{TRANSFER_STACK}]
+        pop rdi
+        mov qword ptr [rdi], rsi
+        mov qword ptr [rdi + 8], rdx
+        mov qword ptr [rdi + 16], r8
+        mov qword ptr [rdi + 24], r9
+        mov qword ptr [rdi + 32], r10
+        mov qword ptr [rdi + 40], r12
+        mov qword ptr [rdi + 48], r13
+        mov qword ptr [rdi + 56], r14
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbp
+        pop rbx
+        ret
+    """)
+
+
+@inline
+def transfer_back() -> i64:
+    """Answers the caller: it continues at its `transfer_return_entry` with this environment's number in `rax` and all
+    other registers as they are here. After an asynchronous transfer, or when the caller has ended: continues with what
+    this environment did before it was called. Returns NO_CALLER, or not at all.
+    """
+    return call0(Call.TRANSFER_BACK)
+
+
+@naked
+def transfer_asynchronous(environment: u64, message: Message) -> i64:
+    """Gives the rest of the slice and `message` to `environment`, which continues at its `transfer_asynchronous_entry`
+    with the caller's number in `rax`, and nothing else of the caller's. Returns 0 when the caller runs again; at once
+    NOT_RUNNABLE, NO_ENTRY or BUSY (it serves or waits for another).
+    """
+    asm("""
+        push rbx
+        push rbp
+        push r12
+        push r13
+        push r14
+        push r15
+        mov rdx, qword ptr [rsi + 8]
+        mov r8, qword ptr [rsi + 16]
+        mov r9, qword ptr [rsi + 24]
+        mov r10, qword ptr [rsi + 32]
+        mov r12, qword ptr [rsi + 40]
+        mov r13, qword ptr [rsi + 48]
+        mov r14, qword ptr [rsi + 56]
+        mov rsi, qword ptr [rsi]
+        xor ebx, ebx
+        xor ebp, ebp
+        xor r15d, r15d
+        mov eax, {Call.TRANSFER_ASYNCHRONOUS}
+        syscall
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbp
+        pop rbx
+        ret
+    """)
 
 
 @inline

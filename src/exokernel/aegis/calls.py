@@ -23,6 +23,7 @@ from exokernel.aegis import (
     network,
     processor,
     tlb,
+    transfer,
 )
 from exokernel.aegis.abi import Call, Error
 from exokernel.aegis.environment import KERNEL_PAGE, Context, KernelPage
@@ -103,6 +104,7 @@ def call_entry() -> None:
 
 @naked
 @align(64)
+@export
 def switch_entry() -> None:
     """A call after which another environment may run: leaves what an interrupt would have pushed."""
     asm("""
@@ -333,8 +335,18 @@ CALLS = {
     Call.SLICE_CLAIM: processor.slice_claim,
     Call.SLICE_RELEASE: processor.slice_release,
     Call.SLICE_GIVE: processor.slice_give,
+    Call.TRANSFER_BACK: transfer.back,
+    Call.TRANSFER_ASYNCHRONOUS: transfer.asynchronous,
 }
-OWN_ENTRIES = {Call.NULL: null_entry, Call.EXIT: switch_entry, Call.YIELD_TO: yield_entry, Call.WAIT: switch_entry}
+OWN_ENTRIES = {
+    Call.NULL: null_entry,
+    Call.EXIT: switch_entry,
+    Call.YIELD_TO: yield_entry,
+    Call.WAIT: switch_entry,
+    Call.TRANSFER: transfer.transfer_entry,
+    Call.TRANSFER_BACK: transfer.transfer_back_entry,
+    Call.TRANSFER_ASYNCHRONOUS: switch_entry,
+}
 
 HANDLERS: Final[Array[Handler, 259]] = Array[Handler, 259](
     [CALLS.get(number, no_call) for number in range(256)] + [processor.tick, network.interrupt, exceptions.unhandled]

@@ -23,7 +23,7 @@ from exokernel.aegis.abi import (
 )
 from exokernel.machine import cpu, paging
 from exokernel.machine.paging import PageTableEntry
-from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u64
+from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u16, u32, u64
 
 IDLE = ENVIRONMENTS
 KERNEL_PAGE = paging.OWN_PAGES + paging.PAGE
@@ -81,9 +81,10 @@ class KernelPage:
     yielded_sp: u64
     caller: u8  # the environment that it serves (`transfer`)
     callee: u8  # the environment whose answer it waits for
-    aside: u8  # 1: what it did before it was called is in `resting`
-    floating: u8  # 1: it may use floating-point and vector registers
-    reserved: Array[u8, 20]
+    aside: u16  # 1: what it did before it was called is in `resting`
+    floating: u32  # 1: it may use floating-point and vector registers
+    reserved: u64
+    reserved_too: u64
     floating_state: Array[u8, FLOATING_BYTES]  # at a multiple of 64, as `xsave` wants it
     resting: Context
     unused: Array[u8, paging.PAGE - 64 - FLOATING_BYTES - 2 * sizeof(Context)]

@@ -129,4 +129,23 @@ INTERFACE: tuple[Description, ...] = (
     Description(
         Call.SLICE_GIVE, (SLICE, ENVIRONMENT), "0", ("NOT_OWNER", "NOT_RUNNABLE"), "owner of the slice", "constant", "3"
     ),
+    Description(
+        Call.TRANSFER,
+        (Argument("environment", "number; its low 8 bits", "environment"),),
+        "in `transfer_return_entry`: the callee's number and its registers",
+        ("NOT_RUNNABLE", "NO_ENTRY", "BUSY", "PARTNER_LOST"),
+        "none: the callee learns who calls",
+        "one switch",
+        "5.5, table 2: Scall",
+    ),
+    Description(Call.TRANSFER_BACK, (), "does not return", ("NO_CALLER",), "to have been called", "one switch", "5.5"),
+    Description(
+        Call.TRANSFER_ASYNCHRONOUS,
+        (ENVIRONMENT,),
+        "0 when the caller runs again",
+        ("NOT_RUNNABLE", "NO_ENTRY", "BUSY"),
+        "none: the callee learns who calls",
+        "one switch",
+        "5.5, table 2: Acall",
+    ),
 )

@@ -310,6 +310,26 @@ def yield_to(target: u64, second: u64, third: u64, fourth: u64) -> i64:
     return dispatch(caller.identifier)
 
 
+def begin_service(identifier: u64) -> i64:
+    """Continues an environment that was called asynchronously; its own slices run it too, even if it slept. Returns the
+    root to load.
+    """
+    global ready
+    ready |= environment.records[identifier].positions
+    return dispatch(identifier)
+
+
+def after_service(identifier: u64) -> i64:
+    """Nobody waited for the current environment: it goes on with what it did before, or sleeps on. Returns the root to
+    load.
+    """
+    global ready
+    if sleepers >> identifier & 1 == 0:
+        return dispatch(identifier)
+    ready &= ~environment.records[identifier].positions
+    return next_slice()
+
+
 def wait(deadline: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `wait`; the caller's context is saved. Returns the root to load."""
     global ready, sleepers, earliest

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Being called by other environments: a Python function answers protected control transfers. Calling needs no library:
+`abi.transfer`.
+
+A handler runs on a stack of its own, in its caller's time; while it runs nobody else can call, and the environment
+cannot sleep. It decides itself whom it serves: `caller` is the kernel's word.
+"""
+
+from collections.abc import Callable
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Message
+from exokernel.metal import Array, aligned, asm, naked, u8, u32, u64
+
+STACK_BYTES = 16384
+
+
+def nobody(caller: u64, message: Message) -> None:
+    """Answers with the question."""
+
+
+stack: Array[u8, STACK_BYTES] = aligned(16, Array[u8, STACK_BYTES]())
+handlers: Array[Callable[[u64, Message], None], 1] = Array[Callable[[u64, Message], None], 1]([nobody])
+
+
+def serve(handler: Callable[[u64, Message], None]) -> None:
+    """From now on `handler` answers calls, synchronous or not, by what it leaves in the message."""
+    handlers[0] = handler
+    page = abi.environment_page()
+    page.transfer_entry = u32(u64(enter))
+    page.transfer_asynchronous_entry = u32(u64(enter))
+
+
+def answer(caller: u64, message: Message) -> None:
+    handlers[0](caller, message)
+
+
+@naked
+def enter() -> None:
+    """Where the kernel continues: builds the message on the handler's stack and sends it back. No other register of
+    this environment's reaches the caller.
+    """
+    asm("""
+        mov esp, offset {stack} + {STACK_BYTES}
+        push r14
+        push r13
+        push r12
+        push r10
+        push r9
+        push r8
+        push rdx
+        push rsi
+        mov rdi, rax
+        mov rsi, rsp
+        call {answer}
+        pop rsi
+        pop rdx
+        pop r8
+        pop r9
+        pop r10
+        pop r12
+        pop r13
+        pop r14
+        xor edi, edi
+        xor ebx, ebx
+        xor ebp, ebp
+        xor r15d, r15d
+        mov eax, {abi.Call.TRANSFER_BACK}
+        syscall
+        ud2
+    """)
