@@ -7,6 +7,7 @@ already is one (`emit_object`), or this module is run as a program (`compile_ir`
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -37,7 +38,8 @@ def emit_object(ir: str, native: bool, code_model: str) -> bytes:
 def compile_ir(ir: str, native: bool, code_model: str) -> bytes:
     """The same in a child process; what LLVM says about bad assembly becomes a `CompileError`."""
     command = [sys.executable, "-m", "exokernel.metal.backend", "native" if native else code_model]
-    result = subprocess.run(command, input=ir.encode(), capture_output=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    result = subprocess.run(command, input=ir.encode(), capture_output=True, check=False, env=environment)
     if result.returncode != 0:
         raise CompileError(llvm_diagnostic(result.stderr.decode(errors="replace")))
     return result.stdout

@@ -546,7 +546,8 @@ class Expressions:
             pointer = base.ir
             if index != "0":
                 pointer = self.let(f"getelementptr {memory_llvm(target)}, ptr {base.ir}, i64 {index}")
-            return Place(target, pointer, base.level, base.sites, align=kinds.align_of(target))
+            # A pointer may lead into a packed struct.
+            return Place(target, pointer, base.level, base.sites, align=1)
         if not (kinds.is_array(kind) or kinds.is_span(kind) or kind is bytes):
             hint = "use `.encode()` for its bytes" if kind is str else ""
             self.error(node.value, f"a {type_name(kind)} cannot be indexed", hint)
@@ -854,12 +855,20 @@ class Expressions:
         if isinstance(op, (ast.LShift, ast.RShift)):
             return self.shift(op, a, b, node)
         kind = self.common(a, b, node)
+        if isinstance(op, ast.BitAnd) and not kind.signed:
+            a, b = self.masking(a, kind), self.masking(b, kind)
         a, b = self.convert(a, kind, node), self.convert(b, kind, node)
         if isinstance(op, (ast.FloorDiv, ast.Mod)):
             return self.divide(op, kind, a, b, node)
         if type(op) not in PLAIN:
             self.error(node, f"`{symbol}` is not supported")
         return self.make(kind, self.let(f"{PLAIN[type(op)]} {llvm(kind)} {a.ir}, {b.ir}"))
+
+    def masking(self: Lowering, value: Value, kind: Type) -> Value:
+        """A negative constant beside `&` keeps the bits that it has in `kind`: `x & ~0xFFF` is exact whatever the width."""
+        if value.type is Literal and isinstance(value.constant, int) and value.constant < 0:
+            return self.make(Literal, "", None, value.constant & kind.maximum)
+        return value
 
     def pointer_arithmetic(self: Lowering, op: ast.operator, a: Value, b: Value, node: ast.AST) -> Value:
         target = memory_llvm(kinds.normal(a.type.target))

@@ -163,7 +163,6 @@ class Lowering(Expressions, Calls, Formatting):
     def lower(self) -> str:
         """The function's IR."""
         node, function = self.function.node, self.function
-        self.reject_shape(node)
         parameters = []
         for position, (name, kind) in enumerate(function.parameters):
             if not function.flags.get("naked"):

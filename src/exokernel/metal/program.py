@@ -194,6 +194,7 @@ class Program:
         resolver = self.resolver(function, bindings)
         node, flags = resolver.function.node, dict(getattr(function, "__metal__", {}))
         self.reject_decorators(resolver, node, function)
+        resolver.reject_shape(node)
         parameters = []
         for i, argument in enumerate(node.args.args):
             kind = bindings["self"] if patterns[i] is None else kinds.normal(resolver.annotation(argument.annotation))

@@ -113,7 +113,8 @@ def _give_operators(kind: Any) -> None:
             return result
         if not isinstance(other, int) or isinstance(other, bool):
             raise TypeError(f"`{symbol}`: {kind.name} and {type_name(type(other))} do not mix")
-        fitting(kind, int(other))
+        if not (symbol == "&" and not signed and other < 0):  # `x & ~0xFFF` is exact whatever the width
+            fitting(kind, int(other))
         return kind
 
     def binary(symbol: str, compute: Any) -> tuple[Any, Any]:

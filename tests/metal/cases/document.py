@@ -344,3 +344,11 @@ def stops(x: u32) -> u32:
 
 
 compare(stops, 1, 2)
+
+
+def negative_mask(x: u32, n: u8) -> tuple[u32, u64]:
+    return x & ~0xFFF, u64(1) << n
+
+
+expect(negative_mask, (0x12345, 40), (0x12000, 1 << 40))
+expect(negative_mask, (0xFFFFFFFF, 64), (0xFFFFF000, 0))
