@@ -52,7 +52,8 @@ def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, st
         or machine.status != 0
         or set(ended.values()) != {"exit"}
     ):
-        raise ValueError(f"seed {seed}: a promise was broken\n{machine.transcript()}")
+        said = b"\n".join(re.findall(rb"^(?:violation|fuzzer|auditor) .*$", machine.console, re.MULTILINE))
+        raise ValueError(f"seed {seed}: a promise was broken\n{said.decode()}\n" + "\n".join(machine.control))
     return {int(number): (int(count), digest.decode()) for number, count, _, digest in found}
 
 

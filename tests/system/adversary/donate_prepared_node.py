@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""Prepares entries in a frame, unmaps it and donates it: the kernel must clear it, so that the page faults."""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Right
+from exokernel.metal import Ptr, u64
+
+ENDS = (14,)
+SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
+
+
+def main() -> u64:
+    frame = u64(abi.frame_claim())
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    abi.tlb_insert(SANDBOX, frame, Right.WRITE)
+    Ptr[u64](SANDBOX * abi.PAGE_BYTES)[0] = 0x200007  # the kernel's image, writable
+    abi.tlb_insert(SANDBOX, 0, Right.NONE)
+    if abi.tlb_node(SANDBOX + 512, frame) != 0:
+        return 1
+    return Ptr[u64]((SANDBOX + 512) * abi.PAGE_BYTES)[0]

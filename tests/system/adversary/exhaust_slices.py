@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""Claims every slice, and keeps them for a while."""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Error
+from exokernel.machine.cpu import read_timestamp
+from exokernel.metal import u64
+
+
+def main() -> u64:
+    answer = abi.slice_claim(abi.ANY)
+    while answer >= 0:
+        answer = abi.slice_claim(abi.ANY)
+    until = read_timestamp() + abi.system_page().timestamp_frequency // 10
+    while read_timestamp() < until:
+        pass
+    return u64(answer != Error.NO_SLICES)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+"""Reads a page that it has unmapped since it was last read."""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Right
+from exokernel.metal import Ptr, u64, volatile_load, volatile_store
+
+ENDS = (14,)
+SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
+
+
+def main() -> u64:
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    place = Ptr[u64](SANDBOX * abi.PAGE_BYTES)
+    abi.tlb_insert(SANDBOX, u64(abi.frame_claim()), Right.WRITE)
+    volatile_store(place, 1)
+    abi.tlb_insert(SANDBOX, 0, Right.NONE)
+    return volatile_load(place)

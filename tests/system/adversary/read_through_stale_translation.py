@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""Reads a page, replaces its frame and reads again: the old frame must not be seen."""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Right
+from exokernel.metal import Ptr, u64, volatile_load, volatile_store
+
+SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
+
+
+def main() -> u64:
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    first = u64(abi.frame_claim())
+    second = u64(abi.frame_claim())
+    place = Ptr[u64](SANDBOX * abi.PAGE_BYTES)
+    wrong: u64 = 0
+    for turn in range(1000):
+        abi.tlb_insert(SANDBOX, first, Right.WRITE)
+        volatile_store(place, 1)
+        abi.tlb_insert(SANDBOX, second, Right.WRITE)
+        wrong += u64(volatile_load(place) == 1)
+        volatile_store(place, 2)
+        abi.tlb_insert(SANDBOX, first, Right.READ)
+        wrong += u64(volatile_load(place) != 1)
+    return wrong

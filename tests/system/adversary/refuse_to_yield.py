@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+"""Computes without end, for a tenth of a second."""
+
+from exokernel.aegis import abi
+from exokernel.machine.cpu import read_timestamp
+
+
+def main() -> None:
+    until = read_timestamp() + abi.system_page().timestamp_frequency // 10
+    while read_timestamp() < until:
+        pass

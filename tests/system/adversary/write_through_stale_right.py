@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""Writes to a page that it has made read-only since it was last written."""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Right
+from exokernel.metal import Ptr, u64, volatile_load, volatile_store
+
+ENDS = (14,)
+SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
+
+
+def main() -> u64:
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    frame = u64(abi.frame_claim())
+    place = Ptr[u64](SANDBOX * abi.PAGE_BYTES)
+    abi.tlb_insert(SANDBOX, frame, Right.WRITE)
+    volatile_store(place, 1)
+    abi.tlb_insert(SANDBOX, frame, Right.READ)
+    volatile_store(place, 2)
+    return volatile_load(place)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""The well-behaved one among attackers: computes, sleeps, claims and maps as any application does, until the others have
+ended; its memory must stay as it left it, its calls must work, and its turn must come.
+
+Prints `steady rounds N wrong N others N`.
+"""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Right
+from exokernel.machine.cpu import read_timestamp
+from exokernel.metal import Array, Ptr, addr, u64, volatile_load, volatile_store
+
+HEAP = 0x10000000 // abi.PAGE_BYTES
+FRAMES = 16
+WORDS = 4096
+SECONDS = 20  # an attacker that lasts longer has succeeded
+memory: Array[u64, WORDS] = Array[u64, WORDS]()
+
+
+def others() -> u64:
+    """How many environments there are besides this one."""
+    count: u64 = 0
+    for i in range(1, abi.ENVIRONMENTS):
+        count += u64(abi.system_page().environments[i].state != abi.State.FREE)
+    return count
+
+
+def pattern(i: u64, turn: u64) -> u64:
+    return (i + 1) * 0x9E3779B97F4A7C15 ^ turn
+
+
+def prepare() -> u64:
+    """A heap, before anything is exhausted; what went wrong."""
+    wrong = u64(abi.tlb_node(HEAP, u64(abi.frame_claim())) != 0)
+    for i in range(FRAMES):
+        wrong += u64(abi.tlb_insert(HEAP + i, u64(abi.frame_claim()), Right.WRITE) != 0)
+    return wrong
+
+
+def main() -> None:
+    system = abi.system_page()
+    wrong = prepare()
+    rounds: u64 = 0
+    end = read_timestamp() + SECONDS * system.timestamp_frequency
+    while others() != 0 and read_timestamp() < end:
+        rounds += 1
+        for i in range(WORDS):
+            volatile_store(addr(memory[i]), pattern(i, rounds))
+        for i in range(FRAMES):
+            volatile_store(Ptr[u64]((HEAP + i) * abi.PAGE_BYTES), pattern(i, ~rounds))
+        wrong += u64(abi.wait(read_timestamp() + system.timestamp_frequency // 1000) != 0)
+        for i in range(WORDS):
+            wrong += u64(volatile_load(addr(memory[i])) != pattern(i, rounds))
+        for i in range(FRAMES):
+            wrong += u64(volatile_load(Ptr[u64]((HEAP + i) * abi.PAGE_BYTES)) != pattern(i, ~rounds))
+    print("steady rounds", rounds, "wrong", wrong, "others", others())

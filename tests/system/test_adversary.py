@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""One application for each attack, named after what it tries, beside a well-behaved one; all in one machine, but for
+those that take everything.
+
+An attack says in ENDS which exceptions may end it; without that it must live, and return 0: the count of what it got. The 50
+attacks of applications/attacks.py are run by test_protection.py.
+"""
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.system.guests import running
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
+
+HERE = Path(__file__).parent
+STEADY = HERE / "applications/steady.py"
+ATTACKS = sorted((HERE / "adversary").glob("*.py"))
+GREEDY = [path for path in ATTACKS if path.stem.startswith("exhaust_")]
+TOGETHER = [path for path in ATTACKS if path not in GREEDY]
+GROUP = 20
+GROUPS = [TOGETHER[i : i + GROUP] for i in range(0, len(TOGETHER), GROUP)]
+
+
+def possible_ends(attack: Path) -> tuple[int, ...]:
+    """The exceptions by which an attack may end."""
+    specification = importlib.util.spec_from_file_location(attack.stem, attack)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return getattr(module, "ENDS", ())
+
+
+def attack_together(attacks: list[Path]) -> None:
+    with running([STEADY, *attacks]) as guest:
+        guest.wait()
+        ended = {e.number("environment"): e for e in guest.events if e.name == "ended"}
+        failed = []
+        for number, attack in enumerate(attacks, 1):
+            event, ends = ended.get(number), possible_ends(attack)
+            if event is None:
+                failed.append(f"{attack.stem}: never ended")
+            elif event.values["reason"] == "exception":
+                if event.number("vector") not in ends:
+                    failed.append(f"{attack.stem}: {event}")
+            elif ends or event.number("status") != 0:
+                failed.append(f"{attack.stem}: {event}, expected {ends or 'status 0'}")
+        assert not failed, "\n".join(failed) + "\n" + guest.transcript()
+        steady = re.search(rb"^steady rounds (\d+) wrong (\d+) others (\d+)$", guest.console, re.MULTILINE)
+        assert steady and int(steady[1]) > 0 and int(steady[2]) == int(steady[3]) == 0, guest.transcript()
+        assert guest.status == 0, guest.transcript()
+
+
+@pytest.mark.parametrize("attacks", GROUPS, ids=lambda group: f"{group[0].stem}-to-{group[-1].stem}")
+def test_attacks_get_nothing(attacks: list[Path]) -> None:
+    attack_together(attacks)
+
+
+@pytest.mark.parametrize("attack", GREEDY, ids=lambda path: path.stem)
+def test_who_takes_everything_harms_nobody(attack: Path) -> None:
+    attack_together([attack, HERE / "adversary/refuse_to_yield.py"])
+
+
+def test_the_adversaries_are_many() -> None:
+    assert len(ATTACKS) >= 40
