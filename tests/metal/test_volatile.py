@@ -33,6 +33,21 @@ def touch(device: Device) -> u32:
     return total
 
 
+def touch_by_other_names(device: Device) -> None:
+    registers = device.registers
+    registers[1] = 2
+    part = registers[2:]
+    part[0] = 3
+    inner = device.inner
+    inner.value = 4
+
+
+def test_other_names_are_volatile_too() -> None:
+    text = Program(NATIVE, keep_output).compile([touch_by_other_names])
+    stores = [line for line in re.findall(r"store (.*), ptr %t", text) if " i32 " in f" {line}"]
+    assert len(stores) == 3 and all(line.startswith("volatile") for line in stores), stores
+
+
 def test_embedded_arrays_and_structs_are_volatile() -> None:
     program = Program(NATIVE, keep_output)
     text = program.compile([touch])

@@ -183,7 +183,7 @@ class Calls:
         source = self.convert(self.value(self.one(node), base.type), base.type, node.args[0])
         self.writable(base, node)
         self.check_content_escape(base.type, base, source, node)
-        volatile = "true" if base.type.volatile else "false"
+        volatile = "true" if base.type.volatile or base.volatile or source.volatile else "false"
         self.emit(
             f"call void @llvm.memmove.p0.p0.i64(ptr {base.ir}, ptr {source.ir}, i64 {base.type.size}, i1 {volatile})"
         )
@@ -213,7 +213,8 @@ class Calls:
         if not (length == other_length and length.isdigit()):
             self.check(self.let(f"icmp eq i64 {length}, {other_length}"), "lengths differ")
         size = self.let(f"mul nuw i64 {other_length if other_length.isdigit() else length}, {kinds.size_of(element)}")
-        self.emit(f"call void @llvm.memmove.p0.p0.i64(ptr {address}, ptr {other}, i64 {size}, i1 false)")
+        volatile = "true" if base.volatile or source.volatile else "false"
+        self.emit(f"call void @llvm.memmove.p0.p0.i64(ptr {address}, ptr {other}, i64 {size}, i1 {volatile})")
         return self.make(NONE, "")
 
     def fill(self: Lowering, node: ast.Call, base: Value) -> Value:
@@ -227,7 +228,8 @@ class Calls:
         address, length = self.parts(base)
         if kinds.size_of(element) == 1:
             ir = self.let(f"zext i1 {value.ir} to i8") if native is bool else value.ir
-            self.emit(f"call void @llvm.memset.p0.i64(ptr {address}, i8 {ir}, i64 {length}, i1 false)")
+            volatile = "true" if base.volatile else "false"
+            self.emit(f"call void @llvm.memset.p0.i64(ptr {address}, i8 {ir}, i64 {length}, i1 {volatile})")
             return self.make(NONE, "")
         ir, spelled = value.ir, llvm(native)
         if kinds.is_big_endian(element):

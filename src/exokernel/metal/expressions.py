@@ -268,10 +268,9 @@ class Expressions:
 
     def make(self: Lowering, kind: Type, ir: str, like: Value | None = None, constant: Any = None) -> Value:
         """A value; what it may refer to is taken from `like`."""
-
         if like is None or not is_borrowing(kind):
             return Value(kind, ir, constant)
-        return Value(kind, ir, constant, like.level, like.sites)
+        return Value(kind, ir, constant, like.level, like.sites, like.volatile)
 
     def value(self: Lowering, node: ast.expr, want: Type | None = None) -> Value:
         """Evaluate an expression. `want` is the type its user hopes for; it never changes the meaning."""
@@ -1131,7 +1130,8 @@ class Expressions:
         sites = first.sites | second.sites
         if is_borrowing(kind):
             sites |= may_be_foreign(first.level, first.ir) | may_be_foreign(second.level, second.ir)
-        return Value(kind, result, None, max(first.level, second.level), sites)
+        volatile = first.volatile or second.volatile
+        return Value(kind, result, None, max(first.level, second.level), sites, volatile)
 
     # ---- assembly
 

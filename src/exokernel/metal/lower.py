@@ -46,7 +46,7 @@ class Lowering(Expressions, Calls, Formatting):
         self,
         program: Program,
         function: Function,
-        origins: dict[str, tuple[int, Sites]],
+        origins: dict[str, tuple[int, Sites, bool]],
         remade: dict[tuple[int, int], dict[str, str]],
     ) -> None:
         self.program = program
@@ -276,7 +276,8 @@ class Lowering(Expressions, Calls, Formatting):
         storage = "ptr" if kinds.is_reference(kind) else memory_llvm(kind) if kind is not bool else "i1"
         slot = self.alloca(storage, align, name)
         variable = Variable(name, kind, slot)
-        variable.level, variable.sites = self.origins.get(name, (STATIC, frozenset()))
+        known = self.origins.get(name, (STATIC, frozenset(), False))
+        variable.level, variable.sites, variable.volatile = known
         self.variables[name] = variable
         self.program.debug.variable(self, variable, node, argument)
         return variable
@@ -292,6 +293,9 @@ class Lowering(Expressions, Calls, Formatting):
             variable.sites |= sites
             if variable.read or variable.sites & self.loop_sites:
                 self.again = True
+        if value.volatile and not variable.volatile:
+            variable.volatile = True
+            self.again |= variable.read
         if self.assigned is not None:
             self.assigned.add(variable.name)
 
@@ -315,7 +319,7 @@ class Lowering(Expressions, Calls, Formatting):
             )
         variable.read = True
         ir = self.let(f"load {llvm(variable.type)}, ptr {variable.slot}")
-        return Value(variable.type, ir, None, variable.level, variable.sites)
+        return Value(variable.type, ir, None, variable.level, variable.sites, variable.volatile)
 
     # ---- statements
 

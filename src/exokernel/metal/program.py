@@ -245,14 +245,14 @@ class Program:
 
     def lower(self, function: Function) -> None:
         """Compile one function; again when the origin of a reference was learnt after its first use."""
-        origins: dict[str, tuple[int, Sites]] = {}
+        origins: dict[str, tuple[int, Sites, bool]] = {}
         remade: dict[tuple[int, int], dict[str, str]] = {}
         while True:  # each pass adds to one of the two, and both are finite
             lowering = Lowering(self, function, origins, remade)
             body = lowering.lower()
             if not lowering.again:
                 break
-            origins = {name: (v.level, v.sites) for name, v in lowering.variables.items()}
+            origins = {name: (v.level, v.sites, v.volatile) for name, v in lowering.variables.items()}
         self.bodies.append(body)
 
     # ---- constants

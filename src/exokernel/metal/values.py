@@ -27,7 +27,7 @@ def may_be_foreign(level: int, ir: str) -> Sites:
 class Value:
     """A value of the program. `constant` is its Python value when known at build time.
 
-    `volatile` is of a reference to what is embedded in a volatile struct; a variable does not keep it.
+    `volatile` is of a reference to what is embedded in a volatile struct; a parameter does not keep it.
     """
 
     type: Type
@@ -40,7 +40,7 @@ class Value:
 
 @dataclass(slots=True)
 class Variable:
-    """A local variable; `level` and `sites` join over all its assignments."""
+    """A local variable; `level`, `sites` and `volatile` join over all its assignments."""
 
     name: str
     type: Type
@@ -48,6 +48,7 @@ class Variable:
     level: int = STATIC
     sites: Sites = frozenset()
     read: bool = False
+    volatile: bool = False
 
 
 @dataclass(slots=True)
