@@ -45,3 +45,15 @@ def test_transfers_reach_whom_they_name_and_come_back() -> None:
         assert guest.console == b"done\n", guest.transcript()
         ended = {e.number("environment"): e.number("status") for e in guest.events if e.name == "ended"}
         assert ended == {0: 0, 1: 5, 3: 0}, guest.transcript()
+
+
+def test_vector_registers_are_kept_for_who_asked_and_refused_to_others() -> None:
+    with running([APPLICATIONS / "floating.py"] * 4) as guest:
+        guest.wait()
+        assert sorted(guest.console.splitlines()) == [
+            b"kept 0",
+            b"kept 1",
+            b"kept 2",
+            b"refused 900 seen 0",
+        ], guest.transcript()
+        assert guest.status == 0

@@ -72,6 +72,7 @@ class Call(IntEnum):
     TRANSFER = 43
     TRANSFER_BACK = 44
     TRANSFER_ASYNCHRONOUS = 45
+    FLOATING_POINT = 46
 
 
 class Error(IntEnum):
@@ -563,6 +564,15 @@ def transfer_asynchronous(environment: u64, message: Message) -> i64:
         pop rbx
         ret
     """)
+
+
+@inline
+def floating_point(wanted: u64) -> i64:
+    """1: the caller may use floating-point and vector registers (x87, SSE, AVX) from now on; it finds them as after a
+    reset. 0: not any more; they are lost. Without them their use is exception 7. Yields and transfers do not carry
+    them over, but the caller finds its own again. Returns 0 or BAD_ARGUMENT.
+    """
+    return call1(Call.FLOATING_POINT, wanted)
 
 
 @inline

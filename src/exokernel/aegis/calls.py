@@ -19,6 +19,7 @@ from exokernel.aegis import (
     ending,
     environment,
     exceptions,
+    floating,
     frames,
     network,
     processor,
@@ -36,6 +37,7 @@ Handler = Callable[[u64, u64, u64, u64], i64]
 TIMER = 256
 DEVICE = 257
 UNHANDLED = 258
+FLOATING = 259
 
 SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
 USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack") - SIGNED
@@ -55,10 +57,56 @@ END_OF_INTERRUPT = interrupts.END_OF_INTERRUPT - SIGNED
 
 @naked
 @align(64)
+@export
 def system_call_entry() -> None:
     """LSTAR."""
     asm("""
         movzx eax, al
+        jmp qword ptr [{ENTRIES} + rax*8]
+    """)
+
+
+@naked
+@align(64)
+@export
+def floating_call_entry() -> None:
+    """LSTAR while floating-point registers are within reach."""
+    asm("""
+        movzx eax, al
+        jmp qword ptr [{FLOATING_ENTRIES} + rax*8]
+    """)
+
+
+@naked
+@align(64)
+def leave_floating_entry() -> None:
+    """A call that gives the processor away by itself, while floating-point registers are within reach."""
+    asm("""
+        mov qword ptr [{USER_STACK}], rsp
+        mov rsp, offset kernel_stack + {STACK}
+        push rax
+        push rcx
+        push rdx
+        push rsi
+        push rdi
+        push r8
+        push r9
+        push r10
+        push r11
+        push r11
+        cld
+        call {floating.leave}
+        pop r11
+        pop r11
+        pop r10
+        pop r9
+        pop r8
+        pop rdi
+        pop rsi
+        pop rdx
+        pop rcx
+        pop rax
+        mov rsp, qword ptr [{USER_STACK}]
         jmp qword ptr [{ENTRIES} + rax*8]
     """)
 
@@ -188,6 +236,22 @@ def device_entry() -> None:
 
 @naked
 @align(64)
+def floating_entry() -> None:
+    """Exception 7, on IST1 too: it must not touch the frame of an exception that the application is handling."""
+    asm("""
+        test byte ptr [rsp + 8], 3
+        jz 2f
+        push rax
+        mov eax, {FLOATING}
+        jmp {save_context}
+    2:
+        push {floating.UNAVAILABLE << 16}
+        jmp kernel_exception_entry
+    """)
+
+
+@naked
+@align(64)
 def stray_entry() -> None:
     """An interrupt that nobody asked for."""
     asm("""
@@ -254,6 +318,9 @@ def continue_context() -> None:
         mov rcx, cr3
         cmp rax, rcx
         je 2f
+        cmp qword ptr [{floating.reachable}], 0
+        jne 3f
+    4:
         mov cr3, rax
         xor ecx, ecx
         mov ds, ecx
@@ -278,6 +345,13 @@ def continue_context() -> None:
         pop rcx
         pop rax
         iretq
+    3:
+        push rax
+        push rax
+        call {floating.leave}
+        pop rax
+        pop rax
+        jmp 4b
     """)
 
 
@@ -335,6 +409,7 @@ CALLS = {
     Call.SLICE_CLAIM: processor.slice_claim,
     Call.SLICE_RELEASE: processor.slice_release,
     Call.SLICE_GIVE: processor.slice_give,
+    Call.FLOATING_POINT: floating.floating_point,
     Call.TRANSFER_BACK: transfer.back,
     Call.TRANSFER_ASYNCHRONOUS: transfer.asynchronous,
 }
@@ -348,9 +423,14 @@ OWN_ENTRIES = {
     Call.TRANSFER_ASYNCHRONOUS: switch_entry,
 }
 
-HANDLERS: Final[Array[Handler, 259]] = Array[Handler, 259](
-    [CALLS.get(number, no_call) for number in range(256)] + [processor.tick, network.interrupt, exceptions.unhandled]
+HANDLERS: Final[Array[Handler, 260]] = Array[Handler, 260](
+    [CALLS.get(number, no_call) for number in range(256)]
+    + [processor.tick, network.interrupt, exceptions.unhandled, floating.unavailable]
 )
 ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
     [OWN_ENTRIES.get(number, call_entry) for number in range(256)]
+)
+SWITCHING = (Call.YIELD_TO, Call.TRANSFER, Call.TRANSFER_BACK)
+FLOATING_ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
+    [leave_floating_entry if n in SWITCHING else OWN_ENTRIES.get(n, call_entry) for n in range(256)]
 )

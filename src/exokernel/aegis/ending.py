@@ -4,7 +4,7 @@ the format of docs/decisions/0001-first-light.md. An environment's end never har
 the end of the machine.
 """
 
-from exokernel.aegis import environment, information, network, processor
+from exokernel.aegis import environment, floating, information, network, processor
 from exokernel.aegis.abi import NAME_BYTES, Error, ExceptionFrame
 from exokernel.aegis.environment import Registers
 from exokernel.machine import cpu, serial
@@ -46,6 +46,7 @@ def end(identifier: u64, status: u64) -> i64:
     if identifier == 0:
         end_machine(status)
     processor.remove(identifier)
+    floating.release(identifier)
     network.unbind(identifier)
     environment.destroy(identifier)
     return processor.next_slice()

@@ -100,6 +100,20 @@ def unhandled(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     return ending.end(identifier, ending.UNHANDLED + vector)
 
 
+def reflect(cause: Cause) -> i64:
+    """An exception that the kernel looked at first, and that is the application's. Its context is saved. Returns the
+    root to load.
+    """
+    identifier = environment.current().identifier
+    page = Ptr[EnvironmentPage](paging.OWN_PAGES)[0]
+    entry = u64(page.exception_entry)
+    page.exception_entry = 0
+    environment.enter(identifier, page.exception_frame, entry, cause)
+    if entry == 0:
+        return unhandled(0, 0, 0, 0)
+    return i64(environment.records[identifier].root)
+
+
 @naked
 @export
 def kernel_exception_entry() -> None:

@@ -148,4 +148,13 @@ INTERFACE: tuple[Description, ...] = (
         "one switch",
         "5.5, table 2: Acall",
     ),
+    Description(
+        Call.FLOATING_POINT,
+        (Argument("wanted", "0 or 1", "word"),),
+        "0",
+        (),
+        "none",
+        "1024 bytes cleared",
+        "table 3: FPUmod",
+    ),
 )

@@ -3,7 +3,18 @@
 anybody to protect; whatever fails here ends the machine with a word about the reason.
 """
 
-from exokernel.aegis import bundle, calls, ending, environment, exceptions, frames, information, network, processor
+from exokernel.aegis import (
+    bundle,
+    calls,
+    ending,
+    environment,
+    exceptions,
+    floating,
+    frames,
+    information,
+    network,
+    processor,
+)
 from exokernel.machine import boot, cpu, interrupts, paging, serial, timer
 from exokernel.metal import Array, addr, aligned, export, noreturn, u8, u32, u64
 
@@ -40,6 +51,7 @@ def take_exceptions() -> None:
     for vector in range(256):
         interrupts.set_gate(vector, u64(calls.stray_entry), 1, 0)
     exceptions.initialize()
+    interrupts.set_gate(floating.UNAVAILABLE, u64(calls.floating_entry), 1, 0)
     interrupts.set_gate(interrupts.TIMER, u64(calls.timer_entry), 1, 0)
     interrupts.set_gate(interrupts.DEVICE, u64(calls.device_entry), 1, 0)
     interrupts.load_table()

@@ -18,11 +18,13 @@ DEBUG = 1
 BREAKPOINT = 3
 OVERFLOW = 4
 UNDEFINED = 6  # an undefined instruction; also a trap of the language, such as an index out of range
+COPROCESSOR = 7  # floating-point or vector registers without `abi.floating_point(1)`
 STACK = 12
 PROTECTION = 13
 PAGE = 14
 FLOATING_POINT = 16
 ALIGNMENT = 17
+VECTOR = 19  # an exception of vector arithmetic
 VECTORS = 32
 
 FETCH = 16  # in a page fault's error code: an instruction was fetched

@@ -51,10 +51,12 @@ def output_bytes(port: u16, data: bytes) -> None:
 
 # ---- registers (ring 0)
 
-CR0 = 0x8005003F  # PG AM WP NE ET TS EM MP PE: floating-point and vector instructions raise exceptions
+CR0 = 0x8005003B  # PG AM WP NE ET TS MP PE: the first floating-point or vector instruction raises an exception
 CR4_PAE = 1 << 5
 CR4_PGE = 1 << 7
+CR4_FLOATING = 3 << 9  # OSFXSR OSXMMEXCPT: vector instructions, and their exceptions
 CR4_UMIP = 1 << 11
+CR4_OSXSAVE = 1 << 18
 CR4_SMEP = 1 << 20
 CR4_SMAP = 1 << 21
 
@@ -110,13 +112,14 @@ def highest_leaf() -> u32:
     return asm("cpuid", "={eax},{eax},{ecx},~{rbx},~{rcx},~{rdx}", u32(0), u32(0), returns=u32)
 
 
+extended_save: bool = False  # XSAVE is there
 access_prevention: bool = False  # SMAP is on: user memory is out of reach outside `allow_user_access`
 
 
 def protect() -> None:
-    """Turns on every protection that the processor has, and turns floating point off."""
-    global access_prevention
-    flags: u64 = CR4_PAE | CR4_PGE
+    """Turns on every protection that the processor has, and keeps floating-point and vector registers out of reach."""
+    global access_prevention, extended_save
+    flags: u64 = CR4_PAE | CR4_PGE | CR4_FLOATING
     if highest_leaf() >= 7:
         features = feature_bits(7)
         if features >> 7 & 1:
@@ -126,7 +129,45 @@ def protect() -> None:
             access_prevention = True
         if features >> 34 & 1:
             flags |= CR4_UMIP
+    extensions = feature_bits(1)
+    extended_save = extensions >> 58 & 1 != 0
+    if extended_save:
+        flags |= CR4_OSXSAVE
     asm("mov cr4, rdi", "{rdi},~{memory}", flags)
+    if extended_save:
+        has_avx = extensions >> 60 & 1 != 0
+        asm("xsetbv", "{ecx},{eax},{edx},~{memory}", u32(0), u32(7) if has_avx else u32(3), u32(0))
+    asm("mov cr0, rdi", "{rdi},~{memory}", u64(CR0))
+
+
+# ---- floating-point and vector registers (SDM volume 1, 13.7 and 13.8; 10.5)
+
+
+def save_floating(area: u64) -> None:
+    """Writes x87, SSE and AVX registers to `area`, a multiple of 64; at most 832 bytes."""
+    if extended_save:
+        asm("xsave64 [rdi]", "{rdi},{eax},{edx},~{memory}", area, u32(0xFFFFFFFF), u32(0xFFFFFFFF))
+    else:
+        asm("fxsave64 [rdi]", "{rdi},~{memory}", area)
+
+
+def load_floating(area: u64) -> None:
+    """Undoes `save_floating`."""
+    if extended_save:
+        asm("xrstor64 [rdi]", "{rdi},{eax},{edx},~{memory}", area, u32(0xFFFFFFFF), u32(0xFFFFFFFF))
+    else:
+        asm("fxrstor64 [rdi]", "{rdi},~{memory}", area)
+
+
+@inline
+def reach_floating() -> None:
+    """From now on using these registers raises no exception."""
+    asm("clts", "~{memory}")
+
+
+@inline
+def hide_floating() -> None:
+    """From now on it raises one: vector 7."""
     asm("mov cr0, rdi", "{rdi},~{memory}", u64(CR0))
 
 

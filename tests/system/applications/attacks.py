@@ -282,7 +282,7 @@ ATTACKS: dict[Callable[[], None], tuple[int, ...]] = {
     load_kernel_segment: (PROTECTION,),
     load_wide_selector: (PROTECTION,),
     lift_access_prevention: (UNDEFINED, PROTECTION),  # the manuals differ
-    vector_instruction: (UNDEFINED,),
+    vector_instruction: (NO_FLOATING_POINT,),
     floating_point_instruction: (NO_FLOATING_POINT,),
     base_instruction: (UNDEFINED,),
     system_return: (PROTECTION,),
