@@ -5,7 +5,7 @@ arguments, and checks after each what can be seen of the kernel's promises.
 Several environments run it. Environment 0 makes no random calls: it is the auditor of what the kernel shows of the
 whole machine, and ends the machine when the others are done. Every other environment draws from a sequence of its own
 that SEED and its number decide; under `-icount shift=0` two runs are the same. It prints one line at its end:
-`fuzzer N calls C refused R checks K digest D`, and `violation ...` when a promise was broken.
+`fuzzer N calls C refused R checks K served S digest D`, and `violation ...` when a promise was broken.
 
 Checked after each call: the answer is a result or an error that the table names for this call. Every CHECK_EVERY calls: what
 is mapped in the sandbox shows the frame that was mapped there and nothing of anybody else's; a fresh frame is clear.
@@ -72,6 +72,8 @@ checks: u64 = 0
 digest: u64 = 0
 violations: u64 = 0
 first_slice: u64 = 0
+call_stack: u64 = 0
+served: u64 = 0
 
 
 def random() -> u64:
@@ -97,11 +99,21 @@ def invoke(number: u64, first: u64, second: u64, third: u64, fourth: u64) -> i64
         push r13
         push r14
         push r15
+        mov qword ptr [{call_stack}], rsp
         mov rax, rdi
         mov rdi, rsi
         mov rsi, rdx
         mov rdx, rcx
         syscall
+        jmp {answered}
+    """)
+
+
+@naked
+def answered() -> None:
+    """Behind a call, and the entry where the answer of a transfer arrives: no register but `rax` is ours."""
+    asm("""
+        mov rsp, qword ptr [{call_stack}]
         pop r15
         pop r14
         pop r13
@@ -109,6 +121,17 @@ def invoke(number: u64, first: u64, second: u64, third: u64, fourth: u64) -> i64
         pop rbp
         pop rbx
         ret
+    """)
+
+
+@naked
+def serve() -> None:
+    """The entry for transfers of both kinds: answers at once, without a stack, and counts."""
+    asm("""
+        inc qword ptr [{served}]
+        mov eax, {Call.TRANSFER_BACK}
+        syscall
+        ud2
     """)
 
 
@@ -246,6 +269,10 @@ def note_program() -> None:
 def prepare() -> None:
     """A receive ring, so that binding one can succeed, and a pool of frames."""
     global first_slice
+    page = abi.environment_page()
+    page.transfer_entry = u32(u64(serve))
+    page.transfer_asynchronous_entry = u32(u64(serve))
+    page.transfer_return_entry = u32(u64(answered))
     note_program()
     abi.tlb_node(RING, u64(abi.frame_claim()))
     for i in range(RING_PAGES):
@@ -283,7 +310,17 @@ def fuzz() -> None:
         if made % CHECK_EVERY == 0:
             check_page(below(PAGES))
     check_mappings()
-    print(f"\nfuzzer {identifier} calls", CALLS, "refused", refused, "checks", checks, f"digest {digest:#x}")
+    print(
+        f"\nfuzzer {identifier} calls",
+        CALLS,
+        "refused",
+        refused,
+        "checks",
+        checks,
+        "served",
+        served,
+        f"digest {digest:#x}",
+    )
 
 
 # ---- the auditor
