@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""The kernel's primitives, measured from the application's call site back to it. Run it three times in one image:
+environment 0 measures, 1 answers transfers, 2 yields back.
+
+Every line printed is `row unit-less-number number ...`: differences of the time-stamp counter, less that of measuring
+nothing.
+"""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Call, Right
+from exokernel.machine.cpu import read_timestamp
+from exokernel.metal import Array, asm, naked, noinline, offsetof, u32, u64
+
+SAMPLES = 101
+PAGES = 100
+FIRST_PAGE = 0x10000000 // abi.PAGE_BYTES
+NOWHERE = 0x30000000
+PROTECT = getattr(Call, "TLB_PROTECT", -1)  # protects a range; without it one page is inserted anew
+
+ENTRY = abi.ENVIRONMENT_ADDRESS + offsetof(abi.EnvironmentPage, "exception_entry")
+FRAME = abi.ENVIRONMENT_ADDRESS + offsetof(abi.EnvironmentPage, "exception_frame")
+FRAME_R11 = FRAME + offsetof(abi.ExceptionFrame, "r11")
+FRAME_RCX = FRAME + offsetof(abi.ExceptionFrame, "rcx")
+FRAME_IP = FRAME + offsetof(abi.ExceptionFrame, "ip")
+FRAME_FLAGS = FRAME + offsetof(abi.ExceptionFrame, "flags")
+
+samples: Array[u64, SAMPLES] = Array[u64, SAMPLES]()
+nothing: u64 = 0
+
+
+@naked
+def handler() -> None:
+    """Goes on after the instruction, which is two bytes long."""
+    asm("""
+        add qword ptr [{FRAME_IP}], 2
+        mov dword ptr [{ENTRY}], offset {handler}
+        mov rcx, qword ptr [{FRAME_RCX}]
+        mov r11, qword ptr [{FRAME_R11}]
+        mov esp, {FRAME_FLAGS}
+        popfq
+        pop rsp
+        jmp qword ptr [{FRAME_IP}]
+    """)
+
+
+@naked
+def answer() -> None:
+    """The entry of the environment that is called."""
+    asm("""
+        mov eax, {Call.TRANSFER_BACK}
+        syscall
+        ud2
+    """)
+
+
+@naked
+def transfer() -> u64:
+    """One call and return, in timestamps. The callee touches no register."""
+    asm("""
+        lea rax, [rip + 2f]
+        mov dword ptr [{abi.RETURN_ENTRY}], eax
+        rdtsc
+        shl rdx, 32
+        or rax, rdx
+        mov r8, rax
+        mov eax, {Call.TRANSFER}
+        mov edi, 1
+        syscall
+    2:
+        rdtsc
+        shl rdx, 32
+        or rax, rdx
+        sub rax, r8
+        ret
+    """)
+
+
+@naked
+def no_transfer() -> u64:
+    """The same without it."""
+    asm("""
+        rdtsc
+        shl rdx, 32
+        or rax, rdx
+        mov r8, rax
+        rdtsc
+        shl rdx, 32
+        or rax, rdx
+        sub rax, r8
+        ret
+    """)
+
+
+def report(row: str) -> None:
+    print(row, end="")
+    for sample in samples:
+        print("", sample - nothing, end="")
+    print()
+
+
+@noinline
+def measure_nothing() -> None:
+    global nothing
+    for i in range(SAMPLES):
+        before = read_timestamp()
+        samples[i] = read_timestamp() - before
+    least = samples[0]
+    for sample in samples:
+        least = min(least, sample)
+    nothing = least
+
+
+@noinline
+def measure_null() -> None:
+    for i in range(SAMPLES):
+        before = read_timestamp()
+        abi.null()
+        samples[i] = read_timestamp() - before
+
+
+@noinline
+def measure_protect(page: u64, frame: u64, count: u64) -> None:
+    for i in range(SAMPLES):
+        rights = u64(Right.READ) + u64(i % 2)
+        if PROTECT >= 0:
+            before = read_timestamp()
+            abi.call3(PROTECT, page, count, rights)
+            samples[i] = read_timestamp() - before
+        else:
+            before = read_timestamp()
+            abi.tlb_insert(page, frame, rights)
+            samples[i] = read_timestamp() - before
+
+
+@noinline
+def measure_undefined() -> None:
+    for i in range(SAMPLES):
+        before = read_timestamp()
+        asm("ud2", "~{memory}")
+        samples[i] = read_timestamp() - before
+
+
+@noinline
+def measure_fault() -> None:
+    address: u64 = NOWHERE
+    for i in range(SAMPLES):
+        before = read_timestamp()
+        asm("mov ecx, [rdi]", "{rdi},~{rcx},~{memory}", address)
+        samples[i] = read_timestamp() - before
+
+
+@noinline
+def measure_yield() -> None:
+    for i in range(SAMPLES):
+        before = read_timestamp()
+        abi.yield_to(2)
+        samples[i] = read_timestamp() - before
+
+
+def claim() -> u64:
+    return u64(abi.frame_claim())
+
+
+def main() -> None:
+    global nothing
+    number = abi.environment_page().identifier
+    if number == 1:
+        abi.environment_page().transfer_entry = u32(u64(answer))
+        abi.wait(abi.FOREVER)
+    if number == 2:
+        while True:
+            abi.yield_to(0)
+    while abi.system_page().environments[1].state != abi.State.SLEEPING:
+        abi.yield_to(abi.ANY_ENVIRONMENT)
+    measure_nothing()
+    measure_null()
+    report("null-call")
+    abi.tlb_node(FIRST_PAGE, claim())
+    for i in range(PAGES):
+        abi.tlb_insert(FIRST_PAGE + i, claim(), Right.READ)
+    frame = claim()
+    if PROTECT < 0:
+        abi.tlb_insert(FIRST_PAGE, frame, Right.READ)
+    measure_protect(FIRST_PAGE, frame, 1)
+    report("tlb-protect")
+    if PROTECT >= 0:
+        measure_protect(FIRST_PAGE, frame, PAGES)
+        report("tlb-protect-100")
+    abi.environment_page().exception_entry = u32(u64(handler))
+    measure_undefined()
+    report("undefined-instruction")
+    measure_fault()
+    report("page-fault")
+    measure_yield()
+    report("yield-round-trip")
+    nothing = no_transfer()
+    for i in range(SAMPLES):
+        samples[i] = transfer()
+    report("transfer-round-trip")
