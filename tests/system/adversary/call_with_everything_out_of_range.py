@@ -5,7 +5,7 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call
-from exokernel.metal import Array, asm, i64, naked, u8, u64
+from exokernel.metal import Array, asm, i64, naked, u8, u32, u64
 
 LEFT_OUT = {Call.EXIT, Call.WAIT}  # these do what they are asked
 CALLS = [call for call in Call if call not in LEFT_OUT]
@@ -14,9 +14,11 @@ VALUES: Final[Array[u64, 8]] = Array[u64, 8]([
     abi.USER_LIMIT, 0x40000000 + 1, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, 0xFFFF800000200000, 0xFFFFFFFF80200000,
     0xFFFFFFFFFFFFF000, 0xFFFFFFFFFFFFFFFE,
 ])  # fmt: skip
+stack: u64 = 0
 
 
 def main() -> u64:
+    abi.environment_page().transfer_return_entry = u32(u64(answered))
     wrong: u64 = 0
     for number in numbers:
         for first in VALUES:
@@ -42,7 +44,17 @@ def call(number: u64, first: u64, second: u64, third: u64) -> i64:
         mov rsi, rdx
         mov rdx, rcx
         mov r8, rcx
+        mov qword ptr [{stack}], rsp
         syscall
+        jmp {answered}
+    """)
+
+
+@naked
+def answered() -> None:
+    """Behind a call, and where the answer of a transfer arrives, of which the low 8 bits name somebody."""
+    asm("""
+        mov rsp, qword ptr [{stack}]
         pop r15
         pop r14
         pop r13

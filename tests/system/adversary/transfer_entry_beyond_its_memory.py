@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+"""Stores an entry for transfers where nothing of its own can be, and waits to be called."""
+
+from exokernel.aegis import abi
+from exokernel.machine.cpu import read_timestamp
+
+ENDS = (14,)
+
+
+def main() -> None:
+    abi.environment_page().transfer_entry = 0xFFFFFFFF
+    until = read_timestamp() + abi.system_page().timestamp_frequency
+    while read_timestamp() < until:
+        abi.yield_to(abi.ANY_ENVIRONMENT)
