@@ -51,7 +51,10 @@ def rows(context: Context) -> Iterable[Figure]:
 def primitives() -> dict[str, list[int]]:
     """The samples of each row that an application can measure alone."""
     console = console_of(HERE / "primitives.py", 3)
-    return {row: [int(n) for n in numbers.split()] for row, numbers in re.findall(r"^([a-z0-9-]+)((?: \d+)+)$", console, re.M)}
+    return {
+        row: [int(n) for n in numbers.split()]
+        for row, numbers in re.findall(r"^([a-z0-9-]+)((?: \d+)+)$", console, re.M)
+    }
 
 
 def switches() -> list[int]:

@@ -16,6 +16,7 @@ from exokernel.machine import cpu
 from exokernel.metal import Array, i64, inline, u64
 
 OPEN_LINKS = NOBODY | NOBODY << 8 | 1 << 16  # no caller, no callee, put aside
+FREE_LINKS = NOBODY | NOBODY << 8  # no caller, no callee, and what it does on its own is in `context`
 LONGEST_CHAIN = 8  # of environments each of which waits for the next; what lies beyond gets no slices of those before
 
 NO_REGISTERS: Final[Registers] = Registers()

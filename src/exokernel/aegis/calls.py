@@ -21,12 +21,13 @@ from exokernel.aegis import (
     exceptions,
     floating,
     frames,
+    information,  # noqa: F401  (in assembly)
     network,
     processor,
     tlb,
     transfer,
 )
-from exokernel.aegis.abi import Call, Error
+from exokernel.aegis.abi import SLICES, Call, EnvironmentPage, Error, SystemPage
 from exokernel.aegis.environment import KERNEL_PAGE, Context, KernelPage
 from exokernel.machine import boot, cpu, interrupts, paging
 from exokernel.metal import Array, align, asm, export, i64, naked, noreturn, offsetof, u64
@@ -38,6 +39,9 @@ TIMER = 256
 DEVICE = 257
 UNHANDLED = 258
 FLOATING = 259
+BEGIN = 260
+
+LAST_SLICE = SLICES - 1
 
 SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
 USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack") - SIGNED
@@ -47,6 +51,12 @@ CONTEXT = KERNEL_PAGE + offsetof(KernelPage, "context") - SIGNED
 CONTEXT_IP = CONTEXT + offsetof(Context, "ip")
 CONTEXT_SP = CONTEXT + offsetof(Context, "sp")
 CONTEXT_SS = CONTEXT + offsetof(Context, "ss")
+LINKS = KERNEL_PAGE + offsetof(KernelPage, "caller") - SIGNED
+SLICE_START_ENTRY = exceptions.ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "slice_start_entry")
+SLICE_END_ENTRY = exceptions.ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "slice_end_entry")
+EVENT_ENTRY = exceptions.ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "event_entry")
+SLICE_OWNERS = offsetof(SystemPage, "slice_owners")
+EXCESS = offsetof(SystemPage, "excess")
 EXCEPTION_RCX = exceptions.EXCEPTION_STACK - 56
 STACK = paging.PAGE + boot.STACK_BYTES  # the kernel stack's upper end, from `kernel_stack`
 END_OF_INTERRUPT = interrupts.END_OF_INTERRUPT - SIGNED
@@ -215,11 +225,88 @@ def yield_entry() -> None:
 @naked
 @align(64)
 def timer_entry() -> None:
-    """Runs on IST1, the upper end of the kernel page, where the processor has pushed the context's last part."""
+    """Runs on IST1, the upper end of the kernel page, where the processor has pushed the context's last part.
+
+    The plain case is `processor.tick` in a few instructions: a slice ends, the next one's owner continues where it was
+    interrupted. What else there may be is looked for here and done there.
+    """
     asm("""
         push rax
+        push rcx
+        push rdx
+        push rbx
+        push rbp
+        push rsi
+        push rdi
+        push r8
+        push r9
+        push r10
+        push r11
+        push r12
+        push r13
+        push r14
+        push r15
+        mov dword ptr [{END_OF_INTERRUPT}], 0
+        rdtsc
+        shl rdx, 32
+        or rax, rdx
+        cmp rax, qword ptr [{processor.earliest}]
+        jae 2f
+        cmp qword ptr [{processor.borrower}], {environment.NOBODY}
+        jne 2f
+        cmp dword ptr [{SLICE_END_ENTRY}], 0
+        jne 2f
+        cmp qword ptr [{floating.reachable}], 0
+        jne 2f
+        mov rax, qword ptr [{processor.ready}]
+        mov rcx, qword ptr [{processor.position}]
+        inc ecx
+        ror rax, cl
+        bsf rax, rax
+        jz 2f
+        add ecx, eax
+        and ecx, {LAST_SLICE}
+        movzx eax, byte ptr [{information.page} + {SLICE_OWNERS} + rcx]
+        cmp dword ptr [{information.page} + {EXCESS} + rax*4], 0
+        jne 2f
+        mov qword ptr [{processor.position}], rcx
+        mov rcx, qword ptr [{activation.roots} + rax*8]
+        mov cr3, rcx
+        xor ecx, ecx
+        mov ds, ecx
+        mov es, ecx
+        mov fs, ecx
+        mov gs, ecx
+        cmp dword ptr [{LINKS}], {activation.FREE_LINKS}
+        jne 3f
+        cmp qword ptr [{YIELDED_IP}], 0
+        jne 3f
+        cmp dword ptr [{SLICE_START_ENTRY}], 0
+        jne 3f
+        cmp dword ptr [{EVENT_ENTRY}], 0
+        jne 3f
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop r11
+        pop r10
+        pop r9
+        pop r8
+        pop rdi
+        pop rsi
+        pop rbp
+        pop rbx
+        pop rdx
+        pop rcx
+        pop rax
+        iretq
+    2:
         mov eax, {TIMER}
-        jmp {save_context}
+        jmp {handle_saved}
+    3:
+        mov eax, {BEGIN}
+        jmp {handle_saved}
     """)
 
 
@@ -299,6 +386,15 @@ def save_context() -> None:
         push r13
         push r14
         push r15
+        jmp {handle_saved}
+    """)
+
+
+@naked
+@align(64)
+def handle_saved() -> None:
+    """Calls handler `rax`, as `save_context` says, when all registers are saved."""
+    asm("""
         push 2
         popfq
         mov rsp, offset kernel_stack + {STACK}
@@ -423,9 +519,9 @@ OWN_ENTRIES = {
     Call.TRANSFER_ASYNCHRONOUS: switch_entry,
 }
 
-HANDLERS: Final[Array[Handler, 260]] = Array[Handler, 260](
+HANDLERS: Final[Array[Handler, 261]] = Array[Handler, 261](
     [CALLS.get(number, no_call) for number in range(256)]
-    + [processor.tick, network.interrupt, exceptions.unhandled, floating.unavailable]
+    + [processor.tick, network.interrupt, exceptions.unhandled, floating.unavailable, processor.begin]
 )
 ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
     [OWN_ENTRIES.get(number, call_entry) for number in range(256)]

@@ -24,7 +24,7 @@ from exokernel.aegis.abi import (
     State,
 )
 from exokernel.aegis.environment import NOBODY, Context
-from exokernel.machine import cpu, interrupts, paging, timer
+from exokernel.machine import cpu, paging, timer
 from exokernel.metal import Ptr, addr, count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
 
 position: u64 = SLICES - 1  # of the slice that runs
@@ -175,7 +175,13 @@ def next_slice() -> i64:
     return i64(environment.records[environment.IDLE].root)
 
 
-@inline
+def begin(first: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The slice at `position` begins, and its owner does not simply continue. Returns the root to load."""
+    owner = u64(information.page.slice_owners[position])
+    runner = activation.end_of_chain(owner)
+    return begin_slice(runner, runner == owner) if runner != NOBODY else next_slice()
+
+
 def begin_slice(identifier: u64, own: bool) -> i64:
     """Continues an environment at the beginning of a slice, which may be its own."""
     record = environment.records[identifier]
@@ -260,8 +266,7 @@ def wake_expired(now: u64) -> None:
 
 
 def tick(first: u64, second: u64, third: u64, fourth: u64) -> i64:
-    """The timer: a slice ends. Returns the root to load."""
-    interrupts.end()
+    """The timer, acknowledged: a slice ends, and this is not the plain case. Returns the root to load."""
     if sleepers != 0:
         now = cpu.read_timestamp()
         if earliest <= now:
