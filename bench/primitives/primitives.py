@@ -124,7 +124,7 @@ def measure_protect(page: u64, frame: u64, count: u64) -> None:
         rights = u64(Right.READ) + u64(i % 2)
         if PROTECT >= 0:
             before = read_timestamp()
-            abi.call3(PROTECT, page, count, rights)
+            abi.tlb_protect(page, count, rights)
             samples[i] = read_timestamp() - before
         else:
             before = read_timestamp()
@@ -158,7 +158,7 @@ def measure_yield() -> None:
 
 
 def claim() -> u64:
-    return u64(abi.frame_claim())
+    return u64(abi.frame_claim(abi.ANY))
 
 
 def main() -> None:

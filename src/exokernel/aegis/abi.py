@@ -4,8 +4,9 @@ stubs.
 
 Both sides import this file; it must never import anything of the kernel, and nothing in it may need a kernel to be
 compiled. A call is `syscall` with its number in `al`, arguments in `rdi`, `rsi`, `rdx`, `r8`, the result in `rax`
-(negative: an `Error`). `rcx` and `r11` are destroyed, every other register is preserved, except by `yield_to` and the
-transfers. Every call does a bounded amount of work; only `wait`, `yield_to` and the transfers give the processor away.
+(negative: an `Error`). `rcx` and `r11` are destroyed, every other register is preserved, except `r9` and `r10` by
+`tlb_insert` and `tlb_protect`, and all by `yield_to` and the transfers. Every call does a bounded amount of work; only
+`wait`, `yield_to` and the transfers give the processor away.
 """
 
 from enum import IntEnum
@@ -13,6 +14,7 @@ from enum import IntEnum
 from exokernel.metal import (
     Array,
     Ptr,
+    Span,
     addr,
     asm,
     bits,
@@ -25,9 +27,11 @@ from exokernel.metal import (
     sizeof,
     struct,
     u8,
+    u16,
     u32,
     u64,
     unreachable,
+    volatile_load,
 )
 
 # An application's address space. Everything that it can map lies below USER_LIMIT.
@@ -38,6 +42,8 @@ STACK_TOP = 0x3F0000  # the first stack ends here; the pages on both sides of it
 STACK_BYTES = 0x10000
 IMAGE_ADDRESS = 0x400000
 USER_LIMIT = 0x40000000
+FRAMES_ADDRESS = 0x80400000  # FrameEntry n describes frame n: readable
+ENTRIES_ADDRESS = 0xBFC00000  # TableEntry n maps page n of the application: readable, also where there is no table node
 
 ENVIRONMENTS = 64
 SLICES = 64
@@ -47,8 +53,16 @@ CONSOLE_WRITE_LIMIT = 4096  # bytes per call
 TRANSMIT_LIMIT = 1514  # bytes of one Ethernet frame, without its check sequence
 RING_SLOTS = 128
 ANY_ENVIRONMENT = 255  # for yield_to: whoever owns the next slice
-ANY = 0xFFFFFFFFFFFFFFFF  # for slice_claim: whichever is free
+ANY = 0xFFFFFFFFFFFFFFFF  # for slice_claim and frame_claim: whichever is free
 EXCESS_LIMIT = 4  # unpaid ticks; who owes as many is not asked to end its slice but made to
+BATCH = 128  # pages of one call of the TLB's
+LARGE_PAGES = 512  # pages, or frames, of one large page
+BINDINGS = 128  # slots of the binding page
+GUARANTEED_FRAMES = 16  # that an environment may have
+PINNED_FRAMES = 64
+NOWHERE = 0xFFFFFFFF  # FrameEntry.page of a frame that its owner has not mapped
+FRAME_FREE = ENVIRONMENTS  # FrameEntry.owner of a frame that is nobody's
+FRAME_KERNEL = ENVIRONMENTS + 1
 FOREVER = 0xFFFFFFFFFFFFFFFF  # for wait: no deadline
 
 
@@ -69,6 +83,16 @@ class Call(IntEnum):
     SLICE_CLAIM = 40
     SLICE_RELEASE = 41
     SLICE_GIVE = 42
+    FRAME_RELEASE = 16
+    FRAME_BREAK = 17
+    FRAME_PIN = 18
+    FRAME_GUARANTEE = 19
+    FRAME_GIVE = 20
+    TLB_INSERT_BATCH = 21
+    TLB_INSERT_LARGE = 22
+    TLB_PROTECT = 23
+    TLB_REMOVE = 24
+    TLB_NODE_REMOVE = 25
     TRANSFER = 43
     TRANSFER_BACK = 44
     TRANSFER_ASYNCHRONOUS = 45
@@ -94,6 +118,9 @@ class Error(IntEnum):
     PARTNER_LOST = -42  # the environment that was called ended before it answered
     NO_CALLER = -43  # nobody waits for an answer
     NO_INPUT = -44  # nothing has been typed
+    IN_USE = -12  # the frame or node is mapped, bound, pinned or guaranteed
+    NO_ROOM = -13  # the limit of what one environment may have is reached
+    NO_ENVIRONMENT = -14  # the environment named does not exist
 
 
 class Right(IntEnum):
@@ -103,6 +130,55 @@ class Right(IntEnum):
     READ = 1
     WRITE = 2  # includes READ
     EXECUTE = 4  # includes READ
+
+
+KEY_SHIFT = 4  # bits 4 to 7 of a mapping's rights are its protection key
+
+
+class FrameKind(IntEnum):
+    """What a frame is used as, in `FrameEntry.kind`."""
+
+    NONE = 0
+    DATA = 1  # its owner may map it
+    NODE = 2  # a page table, or another page that only the kernel writes
+
+
+class FrameFlag(IntEnum):
+    """Bits of `FrameEntry.flags`. A frame that has any is never taken by force."""
+
+    GUARANTEED = 1
+    PINNED = 2
+
+
+@struct(volatile=True)
+class FrameEntry:
+    """One frame, as everybody may see it. The free frames, and those of each environment, form a ring."""
+
+    next: u32  # a frame, or the end of the ring: an entry behind those of all frames
+    previous: u32
+    owner: u16  # an environment, FRAME_FREE or FRAME_KERNEL
+    kind: u16
+    page: u32  # where the owner maps it, or NOWHERE
+    generation: u32  # moves on whenever the frame changes its owner or is broken
+    bindings: u32  # 0 if nobody has bound it
+    pins: u32  # uses by the kernel: a device may write to it
+    flags: u32
+
+
+@bits(u64)
+class TableEntry:
+    """How one page is mapped, as the processor sees it (SDM volume 3, table 4-20). It sets `accessed` and `dirty`."""
+
+    present: bool = field(0)
+    writable: bool = field(1)
+    accessed: bool = field(5)
+    dirty: bool = field(6)
+    own: bool = field(9)  # the frame is the environment's, mapped by itself
+    bound: bool = field(10)  # mapped through binding `slot`
+    frame: u64 = field(12, 51)
+    slot: u64 = field(52, 58)
+    key: u64 = field(59, 62)
+    no_execute: bool = field(63)
 
 
 class Event(IntEnum):
@@ -309,6 +385,18 @@ def system_page() -> SystemPage:
 
 
 @inline
+def frame_entry(frame: u64) -> FrameEntry:
+    """What is known of a frame, which must be one of the machine's. Reading it is free."""
+    return Ptr[FrameEntry](FRAMES_ADDRESS + frame * sizeof(FrameEntry))[0]
+
+
+@inline
+def table_entry(virtual_page: u64) -> TableEntry:
+    """How a page below USER_LIMIT / PAGE_BYTES is mapped in the caller's address space. Large pages do not show here."""
+    return volatile_load(Ptr[TableEntry](ENTRIES_ADDRESS) + virtual_page)
+
+
+@inline
 def call0(number: u64) -> i64:
     """A system call without arguments."""
     return asm("syscall", "={rax},{rax},~{rcx},~{r11},~{memory}", number, returns=i64)
@@ -330,7 +418,28 @@ def call2(number: u64, first: u64, second: u64) -> i64:
 def call3(number: u64, first: u64, second: u64, third: u64) -> i64:
     """A system call with three arguments."""
     return asm(
-        "syscall", "={rax},{rax},{rdi},{rsi},{rdx},~{rcx},~{r11},~{memory}", number, first, second, third, returns=i64
+        "syscall",
+        "={rax},{rax},{rdi},{rsi},{rdx},~{rcx},~{r9},~{r10},~{r11},~{memory}",
+        number,
+        first,
+        second,
+        third,
+        returns=i64,
+    )
+
+
+@inline
+def call4(number: u64, first: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """A system call with four arguments."""
+    return asm(
+        "syscall",
+        "={rax},{rax},{rdi},{rsi},{rdx},{r8},~{rcx},~{r9},~{r10},~{r11},~{memory}",
+        number,
+        first,
+        second,
+        third,
+        fourth,
+        returns=i64,
     )
 
 
@@ -361,19 +470,102 @@ def exit(status: i64) -> None:
 
 
 @inline
-def frame_claim() -> i64:
-    """Claims any free frame, filled with zeros. Returns its number (physical address / PAGE_BYTES) or NO_FRAMES."""
-    return call0(Call.FRAME_CLAIM)
+def frame_claim(frame: u64) -> i64:
+    """Claims the free frame of that number (physical address / PAGE_BYTES), or ANY, filled with zeros. Returns the
+    number, NO_FRAMES, BUSY when it is not free or BAD_ARGUMENT when the machine has none of that number.
+    """
+    return call1(Call.FRAME_CLAIM, frame)
+
+
+@inline
+def frame_release(frame: u64) -> i64:
+    """Gives up a frame of the caller's, which is unmapped. Returns 0, NOT_OWNER, or IN_USE when somebody has bound it
+    (break it first) or it is pinned.
+    """
+    return call1(Call.FRAME_RELEASE, frame)
+
+
+@inline
+def frame_break(frame: u64) -> i64:
+    """Ends bindings of others to a frame of the caller's, with their mappings, and makes all its capabilities stale.
+
+    Returns 0 when none is left, 1 when there are more than this call had time for: make it again; NOT_OWNER.
+    """
+    return call1(Call.FRAME_BREAK, frame)
+
+
+@inline
+def frame_pin(frame: u64, pinned: u64) -> i64:
+    """Pins a frame of the caller's (1), so that it stays where it is, or ends that (0). Returns 0, NOT_OWNER,
+    BAD_ARGUMENT or NO_ROOM after PINNED_FRAMES.
+    """
+    return call2(Call.FRAME_PIN, frame, pinned)
+
+
+@inline
+def frame_guarantee(frame: u64, guaranteed: u64) -> i64:
+    """Counts a frame of the caller's among those that are never taken by force (1), or no longer (0). Returns 0,
+    NOT_OWNER, BAD_ARGUMENT or NO_ROOM after GUARANTEED_FRAMES.
+    """
+    return call2(Call.FRAME_GUARANTEE, frame, guaranteed)
+
+
+@inline
+def frame_give(frame: u64, environment: u64) -> i64:
+    """Makes `environment` the owner of a frame of the caller's, with its contents; the caller's mapping ends. Returns
+    0, NOT_OWNER, NO_ENVIRONMENT, or IN_USE when it is bound or has a flag.
+    """
+    return call2(Call.FRAME_GIVE, frame, environment)
 
 
 @inline
 def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
     """Maps the caller's `frame` at `virtual_page` (address / PAGE_BYTES), in place of what was mapped there.
 
-    `rights`: `Right` bits; NONE removes the mapping and ignores `frame`. Returns 0, NO_NODE, NOT_OWNER, or
+    `rights`: `Right` bits and a protection key; only the low byte counts. NONE removes the mapping and ignores `frame`.
+    Returns 0, NO_NODE, NOT_OWNER, IN_USE when the frame is mapped at another page or the page is in a large one, or
     BAD_ARGUMENT for a page at or above USER_LIMIT and for WRITE with EXECUTE.
     """
     return call3(Call.TLB_INSERT, virtual_page, frame, rights)
+
+
+@inline
+def tlb_insert_batch(virtual_page: u64, frames: Span[u64], rights: u64) -> i64:
+    """Maps up to BATCH frames of the caller's at the pages from `virtual_page` on, as `tlb_insert` would, until one
+    cannot be mapped. Returns how many were mapped; if none, the error
+    of the first (NO_NODE, NOT_OWNER, IN_USE), BAD_ADDRESS or BAD_ARGUMENT.
+    """
+    if len(frames) == 0:
+        return 0
+    return call4(Call.TLB_INSERT_BATCH, virtual_page, u64(addr(frames[0])), len(frames), rights)
+
+
+@inline
+def tlb_insert_large(virtual_page: u64, first_frame: u64, rights: u64) -> i64:
+    """Maps LARGE_PAGES frames of the caller's from `first_frame` on at `virtual_page`, as one entry of the processor's;
+    both are multiples of LARGE_PAGES. `tlb_remove` with any page of it removes it.
+
+    Returns 0, NOT_OWNER, IN_USE (a frame is mapped, or there is a table node: remove it first) or BAD_ARGUMENT.
+    """
+    return call3(Call.TLB_INSERT_LARGE, virtual_page, first_frame, rights)
+
+
+@inline
+def tlb_protect(virtual_page: u64, count: u64, rights: u64) -> i64:
+    """Changes what `count` (1 to BATCH) mappings from `virtual_page` on allow. Pages that are not mapped are left alone.
+
+    Returns 0, BAD_ARGUMENT, or NOT_OWNER when one is a mapping of the kernel's or its binding allows less: the pages
+    before it are changed then.
+    """
+    return call3(Call.TLB_PROTECT, virtual_page, count, rights)
+
+
+@inline
+def tlb_remove(virtual_page: u64, count: u64) -> i64:
+    """Removes `count` (1 to BATCH) mappings from `virtual_page` on; pages that are not mapped are left alone. Returns 0
+    or BAD_ARGUMENT.
+    """
+    return call2(Call.TLB_REMOVE, virtual_page, count)
 
 
 @inline
@@ -381,9 +573,18 @@ def tlb_node(virtual_page: u64, frame: u64) -> i64:
     """Donates the caller's `frame` as the table node of the 512 pages around `virtual_page`.
 
     The frame must not be mapped nor bound. Its contents are lost and it cannot be mapped any more. Returns 0 (also
-    when there is a node already: the frame is then left alone), NOT_OWNER or BAD_ARGUMENT.
+    when there is a node already: the frame is then left alone), NOT_OWNER, IN_USE when a large page is there, or
+    BAD_ARGUMENT.
     """
     return call2(Call.TLB_NODE, virtual_page, frame)
+
+
+@inline
+def tlb_node_remove(virtual_page: u64) -> i64:
+    """Takes back the table node of the 512 pages around `virtual_page`, none of which may be mapped: the frame is an
+    ordinary one again. Returns its number, NO_NODE, IN_USE or BAD_ARGUMENT.
+    """
+    return call1(Call.TLB_NODE_REMOVE, virtual_page)
 
 
 @inline

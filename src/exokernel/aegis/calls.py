@@ -20,8 +20,8 @@ from exokernel.aegis import (
     environment,
     exceptions,
     floating,
-    frames,
     information,  # noqa: F401  (in assembly)
+    memory,
     network,
     processor,
     tlb,
@@ -132,6 +132,7 @@ def null_entry() -> None:
 
 @naked
 @align(64)
+@export
 def call_entry() -> None:
     """A call that returns to its caller."""
     asm("""
@@ -486,15 +487,10 @@ def no_call(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     return Error.NO_CALL
 
 
-def frame_claim(first: u64, second: u64, third: u64, fourth: u64) -> i64:
-    """The call `frame_claim`."""
-    return frames.claim_for(environment.current().identifier)
-
-
 CALLS = {
     Call.CONSOLE_WRITE: console.write,
     Call.EXIT: ending.exit,
-    Call.FRAME_CLAIM: frame_claim,
+    Call.FRAME_CLAIM: memory.claim,
     Call.TLB_INSERT: tlb.insert,
     Call.TLB_NODE: tlb.node,
     Call.YIELD_TO: processor.yield_to,
@@ -505,6 +501,16 @@ CALLS = {
     Call.SLICE_CLAIM: processor.slice_claim,
     Call.SLICE_RELEASE: processor.slice_release,
     Call.SLICE_GIVE: processor.slice_give,
+    Call.FRAME_RELEASE: memory.release,
+    Call.FRAME_BREAK: memory.break_bindings,
+    Call.FRAME_PIN: memory.pin,
+    Call.FRAME_GUARANTEE: memory.guarantee,
+    Call.FRAME_GIVE: memory.give,
+    Call.TLB_INSERT_BATCH: tlb.insert_batch,
+    Call.TLB_INSERT_LARGE: tlb.insert_large,
+    Call.TLB_PROTECT: tlb.protect,
+    Call.TLB_REMOVE: tlb.remove,
+    Call.TLB_NODE_REMOVE: tlb.node_remove,
     Call.FLOATING_POINT: floating.floating_point,
     Call.TRANSFER_BACK: transfer.back,
     Call.TRANSFER_ASYNCHRONOUS: transfer.asynchronous,
@@ -514,6 +520,8 @@ OWN_ENTRIES = {
     Call.EXIT: switch_entry,
     Call.YIELD_TO: yield_entry,
     Call.WAIT: switch_entry,
+    Call.TLB_INSERT: tlb.insert_entry,
+    Call.TLB_PROTECT: tlb.protect_entry,
     Call.TRANSFER: transfer.transfer_entry,
     Call.TRANSFER_BACK: transfer.transfer_back_entry,
     Call.TRANSFER_ASYNCHRONOUS: switch_entry,

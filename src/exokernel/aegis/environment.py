@@ -10,15 +10,19 @@ the processor when nobody else can run, and owns no user memory.
 
 from exokernel.aegis import frames, information
 from exokernel.aegis.abi import (
+    BINDINGS,
     ENVIRONMENT_ADDRESS,
     ENVIRONMENTS,
+    FRAME_FREE,
     NAME_BYTES,
+    NOWHERE,
     STACK_BYTES,
     STACK_TOP,
     SYSTEM_ADDRESS,
     Cause,
     EnvironmentPage,
     ExceptionFrame,
+    FrameKind,
     State,
 )
 from exokernel.machine import cpu, paging
@@ -28,6 +32,9 @@ from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u16, u
 IDLE = ENVIRONMENTS
 KERNEL_PAGE = paging.OWN_PAGES + paging.PAGE
 DIRECTORY = paging.OWN_PAGES + 2 * paging.PAGE
+BINDING_PAGE = paging.OWN_PAGES + 3 * paging.PAGE
+
+FRAME_BINDING = 1  # Binding.kind
 
 READ_ONLY = PageTableEntry(present=True, user=True, no_execute=True)
 READ_WRITE = PageTableEntry(present=True, user=True, writable=True, no_execute=True)
@@ -83,8 +90,8 @@ class KernelPage:
     callee: u8  # the environment whose answer it waits for
     aside: u16  # 1: what it did before it was called is in `resting`
     floating: u32  # 1: it may use floating-point and vector registers
-    reserved: u64
-    reserved_too: u64
+    unmapped: u64  # owner, kind and page, as in FrameEntry, of a frame that this environment may map
+    scratch: u64  # a register of the caller's during a system call
     floating_state: Array[u8, FLOATING_BYTES]  # at a multiple of 64, as `xsave` wants it
     resting: Context
     unused: Array[u8, paging.PAGE - 64 - FLOATING_BYTES - 2 * sizeof(Context)]
@@ -95,11 +102,32 @@ assert sizeof(KernelPage) == paging.PAGE
 
 
 @struct
+class Binding:
+    """A right that was checked once. Those to one frame form a chain, whose links are `reference`s."""
+
+    next: u32
+    previous: u32  # 0: the first
+    index: u32  # of what is bound, within its kind
+    page: u32  # where it maps the frame, or NOWHERE
+    generation: u32
+    rights: u32
+    kind: u32  # 0: the slot is free
+    reserved: u32
+
+
+BindingPage = Array[Binding, BINDINGS]
+
+
+@struct
 class Environment:
     """The kernel's record of one environment. Whether it exists is in the system page."""
 
     root: u64  # physical address of the top table
     directory: u64  # frame of the table of table nodes
+    nodes: u64  # frame of the same table without gaps, which is WINDOW's
+    bindings: Ptr[BindingPage]
+    guaranteed: u64  # how many frames
+    pinned: u64
     page: Ptr[EnvironmentPage]  # in the direct map, as the next
     kernel_page: Ptr[KernelPage]
     positions: u64  # bit n: owns slice n
@@ -119,54 +147,65 @@ def build(identifier: u64, owner: u64) -> bool:
     """Makes the address space of an environment, without user memory, paid by `owner`. False if memory is short; the
     caller then releases all.
     """
-    record = records[identifier]
-    root = frames.claim(owner, frames.NODE)
-    lower = frames.claim(owner, frames.NODE)
-    directory = frames.claim(owner, frames.NODE)
-    upper = frames.claim(owner, frames.NODE)
-    upper_directory = frames.claim(owner, frames.NODE)
-    own = frames.claim(owner, frames.NODE)
-    page = frames.claim(owner, frames.NODE)
-    kernel_page = frames.claim(owner, frames.NODE)
-    if kernel_page == 0:
+    parts = paging.SpaceFrames(
+        root=frames.claim(owner, FrameKind.NODE),
+        lower=frames.claim(owner, FrameKind.NODE),
+        directory=frames.claim(owner, FrameKind.NODE),
+        nodes=frames.claim(owner, FrameKind.NODE),
+        upper=frames.claim(owner, FrameKind.NODE),
+        upper_directory=frames.claim(owner, FrameKind.NODE),
+        own=frames.claim(owner, FrameKind.NODE),
+        page=frames.claim(owner, FrameKind.NODE),
+        kernel_page=frames.claim(owner, FrameKind.NODE),
+        bindings=frames.claim(owner, FrameKind.NODE),
+    )
+    if parts.bindings == 0:
         return False
-    paging.build_kernel_half(root, upper, upper_directory, own, page, kernel_page, directory)
-    user = PageTableEntry(present=True, writable=True, user=True)
-    user.frame = lower
-    paging.table(root)[0] = user
-    user.frame = directory
-    paging.table(lower)[0] = user
-    record.root = root * paging.PAGE
-    record.directory = directory
-    record.page = Ptr[EnvironmentPage](paging.direct(page * paging.PAGE))
-    record.kernel_page = Ptr[KernelPage](paging.direct(kernel_page * paging.PAGE))
-    own_page = record.kernel_page[0]
-    own_page.identifier = identifier
-    own_page.caller = NOBODY
-    own_page.callee = NOBODY
+    prepare(identifier, parts)
     return True
+
+
+def prepare(identifier: u64, parts: paging.SpaceFrames) -> None:
+    """Makes an address space of frames, and the record of the environment that it is for."""
+    paging.build_space(parts)
+    record = records[identifier]
+    record.root = parts.root * paging.PAGE
+    record.directory = parts.directory
+    record.nodes = parts.nodes
+    record.page = Ptr[EnvironmentPage](paging.direct(parts.page * paging.PAGE))
+    record.kernel_page = Ptr[KernelPage](paging.direct(parts.kernel_page * paging.PAGE))
+    record.bindings = Ptr[BindingPage](paging.direct(parts.bindings * paging.PAGE))
+    record.guaranteed = 0
+    record.pinned = 0
+    kernel_page = record.kernel_page[0]
+    kernel_page.identifier = identifier
+    kernel_page.caller = NOBODY
+    kernel_page.callee = NOBODY
+    kernel_page.unmapped = u64(NOWHERE) << 32 | FrameKind.DATA << 16 | identifier
 
 
 def map_page(identifier: u64, virtual: u64, frame: u64, entry: PageTableEntry) -> bool:
     """Maps `frame` at address `virtual` of an environment that does not run yet, with the rights of `entry`. False if
     memory is short.
     """
-    directory = paging.table(records[identifier].directory)
+    record = records[identifier]
     number = virtual >> 21
-    if not directory[number].present:
-        node = frames.claim(identifier, frames.NODE)
+    if not paging.table(record.directory)[number].present:
+        node = frames.claim(identifier, FrameKind.NODE)
         if node == 0:
             return False
-        directory[number] = PageTableEntry(present=True, writable=True, user=True, frame=node)
+        paging.install_node(record.directory, record.nodes, number, node)
     entry.frame = frame
-    paging.table(directory[number].frame)[virtual >> 12 & 511] = entry
-    frames.note_mapping(frame)
+    if frames.is_usable(frame, identifier):
+        entry.own = True
+        frames.entry(frame).page = u32(virtual >> 12)
+    paging.table(paging.table(record.directory)[number].frame)[virtual >> 12 & 511] = entry
     return True
 
 
 def map_new(identifier: u64, virtual: u64, entry: PageTableEntry) -> u64:
     """Maps a fresh frame, as `map_page`. Returns the frame, 0 if memory is short."""
-    frame = frames.claim(identifier, frames.DATA)
+    frame = frames.claim(identifier, FrameKind.DATA)
     if frame == 0 or not map_page(identifier, virtual, frame, entry):
         return 0
     return frame
@@ -208,8 +247,17 @@ def destroy(identifier: u64) -> None:
     status = information.page.environments[identifier]
     status.state = State.FREE
     status.name.fill(0)
-    frames.release_all(identifier)
+    frame = frames.oldest(identifier)
+    while frame != 0:
+        frames.move(frame, FRAME_FREE, FrameKind.NONE)
+        frame = frames.oldest(identifier)
     records[identifier].root = 0
+
+
+@inline
+def exists(identifier: u64) -> bool:
+    """Whether there is an environment of that number, which is less than ENVIRONMENTS."""
+    return information.page.environments[identifier].state != State.FREE
 
 
 def awaited_events(identifier: u64) -> u64:

@@ -1,55 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""Physical memory: who owns each frame, what it is used as, and how often it is mapped.
+"""Physical memory: who owns each frame, what it is used as, and where it is mapped.
 
-The frame table has an entry for every frame of the machine and lies in frames reserved at boot. The frames of one
-owner (an environment, or FREE) form a ring through their entries, closed by an entry of the owner's behind those of
-the frames, so that claiming and releasing take a few steps whatever the size of memory. A frame's contents are cleared
-when it is claimed.
+The frame table (`abi.FrameEntry`) has an entry for every frame of the machine and lies in frames reserved at boot;
+everybody may read it. The frames of one owner (an environment, or FRAME_FREE) form a ring through their entries, oldest
+first, closed by an entry of the owner's behind those of the frames, so that a frame changes its owner in a few steps
+whatever the size of memory. Its contents are cleared when it is claimed. What is done to mappings and bindings on the
+way is the business of `memory`; nothing here may follow one.
 """
 
 from exokernel.aegis import information
-from exokernel.aegis.abi import ENVIRONMENTS, Error
+from exokernel.aegis.abi import ENVIRONMENTS, FRAME_FREE, FRAME_KERNEL, NOWHERE, FrameEntry, FrameKind
 from exokernel.machine import boot, paging
-from exokernel.metal import Ptr, Span, i64, inline, sizeof, struct, u8, u16, u32, u64
+from exokernel.metal import Ptr, Span, inline, sizeof, u8, u16, u32, u64
 
-FREE = ENVIRONMENTS
-KERNEL = ENVIRONMENTS + 1  # in no ring, never released
-OWNERS = ENVIRONMENTS + 1
+OWNERS = ENVIRONMENTS + 1  # that have a ring: the kernel's frames are in none, and never released
+SHOWN_BY_A_NODE = 512 * paging.PAGE  # bytes of the table
 
-DATA = 1  # the owner may map it
-NODE = 2  # a page table, or another page that only the kernel writes
-
-
-@struct
-class Frame:
-    next: u32
-    previous: u32
-    mappings: u32  # table entries that lead here and bindings that use it; not counted for the kernel's own frames
-    owner: u16
-    kind: u16
-
-
-table: Ptr[Frame] = Ptr[Frame](0)
+table: Ptr[FrameEntry] = Ptr[FrameEntry](0)
 count: u64 = 0
 
 
 @inline
-def entry(frame: u64) -> Frame:
+def entry(frame: u64) -> FrameEntry:
     """The table entry of a frame, or of an owner's ring at `count` + owner."""
     return table[frame]
 
 
 def initialize(first_free: u64, reserved_from: u64) -> None:
-    """Builds the table at frame `first_free`. The frames from `reserved_from` to the table's end stay the kernel's, as
-    do the boot sections.
+    """Builds the table at frame `first_free`, and behind it the page tables that show it. The frames from
+    `reserved_from` to their end stay the kernel's, as do the boot sections.
     """
     global table, count
     count = boot.memory_end
-    table = Ptr[Frame](paging.direct(first_free * paging.PAGE))
+    table = Ptr[FrameEntry](paging.direct(first_free * paging.PAGE))
+    Span[u8](Ptr[u8](paging.direct(first_free * paging.PAGE)), table_frames() * paging.PAGE).fill(0)
     for frame in range(count):
-        table[frame].owner = KERNEL
-        table[frame].kind = 0
-        table[frame].mappings = 0
+        table[frame].owner = FRAME_KERNEL
+        table[frame].page = NOWHERE
     for owner in range(OWNERS):
         ring = count + owner
         table[ring].next = u32(ring)
@@ -59,15 +46,16 @@ def initialize(first_free: u64, reserved_from: u64) -> None:
         free_range(max(memory.first, boot.SECTIONS_END // paging.PAGE), min(memory.end, reserved_from))
         free_range(max(memory.first, table_end(first_free)), memory.end)
     information.page.frames = boot.memory_frames
+    paging.show_frame_table(first_free + table_frames(), node_frames(), first_free, table_frames())
 
 
 def free_range(first: u64, end: u64) -> None:
     """Puts the frames [first, end), in no ring so far, at the end of the free ones."""
     if first >= end:
         return
-    ring = count + FREE
+    ring = count + FRAME_FREE
     for frame in range(first, end):
-        table[frame].owner = FREE
+        table[frame].owner = FRAME_FREE
         table[frame].next = u32(frame + 1)
         table[frame].previous = u32(frame - 1)
     last = table[ring].previous
@@ -78,9 +66,19 @@ def free_range(first: u64, end: u64) -> None:
     information.page.frames_free += end - first
 
 
+def table_frames() -> u64:
+    """How many frames the table takes."""
+    return ((boot.memory_end + OWNERS) * sizeof(FrameEntry) + paging.PAGE - 1) // paging.PAGE
+
+
+def node_frames() -> u64:
+    """How many page tables show it."""
+    return (table_frames() + 511) // 512
+
+
 def table_end(first_free: u64) -> u64:
-    """The frame after the table, if it is placed at frame `first_free`."""
-    return first_free + ((boot.memory_end + OWNERS) * sizeof(Frame) + paging.PAGE - 1) // paging.PAGE
+    """The frame after the table and its page tables, if they are placed at frame `first_free`."""
+    return first_free + table_frames() + node_frames()
 
 
 def table_fits(first_free: u64) -> bool:
@@ -94,76 +92,69 @@ def table_fits(first_free: u64) -> bool:
     return False
 
 
-def append(frame: u64, owner: u64) -> None:
-    """Puts a frame that is in no ring at the end of `owner`'s."""
+def move(frame: u64, owner: u64, kind: u16) -> None:
+    """Makes a frame `owner`'s newest; old capabilities of it are stale from here on. Nothing may map or bind it."""
+    moved = entry(frame)
+    if moved.owner == FRAME_FREE:
+        information.page.frames_free -= 1
+    elif moved.owner != FRAME_KERNEL:
+        information.page.environments[moved.owner].frames -= 1
+    table[moved.previous].next = moved.next
+    table[moved.next].previous = moved.previous
+    moved.owner = u16(owner)
+    moved.kind = kind
+    moved.generation += 1
+    moved.page = NOWHERE
+    moved.flags = 0
+    if owner == FRAME_KERNEL:
+        return
     ring = count + owner
     last = table[ring].previous
-    moved = entry(frame)
-    moved.owner = u16(owner)
     moved.next = u32(ring)
     moved.previous = last
     table[last].next = u32(frame)
     table[ring].previous = u32(frame)
+    if owner == FRAME_FREE:
+        information.page.frames_free += 1
+    else:
+        information.page.environments[owner].frames += 1
+
+
+def oldest(owner: u64) -> u64:
+    """The frame that has been `owner`'s for the longest time; 0 if it has none."""
+    ring = count + owner
+    frame = u64(table[ring].next)
+    return frame if frame != ring else 0
 
 
 def claim(owner: u64, kind: u16) -> u64:
-    """Gives a free frame, cleared, to an environment (or KERNEL). Returns its number, 0 if none is free."""
-    ring = count + FREE
-    frame = u64(table[ring].next)
-    if frame == ring:
-        return 0
-    taken = entry(frame)
-    table[ring].next = taken.next
-    table[taken.next].previous = u32(ring)
-    taken.kind = kind
-    taken.mappings = 0
-    Span[u8](Ptr[u8](paging.direct(frame * paging.PAGE)), paging.PAGE).fill(0)
-    information.page.frames_free -= 1
-    if owner == KERNEL:
-        taken.owner = KERNEL
-    else:
-        append(frame, owner)
-        information.page.environments[owner].frames += 1
+    """Gives a free frame, cleared, to an environment (or FRAME_KERNEL). Returns its number, 0 if none is free."""
+    frame = oldest(FRAME_FREE)
+    if frame != 0:
+        claim_named(frame, owner, kind)
     return frame
 
 
-def release_all(owner: u64) -> None:
-    """Frees every frame of an environment. Nothing may map or use them any more."""
-    ring = count + owner
-    frame = u64(table[ring].next)
-    while frame != ring:
-        following = u64(entry(frame).next)
-        entry(frame).kind = 0
-        entry(frame).mappings = 0
-        append(frame, FREE)
-        information.page.frames_free += 1
-        frame = following
-    table[ring].next = u32(ring)
-    table[ring].previous = u32(ring)
-    information.page.environments[owner].frames = 0
+def claim_named(frame: u64, owner: u64, kind: u16) -> None:
+    """Gives one free frame, cleared, to an environment."""
+    clear(frame)
+    move(frame, owner, kind)
 
 
-@inline
-def note_mapping(frame: u64) -> None:
-    """A table entry or a binding now leads to `frame`."""
-    if entry(frame).owner != KERNEL:
-        entry(frame).mappings += 1
-
-
-@inline
-def forget_mapping(frame: u64) -> None:
-    """Undoes `note_mapping`."""
-    if entry(frame).owner != KERNEL:
-        entry(frame).mappings -= 1
+def clear(frame: u64) -> None:
+    """Fills a frame with zeros."""
+    Span[u8](Ptr[u8](paging.direct(frame * paging.PAGE)), paging.PAGE).fill(0)
 
 
 @inline
 def is_usable(frame: u64, owner: u64) -> bool:
     """Whether `frame` exists, belongs to `owner` and may be mapped by it."""
-    return frame < count and entry(frame).owner == owner and entry(frame).kind == DATA
+    return frame < count and entry(frame).owner == owner and entry(frame).kind == FrameKind.DATA
 
 
-def claim_for(owner: u64) -> i64:
-    """`frame_claim`."""
-    frame = claim(owner, DATA)
-    return i64(frame) if frame != 0 else i64(Error.NO_FRAMES)
+def is_idle(frame: u64, owner: u64) -> bool:
+    """Whether `frame` is usable by its owner and nothing uses it: no mapping, no binding, no pin, no guarantee."""
+    if not is_usable(frame, owner):
+        return False
+    found = entry(frame)
+    return found.page == NOWHERE and found.bindings == 0 and found.pins == 0 and found.flags == 0

@@ -38,6 +38,10 @@ ENVIRONMENT = Argument("environment", "number", "environment")
 ADDRESS = Argument("address", "user address", "address")
 SLICE = Argument("position", "of a time slice, 0 to 63", "slice")
 
+COUNT = Argument("count", "pages, 1 to 128", "count")
+RIGHTS = Argument("rights", "Right bits, and a protection key in bits 4 to 7", "rights")
+TRUTH = Argument("value", "0 or 1", "truth")
+
 INTERFACE: tuple[Description, ...] = (
     Description(Call.NULL, (), "0", (), "none", "3 instructions in the kernel", "table 4"),
     Description(
@@ -58,18 +62,32 @@ INTERFACE: tuple[Description, ...] = (
         "the frames that it owns",
         "3.4",
     ),
-    Description(Call.FRAME_CLAIM, (), "frame", ("NO_FRAMES",), "none", "one frame cleared", "table 2: Alloc"),
+    Description(
+        Call.FRAME_CLAIM,
+        (Argument("frame", "physical address / 4096, or ANY", "frame"),),
+        "frame",
+        ("NO_FRAMES", "BUSY"),
+        "none",
+        "one frame cleared",
+        "table 2: Alloc",
+    ),
     Description(
         Call.TLB_INSERT,
-        (PAGE, FRAME, Argument("rights", "Right bits", "rights")),
+        (PAGE, FRAME, RIGHTS),
         "0",
-        ("NO_NODE", "NOT_OWNER"),
+        ("NO_NODE", "NOT_OWNER", "IN_USE"),
         "owner of the frame",
         "one entry",
         "table 3: TLBwr",
     ),
     Description(
-        Call.TLB_NODE, (PAGE, FRAME), "0", ("NOT_OWNER",), "owner of the frame", "one frame cleared", "5.4: page tables"
+        Call.TLB_NODE,
+        (PAGE, FRAME),
+        "0",
+        ("NOT_OWNER", "IN_USE"),
+        "owner of the frame",
+        "one frame cleared",
+        "5.4: page tables",
     ),
     Description(
         Call.YIELD_TO,
@@ -128,6 +146,88 @@ INTERFACE: tuple[Description, ...] = (
     Description(Call.SLICE_RELEASE, (SLICE,), "0", ("NOT_OWNER",), "owner of the slice", "constant", "5.1.1"),
     Description(
         Call.SLICE_GIVE, (SLICE, ENVIRONMENT), "0", ("NOT_OWNER", "NOT_RUNNABLE"), "owner of the slice", "constant", "3"
+    ),
+    Description(
+        Call.FRAME_RELEASE,
+        (FRAME,),
+        "0",
+        ("NOT_OWNER", "IN_USE"),
+        "owner of the frame",
+        "one mapping ended",
+        "table 2: Dealloc",
+    ),
+    Description(
+        Call.FRAME_BREAK,
+        (FRAME,),
+        "0, or 1 when more are left",
+        ("NOT_OWNER",),
+        "owner of the frame",
+        "64 bindings ended",
+        "3.4: breaking secure bindings",
+    ),
+    Description(
+        Call.FRAME_PIN,
+        (FRAME, TRUTH),
+        "0",
+        ("NOT_OWNER", "NO_ROOM"),
+        "owner of the frame",
+        "constant",
+        "not in the paper: devices",
+    ),
+    Description(
+        Call.FRAME_GUARANTEE,
+        (FRAME, TRUTH),
+        "0",
+        ("NOT_OWNER", "NO_ROOM"),
+        "owner of the frame",
+        "constant",
+        "3.5: a small number of guaranteed resources",
+    ),
+    Description(
+        Call.FRAME_GIVE,
+        (FRAME, ENVIRONMENT),
+        "0",
+        ("NOT_OWNER", "NO_ENVIRONMENT", "IN_USE"),
+        "owner of the frame",
+        "one mapping ended",
+        "3.3",
+    ),
+    Description(
+        Call.TLB_INSERT_BATCH,
+        (PAGE, Argument("frames", "user address of frame numbers, 8 bytes each", "address"), COUNT, RIGHTS),
+        "pages mapped",
+        ("NO_NODE", "NOT_OWNER", "IN_USE", "BAD_ADDRESS"),
+        "owner of the frames",
+        "128 entries",
+        "table 3: TLBwr",
+    ),
+    Description(
+        Call.TLB_INSERT_LARGE,
+        (PAGE, FRAME, RIGHTS),
+        "0",
+        ("NOT_OWNER", "IN_USE"),
+        "owner of the frames",
+        "512 frames",
+        "table 3: TLBwr",
+    ),
+    Description(
+        Call.TLB_PROTECT,
+        (PAGE, COUNT, RIGHTS),
+        "0",
+        ("NOT_OWNER",),
+        "owner of the frames, or bindings that allow it",
+        "128 entries",
+        "table 10: prot100",
+    ),
+    Description(Call.TLB_REMOVE, (PAGE, COUNT), "0", (), "none", "128 mappings", "table 3: TLBvadelete"),
+    Description(
+        Call.TLB_NODE_REMOVE,
+        (PAGE,),
+        "frame",
+        ("NO_NODE", "IN_USE"),
+        "owner of the node",
+        "512 entries looked at, one frame cleared",
+        "5.4: page tables",
     ),
     Description(
         Call.TRANSFER,

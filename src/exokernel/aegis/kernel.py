@@ -15,6 +15,7 @@ from exokernel.aegis import (
     network,
     processor,
 )
+from exokernel.aegis.abi import FRAME_KERNEL
 from exokernel.machine import boot, cpu, interrupts, paging, serial, timer
 from exokernel.metal import Array, addr, aligned, export, noreturn, u8, u32, u64
 
@@ -73,7 +74,7 @@ def reserve_memory(start_information: u64) -> None:
         ending.panic(b"memory-too-small")
     free = paging.build(bundle.end_frame(), boot.memory_end, layout)
     frames.initialize(free, layout.code)
-    if not environment.build(environment.IDLE, frames.KERNEL):
+    if not environment.build(environment.IDLE, FRAME_KERNEL):
         ending.panic(b"memory-too-small")
     cpu.load_root(environment.records[environment.IDLE].root)
     cpu.protect()

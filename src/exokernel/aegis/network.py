@@ -171,13 +171,13 @@ def bind(ring: u64, second: u64, third: u64, fourth: u64) -> i64:
     for i in range(RING_PAGES):
         if not tlb.is_writable(first + i):
             return Error.BAD_ADDRESS
-        if not frames.is_usable(tlb.entry_of(first + i)[0].frame, caller):
+        if not tlb.entry_of(first + i)[0].own:
             return Error.NOT_OWNER
     unbind(caller)
     for i in range(RING_PAGES):
         frame = tlb.entry_of(first + i)[0].frame
         binding.pages[i] = u32(frame)
-        frames.note_mapping(frame)
+        frames.entry(frame).pins += 1
     indices = Ptr[RingIndices](paging.direct(u64(binding.pages[0]) * paging.PAGE))[0]
     indices.producer = 0
     indices.consumer = 0
@@ -192,7 +192,7 @@ def unbind(identifier: u64) -> None:
         return
     binding.owner = ENVIRONMENTS
     for page in binding.pages:
-        frames.forget_mapping(u64(page))
+        frames.entry(u64(page)).pins -= 1
 
 
 def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:

@@ -1,19 +1,202 @@
 # SPDX-License-Identifier: MIT
-"""The translation cache: mappings that an application inserts, of frames that it owns, through table nodes that it
-donated.
+"""The translation cache: mappings that an application inserts, of frames that it owns or has bound, through table nodes
+that it donated.
 
-Both calls work on the current address space only, through the window that shows its table nodes at a fixed address.
 The application chooses page, frame and rights; the kernel composes the entry, so no entry ever maps what its inserter
-does not own, nor is writable and executable.
+has no right to, nor is writable and executable. A mapping of an own frame is noted in the frame's entry, one through a
+binding in the binding, so that whoever must end it finds it. Nothing is ever evicted. Calls work on the current address
+space, through the window that shows its table nodes at a fixed address; `unmap` on any.
+
+The two calls that are made most often are a few instructions of their own, which use no memory of the stack and, of the
+registers, `rax`, `r9` and `r10`. They do what an application usually wants and leave everything else to the functions.
 """
 
+from typing import Final
+
 from exokernel.aegis import environment, frames
-from exokernel.aegis.abi import USER_LIMIT, Error, Right
+from exokernel.aegis.abi import (
+    BATCH,
+    BINDINGS,
+    KEY_SHIFT,
+    LARGE_PAGES,
+    NOWHERE,
+    USER_LIMIT,
+    Call,
+    Error,
+    FrameEntry,
+    FrameKind,
+    Right,
+)
+from exokernel.aegis.environment import Binding, BindingPage, KernelPage
+from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import cpu, paging
 from exokernel.machine.paging import PageTable, PageTableEntry
-from exokernel.metal import Ptr, Span, i64, inline, u8, u64
+from exokernel.metal import Array, Ptr, Span, addr, align, asm, i64, inline, naked, offsetof, u8, u32, u64
 
 PAGES = USER_LIMIT // paging.PAGE
+SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
+WINDOW = paging.WINDOW - SIGNED
+FRAME_OWNER = paging.FRAME_TABLE + offsetof(FrameEntry, "owner") - SIGNED  # and kind, and page
+FRAME_PAGE = paging.FRAME_TABLE + offsetof(FrameEntry, "page") - SIGNED
+UNMAPPED = environment.KERNEL_PAGE + offsetof(KernelPage, "unmapped") - SIGNED
+SCRATCH = environment.KERNEL_PAGE + offsetof(KernelPage, "scratch") - SIGNED
+INSERT, PROTECT = Call.TLB_INSERT, Call.TLB_PROTECT
+OWN = 1 << 9  # PageTableEntry.own, which only entries that are present have
+REFUSED = 0xFFFFFFFFFFFFFFFF  # what RIGHTS holds for a byte that is no rights; adding it to an entry carries
+
+
+def _entry_bits(rights: int) -> int:
+    """The part of a table entry that the low byte of a call's rights stands for."""
+    allowed, key = rights & 15, rights >> KEY_SHIFT
+    if allowed == 0 or allowed > Right.READ + Right.EXECUTE:
+        return REFUSED
+    writable, executable = bool(allowed & Right.WRITE), bool(allowed & Right.EXECUTE)
+    return 1 | writable << 1 | 1 << 2 | OWN | key << 59 | (not executable) << 63
+
+
+RIGHTS: Final[Array[u64, 256]] = Array[u64, 256]([_entry_bits(rights) for rights in range(256)])
+KEPT: Final[Array[u64, 1]] = Array[u64, 1]([0x000FFFFFFFFFF060])  # when rights change: frame, accessed, dirty
+SAME: Final[Array[u64, 1]] = Array[u64, 1]([0x000FFFFFFFFFF000 | OWN])  # of the entries of one frame
+
+
+@naked
+@align(64)
+def insert_entry() -> None:
+    """`tlb_insert` of an own frame that is not mapped at a page where nothing is, or of what is there already."""
+    asm("""
+        cmp rdi, {PAGES}
+        jae 8f
+        cmp qword ptr [rdi*8 + {WINDOW}], 0
+        jne 5f
+        cmp rsi, qword ptr [{frames.count}]
+        jae 8f
+        mov rax, rsi
+        shl rax, 5
+        mov r9, qword ptr [{UNMAPPED}]
+        cmp r9, qword ptr [rax + {FRAME_OWNER}]
+        jne 8f
+        movzx r9d, dl
+        mov r10, rsi
+        shl r10, 12
+        add r10, qword ptr [{RIGHTS} + r9*8]
+        jc 8f
+        mov qword ptr [rdi*8 + {WINDOW}], r10
+        mov dword ptr [rax + {FRAME_PAGE}], edi
+        xor eax, eax
+        sysretq
+    5:
+        mov r10, rsi
+        shl r10, 12
+        mov rax, qword ptr [rdi*8 + {WINDOW}]
+        xor rax, r10
+        and rax, qword ptr [{SAME}]
+        cmp rax, {OWN}
+        jne 8f
+        movzx r9d, dl
+        add r10, qword ptr [{RIGHTS} + r9*8]
+        jc 8f
+        mov qword ptr [rdi*8 + {WINDOW}], r10
+        mov rax, rdi
+        shl rax, 12
+        invlpg [rax]
+        xor eax, eax
+        sysretq
+    8:
+        mov eax, {INSERT}
+        jmp call_entry
+    """)
+
+
+@naked
+@align(64)
+def protect_entry() -> None:
+    """`tlb_protect` where all pages are mapped and own. The second pass over them finds nothing that the first has not
+    seen: nobody else runs.
+    """
+    asm("""
+        cmp rsi, 1
+        jne 2f
+        cmp rdi, {PAGES}
+        jae 8f
+        mov r10, qword ptr [rdi*8 + {WINDOW}]
+        test r10d, {OWN}
+        jz 8f
+        movzx r9d, dl
+        and r10, qword ptr [{KEPT}]
+        add r10, qword ptr [{RIGHTS} + r9*8]
+        jc 8f
+        mov qword ptr [rdi*8 + {WINDOW}], r10
+        mov rax, rdi
+        shl rax, 12
+        invlpg [rax]
+        xor eax, eax
+        sysretq
+    2:
+        lea rax, [rsi - 1]
+        cmp rax, {BATCH - 1}
+        ja 8f
+        mov r10d, {PAGES}
+        sub r10, rsi
+        cmp rdi, r10
+        ja 8f
+        lea r9, [rdi*8 + {WINDOW}]
+        mov rax, -1
+        mov r10, rsi
+    3:
+        test r10b, 3
+        jz 4f
+        and rax, qword ptr [r9 + r10*8 - 8]
+        dec r10
+        jnz 3b
+        jmp 5f
+    4:
+        and rax, qword ptr [r9 + r10*8 - 8]
+        and rax, qword ptr [r9 + r10*8 - 16]
+        and rax, qword ptr [r9 + r10*8 - 24]
+        and rax, qword ptr [r9 + r10*8 - 32]
+        sub r10, 4
+        jnz 4b
+    5:
+        test eax, {OWN}
+        jz 8f
+        movzx eax, dl
+        mov rax, qword ptr [{RIGHTS} + rax*8]
+        cmp rax, -1
+        je 8f
+        mov qword ptr [{SCRATCH}], rdx
+        mov rdx, qword ptr [{KEPT}]
+        mov r10, rsi
+    6:
+        test r10b, 3
+        jz 7f
+        and qword ptr [r9 + r10*8 - 8], rdx
+        or qword ptr [r9 + r10*8 - 8], rax
+        dec r10
+        jnz 6b
+        jmp 9f
+    7:
+        and qword ptr [r9 + r10*8 - 8], rdx
+        or qword ptr [r9 + r10*8 - 8], rax
+        and qword ptr [r9 + r10*8 - 16], rdx
+        or qword ptr [r9 + r10*8 - 16], rax
+        and qword ptr [r9 + r10*8 - 24], rdx
+        or qword ptr [r9 + r10*8 - 24], rax
+        and qword ptr [r9 + r10*8 - 32], rdx
+        or qword ptr [r9 + r10*8 - 32], rax
+        sub r10, 4
+        jnz 7b
+    9:
+        mov rdx, qword ptr [{SCRATCH}]
+        mov rax, cr3
+        mov cr3, rax
+        xor r9d, r9d
+        xor eax, eax
+        sysretq
+    8:
+        xor r9d, r9d
+        mov eax, {PROTECT}
+        jmp call_entry
+    """)
 
 
 @inline
@@ -24,53 +207,249 @@ def directory() -> PageTable:
 
 @inline
 def entry_of(virtual_page: u64) -> Ptr[PageTableEntry]:
-    """The entry that maps a page of the current environment, whose table node must exist; `virtual_page` < PAGES."""
+    """The entry that maps a page of the current environment; `virtual_page` < PAGES. Where there is no table node it is
+    VACANT and must not be written.
+    """
     return Ptr[PageTableEntry](paging.WINDOW) + virtual_page
 
 
 def is_writable(virtual_page: u64) -> bool:
     """Whether the current environment may write to a page; `virtual_page` < PAGES."""
-    if not directory()[virtual_page >> 9].present:
-        return False
     entry = entry_of(virtual_page)[0]
     return entry.present and entry.writable
 
 
-def insert(virtual_page: u64, frame: u64, rights: u64, fourth: u64) -> i64:
-    """The call `tlb_insert`."""
-    if virtual_page >= PAGES or rights > Right.READ + Right.EXECUTE:
-        return Error.BAD_ARGUMENT
-    if not directory()[virtual_page >> 9].present:
-        return Error.NO_NODE
-    entry = PageTableEntry()
-    if rights != Right.NONE:
-        if not frames.is_usable(frame, environment.current().identifier):
-            return Error.NOT_OWNER
-        entry = PageTableEntry(
-            present=True,
-            user=True,
-            writable=rights & Right.WRITE != 0,
-            frame=frame,
-            no_execute=rights & Right.EXECUTE == 0,
-        )
-        frames.note_mapping(frame)
-    place = entry_of(virtual_page)
-    if place[0].present:
-        frames.forget_mapping(place[0].frame)
-    place[0] = entry
+# ---- removing
+
+
+def unmap(identifier: u64, virtual_page: u64) -> None:
+    """Removes the mapping of a page of any environment, with its note; a large page goes as a whole."""
+    record = environment.records[identifier]
+    number = virtual_page // 512
+    if paging.table(record.directory)[number].large:
+        remove_large(identifier, number)
+        return
+    node = paging.table(paging.table(record.nodes)[number].frame)
+    entry = node[virtual_page % 512]
+    if not entry.present:
+        return
+    if entry.own:
+        frames.entry(entry.frame).page = NOWHERE
+    elif entry.bound:
+        record.bindings[0][entry.slot].page = NOWHERE
+    node[virtual_page % 512] = PageTableEntry()
     cpu.forget_translation(virtual_page * paging.PAGE)
+
+
+def remove_large(identifier: u64, number: u64) -> None:
+    """Removes a large page of any environment."""
+    record = environment.records[identifier]
+    first = paging.table(record.directory)[number].frame
+    for i in range(LARGE_PAGES):
+        frames.entry(first + i).page = NOWHERE
+    paging.remove_node(record.directory, record.nodes, number)
+    cpu.forget_translation(number * LARGE_PAGES * paging.PAGE)
+
+
+def remove(virtual_page: u64, count: u64, third: u64, fourth: u64) -> i64:
+    """The call `tlb_remove`."""
+    if count == 0 or count > BATCH or virtual_page > PAGES - count:
+        return Error.BAD_ARGUMENT
+    identifier = environment.current().identifier
+    for i in range(count):
+        unmap(identifier, virtual_page + i)
     return 0
+
+
+# ---- inserting
+
+
+@inline
+def allows(bound: u32, rights: u64) -> bool:
+    """Whether a binding's rights include those of a mapping. Both others include READ."""
+    return rights & 7 & ~u64(bound) & (Right.WRITE | Right.EXECUTE) == 0
+
+
+def insert(virtual_page: u64, frame: u64, rights: u64, fourth: u64) -> i64:
+    """The call `tlb_insert`, in full."""
+    return insert_for(environment.current().identifier, virtual_page, frame, rights)
+
+
+def insert_for(identifier: u64, virtual_page: u64, frame: u64, rights: u64) -> i64:
+    """`tlb_insert` into any environment."""
+    if virtual_page >= PAGES:
+        return Error.BAD_ARGUMENT
+    bits = RIGHTS[rights & 0xFF]
+    if rights & 0xFF == Right.NONE:
+        if not paging.table(environment.records[identifier].directory)[virtual_page // 512].present:
+            return Error.NO_NODE
+        unmap(identifier, virtual_page)
+        return 0
+    if bits == REFUSED:
+        return Error.BAD_ARGUMENT
+    error = find_room(identifier, virtual_page)
+    if error < 0:
+        return error
+    if not frames.is_usable(frame, identifier):
+        return Error.NOT_OWNER
+    page = frames.entry(frame).page
+    if page != NOWHERE and page != virtual_page:
+        return Error.IN_USE
+    entry = PageTableEntry(bits)
+    entry.frame = frame
+    put(identifier, virtual_page, entry)
+    frames.entry(frame).page = u32(virtual_page)
+    return 0
+
+
+def find_room(identifier: u64, virtual_page: u64) -> i64:
+    """0 if a table node covers the page."""
+    entry = paging.table(environment.records[identifier].directory)[virtual_page // 512]
+    if not entry.present:
+        return Error.NO_NODE
+    return i64(Error.IN_USE) if entry.large else 0
+
+
+def put(identifier: u64, virtual_page: u64, entry: PageTableEntry) -> None:
+    """Writes an entry in place of what is there; a table node covers the page."""
+    unmap(identifier, virtual_page)
+    node = paging.table(paging.table(environment.records[identifier].nodes)[virtual_page // 512].frame)
+    node[virtual_page % 512] = entry
+
+
+def insert_bound(virtual_page: u64, slot: u64, rights: u64, fourth: u64) -> i64:
+    """The call `tlb_insert_bound`."""
+    bits = RIGHTS[rights & 0xFF]
+    if virtual_page >= PAGES or slot >= BINDINGS or bits == REFUSED:
+        return Error.BAD_ARGUMENT
+    identifier = environment.current().identifier
+    error = find_room(identifier, virtual_page)
+    if error < 0:
+        return error
+    binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][slot]
+    if not is_frame_binding(binding) or not allows(binding.rights, rights):
+        return Error.NOT_PERMITTED
+    if binding.page != NOWHERE and binding.page != virtual_page:
+        return Error.IN_USE
+    entry = PageTableEntry(bits)
+    entry.own = False
+    entry.bound = True
+    entry.slot = slot
+    entry.frame = u64(binding.index)
+    put(identifier, virtual_page, entry)
+    binding.page = u32(virtual_page)
+    return 0
+
+
+@inline
+def is_frame_binding(binding: Binding) -> bool:
+    return binding.kind == environment.FRAME_BINDING
+
+
+def protect(virtual_page: u64, count: u64, rights: u64, fourth: u64) -> i64:
+    """The call `tlb_protect`, in full."""
+    bits = RIGHTS[rights & 0xFF]
+    if count == 0 or count > BATCH or virtual_page > PAGES - count or bits == REFUSED:
+        return Error.BAD_ARGUMENT
+    bindings = Ptr[BindingPage](environment.BINDING_PAGE)[0]
+    for i in range(count):
+        place = entry_of(virtual_page + i)
+        old = place[0]
+        if not old.present:
+            continue
+        if not old.own and not (old.bound and allows(bindings[old.slot].rights, rights)):
+            return Error.NOT_OWNER
+        changed = PageTableEntry(bits)
+        changed.own = old.own
+        changed.bound = old.bound
+        changed.slot = old.slot
+        changed.frame = old.frame
+        changed.accessed = old.accessed
+        changed.dirty = old.dirty
+        place[0] = changed
+        cpu.forget_translation((virtual_page + i) * paging.PAGE)
+    return 0
+
+
+batch: Array[u64, BATCH] = Array[u64, BATCH]()
+
+
+def insert_batch(virtual_page: u64, address: u64, count: u64, rights: u64) -> i64:
+    """The call `tlb_insert_batch`."""
+    if count == 0 or count > BATCH or virtual_page > PAGES - count or rights & 0xFF == Right.NONE:
+        return Error.BAD_ARGUMENT
+    if not copy_in(Span[u8](Ptr[u8](addr(batch[0])), count * 8), UserAddress(address)):
+        return Error.BAD_ADDRESS
+    identifier = environment.current().identifier
+    for i in range(count):
+        error = insert_for(identifier, virtual_page + i, batch[i], rights)
+        if error < 0:
+            return error if i == 0 else i64(i)
+    return i64(count)
+
+
+def insert_large(virtual_page: u64, first: u64, rights: u64, fourth: u64) -> i64:
+    """The call `tlb_insert_large`."""
+    bits = RIGHTS[rights & 0xFF]
+    if virtual_page >= PAGES or virtual_page % LARGE_PAGES != 0 or first % LARGE_PAGES != 0 or bits == REFUSED:
+        return Error.BAD_ARGUMENT
+    if directory()[virtual_page // LARGE_PAGES].present:
+        return Error.IN_USE
+    identifier = environment.current().identifier
+    for i in range(LARGE_PAGES):
+        if not frames.is_usable(first + i, identifier):
+            return Error.NOT_OWNER
+        if frames.entry(first + i).page != NOWHERE:
+            return Error.IN_USE
+    for i in range(LARGE_PAGES):
+        frames.entry(first + i).page = u32(virtual_page + i)
+    entry = PageTableEntry(bits)
+    entry.large = True
+    entry.frame = first
+    directory()[virtual_page // LARGE_PAGES] = entry
+    return 0
+
+
+# ---- table nodes
 
 
 def node(virtual_page: u64, frame: u64, third: u64, fourth: u64) -> i64:
     """The call `tlb_node`."""
+    return node_for(environment.current().identifier, virtual_page, frame)
+
+
+def node_for(identifier: u64, virtual_page: u64, frame: u64) -> i64:
+    """`tlb_node` for any environment, with a frame of its own."""
     if virtual_page >= PAGES:
         return Error.BAD_ARGUMENT
-    if not frames.is_usable(frame, environment.current().identifier) or frames.entry(frame).mappings != 0:
+    if not frames.is_idle(frame, identifier):
         return Error.NOT_OWNER
-    if directory()[virtual_page >> 9].present:
-        return 0
-    frames.entry(frame).kind = frames.NODE
-    Span[u8](Ptr[u8](paging.direct(frame * paging.PAGE)), paging.PAGE).fill(0)
-    directory()[virtual_page >> 9] = PageTableEntry(present=True, writable=True, user=True, frame=frame)
+    record = environment.records[identifier]
+    present = paging.table(record.directory)[virtual_page // 512]
+    if present.present:
+        return i64(Error.IN_USE) if present.large else 0
+    frames.move(frame, identifier, FrameKind.NODE)
+    frames.clear(frame)
+    paging.install_node(record.directory, record.nodes, virtual_page // 512, frame)
+    cpu.forget_translation(paging.WINDOW + virtual_page // 512 * paging.PAGE)
     return 0
+
+
+def node_remove(virtual_page: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The call `tlb_node_remove`."""
+    if virtual_page >= PAGES:
+        return Error.BAD_ARGUMENT
+    identifier = environment.current().identifier
+    number = virtual_page // 512
+    present = directory()[number]
+    if not present.present or present.large:
+        return Error.NO_NODE
+    for entry in paging.table(present.frame):
+        if entry.present:
+            return Error.IN_USE
+    record = environment.records[identifier]
+    paging.remove_node(record.directory, record.nodes, number)
+    cpu.load_root(record.root)
+    frames.move(present.frame, identifier, FrameKind.DATA)
+    frames.clear(present.frame)
+    return i64(present.frame)

@@ -71,4 +71,4 @@ def claim() -> i64:
     global spare
     frame = spare
     spare = -1
-    return frame if frame >= 0 else abi.frame_claim()
+    return frame if frame >= 0 else abi.frame_claim(abi.ANY)

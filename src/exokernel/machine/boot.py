@@ -144,7 +144,7 @@ def note_memory(start: u64, end: u64) -> None:
     """Adds the whole frames of [start, end), in bytes, as far as the direct map can show them."""
     global memory_ranges, memory_end, memory_frames
     first = (max(start, LOWEST) + paging.PAGE - 1) // paging.PAGE
-    last = min(end, 1 << 39) // paging.PAGE
+    last = min(end, paging.MEMORY_LIMIT) // paging.PAGE
     if start < 1 << 32:
         last = min(last, paging.DEVICES_PHYSICAL // paging.PAGE)
     if first < last and memory_ranges < len(memory):

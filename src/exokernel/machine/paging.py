@@ -11,6 +11,11 @@ its save area and its page tables at once.
     OWN_PAGES + 0    its environment page
     OWN_PAGES + 1    its kernel page
     OWN_PAGES + 2    its directory: entry n is the n-th table node
+    OWN_PAGES + 3    its binding page
+    FRAME_TABLE      the table of frames
+
+Applications see WINDOW and FRAME_TABLE too, at the low 32 bits of these addresses, read-only. WINDOW never faults: where
+there is no table node it shows one that all share, whose entries are VACANT.
 
 No page is both writable and executable, in the direct map either: it shows the kernel's code and constants read-only.
 """
@@ -23,10 +28,13 @@ KERNEL_BASE = 0xFFFFFFFF80000000
 IMAGE_PHYSICAL = 0x200000
 IMAGE = KERNEL_BASE + IMAGE_PHYSICAL
 IMAGE_FRAMES = 512  # at most: what one table maps
+FRAME_TABLE = KERNEL_BASE + 0x400000  # up to WINDOW
 WINDOW = 0xFFFFFFFFBFC00000
 OWN_PAGES = 0xFFFFFFFFBFE00000
 DEVICES = 0xFFFFFFFF00000000  # plus a physical address of the fourth GiB
 DEVICES_PHYSICAL = 0xC0000000
+MEMORY_LIMIT = 1 << 36  # more has no place in FRAME_TABLE
+VACANT = 2  # neither present nor 0
 
 
 @bits(u64)
@@ -42,7 +50,11 @@ class PageTableEntry:
     dirty: bool = field(6)
     large: bool = field(7)  # maps 2 MiB; in a directory only
     shared: bool = field(8)  # "global": survives a change of address space
+    own: bool = field(9)  # ignored by the processor, as the next: an application's mapping of a frame that it owns
+    bound: bool = field(10)  # a mapping through binding `slot`
     frame: u64 = field(12, 51)
+    slot: u64 = field(52, 58)
+    key: u64 = field(59, 62)  # of protection, where the processor has it
     no_execute: bool = field(63)
 
 
@@ -74,6 +86,9 @@ FRAMES_PER_GIGABYTE = GIGABYTE // PAGE
 direct_map_frame: u64 = 0
 image_frame: u64 = 0
 devices_frame: u64 = 0
+vacant_frame: u64 = 0  # the shared node of WINDOW
+frame_table_nodes: u64 = 0  # the first of the tables behind FRAME_TABLE
+frame_table_node_count: u64 = 0
 
 
 @struct
@@ -103,16 +118,18 @@ def gigabytes_of(memory_end: u64) -> u64:
 
 def shared_tables(memory_end: u64) -> u64:
     """How many frames `build` takes, for memory that ends at a frame."""
-    return 4 + gigabytes_of(memory_end)
+    return 5 + gigabytes_of(memory_end)
 
 
 def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     """Builds what all address spaces share, in the frames from `first_free` on; returns the next free frame."""
-    global direct_map_frame, image_frame, devices_frame
+    global direct_map_frame, image_frame, devices_frame, vacant_frame
     direct_map_frame = first_free
     image_frame = first_free + 1
     devices_frame = first_free + 2
     image_alias = first_free + 3
+    vacant_frame = first_free + 4
+    table(vacant_frame).fill(PageTableEntry(VACANT))
     build_image(table(image_frame), table(image_alias), layout)
     build_gigabyte(
         table(devices_frame), PageTableEntry(frame=DEVICES_PHYSICAL // PAGE, cache_disabled=True, write_through=True)
@@ -122,9 +139,9 @@ def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     for i in range(u64(len(top))):
         top[i] = PageTableEntry()
         if i < gigabytes and i != DEVICES_PHYSICAL // GIGABYTE:
-            build_gigabyte(table(first_free + 4 + i), PageTableEntry(frame=i * FRAMES_PER_GIGABYTE))
-            top[i] = node(first_free + 4 + i)
-    table(first_free + 4)[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_alias)
+            build_gigabyte(table(first_free + 5 + i), PageTableEntry(frame=i * FRAMES_PER_GIGABYTE))
+            top[i] = node(first_free + 5 + i)
+    table(first_free + 5)[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_alias)
     return first_free + shared_tables(memory_end)
 
 
@@ -150,24 +167,73 @@ def build_gigabyte(directory: PageTable, first: PageTableEntry) -> None:
         first.frame += LARGE_PAGE // PAGE
 
 
-def build_kernel_half(
-    root: u64, upper: u64, upper_directory: u64, own: u64, environment_page: u64, kernel_page: u64, directory: u64
-) -> None:
-    """Fills in the kernel's half of an address space; the arguments are its frames, all zeroed: the top table, then
-    three tables of the upper 2 GiB, then what the own pages show. The directory is reached as a page table through
-    WINDOW.
-    """
-    top = table(root)
+def show_frame_table(first_node: u64, nodes: u64, first: u64, count: u64) -> None:
+    """Prepares the tables that show the frame table, which is `count` frames from `first` on, in `nodes` frames."""
+    global frame_table_nodes, frame_table_node_count
+    frame_table_nodes = first_node
+    frame_table_node_count = nodes
+    for i in range(nodes * 512):
+        entry = PageTableEntry()
+        if i < count:
+            entry = PageTableEntry(present=True, writable=True, user=True, frame=first + i, no_execute=True)
+        table(first_node + i // 512)[i % 512] = entry
+
+
+@struct
+class SpaceFrames:
+    """The frames of an address space, all zeroed."""
+
+    root: u64  # the top table
+    lower: u64  # of the application's GiB
+    directory: u64  # of its table nodes
+    nodes: u64  # the same as a page table for WINDOW, without gaps
+    upper: u64  # three tables of the upper 2 GiB
+    upper_directory: u64
+    own: u64
+    page: u64  # what the own pages show
+    kernel_page: u64
+    bindings: u64
+
+
+def build_space(parts: SpaceFrames) -> None:
+    """Fills in the tables of an address space in which the application has nothing mapped yet."""
+    top = table(parts.root)
     top[256] = node(direct_map_frame)
-    top[511] = node(upper)
-    gigabytes = table(upper)
-    gigabytes[510] = node(upper_directory)
+    top[511] = node(parts.upper)
+    gigabytes = table(parts.upper)
+    gigabytes[510] = node(parts.upper_directory)
     gigabytes[511] = node(devices_frame)
-    megabytes = table(upper_directory)
+    megabytes = table(parts.upper_directory)
     megabytes[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_frame)
-    megabytes[510] = node(directory)
-    megabytes[511] = node(own)
-    pages = table(own)
-    pages[0] = PageTableEntry(present=True, writable=True, frame=environment_page, no_execute=True)
-    pages[1] = PageTableEntry(present=True, writable=True, frame=kernel_page, no_execute=True)
-    pages[2] = PageTableEntry(present=True, writable=True, frame=directory, no_execute=True)
+    visible = PageTableEntry(present=True, writable=True, user=True)
+    for i in range(frame_table_node_count):
+        visible.frame = frame_table_nodes + i
+        megabytes[(FRAME_TABLE - KERNEL_BASE) // LARGE_PAGE + i] = visible
+    visible.frame = parts.nodes
+    megabytes[510] = visible
+    megabytes[511] = node(parts.own)
+    table(parts.nodes).fill(PageTableEntry(present=True, user=True, frame=vacant_frame, no_execute=True))
+    pages = table(parts.own)
+    pages[0] = PageTableEntry(present=True, writable=True, frame=parts.page, no_execute=True)
+    pages[1] = PageTableEntry(present=True, writable=True, frame=parts.kernel_page, no_execute=True)
+    pages[2] = PageTableEntry(present=True, writable=True, frame=parts.directory, no_execute=True)
+    pages[3] = PageTableEntry(present=True, writable=True, frame=parts.bindings, no_execute=True)
+    visible.frame = parts.lower
+    top[0] = visible
+    visible.frame = parts.directory
+    table(parts.lower)[0] = visible
+    # The kernel's own view of the upper 2 GiB, two GiB up for the application: of what it leads to only the frame table
+    # and the nodes are marked for users.
+    table(parts.lower)[2] = PageTableEntry(present=True, user=True, frame=parts.upper_directory, no_execute=True)
+
+
+def install_node(directory: u64, nodes: u64, number: u64, frame: u64) -> None:
+    """Makes `frame` table node `number` of the address space whose tables are given."""
+    table(directory)[number] = PageTableEntry(present=True, writable=True, user=True, frame=frame)
+    table(nodes)[number] = PageTableEntry(present=True, writable=True, user=True, frame=frame, no_execute=True)
+
+
+def remove_node(directory: u64, nodes: u64, number: u64) -> None:
+    """Undoes `install_node`."""
+    table(directory)[number] = PageTableEntry()
+    table(nodes)[number] = PageTableEntry(present=True, user=True, frame=vacant_frame, no_execute=True)

@@ -10,8 +10,8 @@ ENDS = (14,)
 
 def main() -> u64:
     page: u64 = abi.USER_LIMIT // abi.PAGE_BYTES - 1
-    frame = u64(abi.frame_claim())
-    abi.tlb_node(page, u64(abi.frame_claim()))
+    frame = u64(abi.frame_claim(abi.ANY))
+    abi.tlb_node(page, u64(abi.frame_claim(abi.ANY)))
     abi.tlb_insert(page, frame, Right.WRITE)
     Ptr[u16](abi.USER_LIMIT - 2)[0] = 0x050F  # `syscall`
     abi.tlb_insert(page, frame, Right.EXECUTE)

@@ -10,8 +10,8 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
 
 
 def main() -> u64:
-    frame = u64(abi.frame_claim())
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    frame = u64(abi.frame_claim(abi.ANY))
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
     abi.tlb_insert(SANDBOX, frame, Right.WRITE)
     Ptr[u64](SANDBOX * abi.PAGE_BYTES)[0] = 0x200007  # the kernel's image, writable
     abi.tlb_insert(SANDBOX, 0, Right.NONE)

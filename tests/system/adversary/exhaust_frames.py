@@ -8,10 +8,10 @@ from exokernel.metal import Ptr, u64, volatile_load
 
 def main() -> u64:
     page: u64 = 0x10000000 // abi.PAGE_BYTES
-    abi.tlb_node(page, u64(abi.frame_claim()))
+    abi.tlb_node(page, u64(abi.frame_claim(abi.ANY)))
     seen: u64 = 0
     while True:
-        frame = abi.frame_claim()
+        frame = abi.frame_claim(abi.ANY)
         if frame < 0:
             return seen + u64(frame != Error.NO_FRAMES)
         abi.tlb_insert(page, u64(frame), Right.READ)

@@ -10,7 +10,7 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
 
 def main() -> u64:
     own = u64(abi.system_page().environments[abi.environment_page().identifier].frames)
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
     mapped: u64 = 0
     for frame in range(abi.system_page().frames + 4096):
         mapped += u64(abi.tlb_insert(SANDBOX, frame, Right.WRITE) == 0)

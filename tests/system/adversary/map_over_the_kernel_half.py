@@ -7,7 +7,7 @@ from exokernel.metal import u64
 
 
 def main() -> u64:
-    frame = u64(abi.frame_claim())
+    frame = u64(abi.frame_claim(abi.ANY))
     got: u64 = 0
     for shift in range(18, 64):
         for page in range((u64(1) << shift) - 2 if shift > 18 else u64(1) << shift, (u64(1) << shift) + 2):

@@ -9,7 +9,7 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
 
 
 def main() -> u64:
-    node = u64(abi.frame_claim())
+    node = u64(abi.frame_claim(abi.ANY))
     if abi.tlb_node(SANDBOX, node) != 0:
         return 1
     return u64(abi.tlb_insert(SANDBOX, node, Right.WRITE) == 0) + 2 * u64(

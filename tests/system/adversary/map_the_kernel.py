@@ -10,7 +10,7 @@ CODE = 0x200  # the first frame of the kernel's image
 
 
 def main() -> u64:
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
     got: u64 = 0
     for frame in range(CODE, CODE + 4):
         for rights in range(Right.READ, Right.READ + Right.EXECUTE + 1):

@@ -10,9 +10,9 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
 
 
 def main() -> u64:
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
     place = Ptr[u64](SANDBOX * abi.PAGE_BYTES)
-    abi.tlb_insert(SANDBOX, u64(abi.frame_claim()), Right.WRITE)
+    abi.tlb_insert(SANDBOX, u64(abi.frame_claim(abi.ANY)), Right.WRITE)
     volatile_store(place, 1)
     abi.tlb_insert(SANDBOX, 0, Right.NONE)
     return volatile_load(place)

@@ -9,9 +9,9 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
 
 
 def main() -> u64:
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
-    first = u64(abi.frame_claim())
-    second = u64(abi.frame_claim())
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
+    first = u64(abi.frame_claim(abi.ANY))
+    second = u64(abi.frame_claim(abi.ANY))
     place = Ptr[u64](SANDBOX * abi.PAGE_BYTES)
     wrong: u64 = 0
     for turn in range(1000):

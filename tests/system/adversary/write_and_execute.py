@@ -9,8 +9,8 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
 
 
 def main() -> u64:
-    frame = u64(abi.frame_claim())
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
+    frame = u64(abi.frame_claim(abi.ANY))
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
     got: u64 = 0
     for rights in range(4096):
         both = rights & (Right.WRITE | Right.EXECUTE) == Right.WRITE | Right.EXECUTE

@@ -10,8 +10,8 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
 
 
 def main() -> u64:
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim()))
-    frame = u64(abi.frame_claim())
+    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
+    frame = u64(abi.frame_claim(abi.ANY))
     place = Ptr[u64](SANDBOX * abi.PAGE_BYTES)
     abi.tlb_insert(SANDBOX, frame, Right.WRITE)
     volatile_store(place, 1)

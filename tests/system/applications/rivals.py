@@ -17,9 +17,9 @@ packet: Array[u8, 64] = Array[u8, 64]()
 def build_ring() -> None:
     """A ring in frames whose numbers are known."""
     first: u64 = RING // abi.PAGE_BYTES
-    abi.tlb_node(first, u64(abi.frame_claim()))
+    abi.tlb_node(first, u64(abi.frame_claim(abi.ANY)))
     for i in range(RING_PAGES):
-        frames[i] = u64(abi.frame_claim())
+        frames[i] = u64(abi.frame_claim(abi.ANY))
         abi.tlb_insert(first + i, frames[i], Right.READ | Right.WRITE)
 
 

@@ -31,9 +31,9 @@ def pattern(i: u64, turn: u64) -> u64:
 
 def prepare() -> u64:
     """A heap, before anything is exhausted; what went wrong."""
-    wrong = u64(abi.tlb_node(HEAP, u64(abi.frame_claim())) != 0)
+    wrong = u64(abi.tlb_node(HEAP, u64(abi.frame_claim(abi.ANY))) != 0)
     for i in range(FRAMES):
-        wrong += u64(abi.tlb_insert(HEAP + i, u64(abi.frame_claim()), Right.WRITE) != 0)
+        wrong += u64(abi.tlb_insert(HEAP + i, u64(abi.frame_claim(abi.ANY)), Right.WRITE) != 0)
     return wrong
 
 

@@ -41,7 +41,9 @@ def main() -> None:
         return
     while system.environments[2].state != State.FREE or system.environments[1].state != State.SLEEPING:
         abi.yield_to(abi.ANY_ENVIRONMENT)
-    abi.tlb_node(HEAP, u64(abi.frame_claim()))
+    abi.tlb_node(HEAP, u64(abi.frame_claim(abi.ANY)))
+    for _ in range(3):
+        abi.frame_claim(abi.ANY)
     own = u64(system.environments[0].frames)
     mapped: u64 = 0
     found: u64 = 0
@@ -49,12 +51,13 @@ def main() -> None:
         if abi.tlb_insert(HEAP, frame, Right.READ) == 0:
             mapped += 1
             found += count_secrets()
+            abi.tlb_insert(HEAP, 0, Right.NONE)
     print("own", own, "mapped", mapped, "secrets", found)
     free = system.frames_free
     claimed: u64 = 0
     found = 0
     while True:
-        got = abi.frame_claim()
+        got = abi.frame_claim(abi.ANY)
         if got < 0:
             break
         claimed += 1

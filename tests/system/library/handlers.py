@@ -25,11 +25,11 @@ def map_page(registers: Registers) -> u8:
     global faults
     faults += 1
     page = registers.address // abi.PAGE_BYTES
-    frame = abi.frame_claim()
+    frame = abi.frame_claim(abi.ANY)
     if frame < 0:
         return Verdict.END
     if abi.tlb_insert(page, u64(frame), abi.Right.WRITE) == abi.Error.NO_NODE:
-        node = abi.frame_claim()
+        node = abi.frame_claim(abi.ANY)
         if node < 0 or abi.tlb_node(page, u64(node)) != 0:
             return Verdict.END
         abi.tlb_insert(page, u64(frame), abi.Right.WRITE)
