@@ -57,3 +57,26 @@ def test_vector_registers_are_kept_for_who_asked_and_refused_to_others() -> None
             b"refused 900 seen 0",
         ], guest.transcript()
         assert guest.status == 0
+
+
+def test_a_line_wakes_its_owner_when_something_is_typed() -> None:
+    with running([APPLICATIONS / "typed.py"] * 2) as guest:
+        guest.wait_for(b"nothing")
+        guest.send(b"one\n")
+        guest.wait_for(b"line one")
+        guest.send(b"two\nthree\n")
+        guest.wait_for(b"line three")
+        guest.send(b"end\n")
+        guest.wait()
+        assert sorted(guest.console.splitlines()) == sorted(
+            [
+                b"refused -3 -4",
+                b"bound 0 -9",
+                b"nothing -44",
+                b"other -11 -4",
+                b"line one",
+                b"line two",
+                b"line three",
+                b"slept True",
+            ]
+        ), guest.transcript()

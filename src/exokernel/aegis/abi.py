@@ -53,6 +53,8 @@ CONSOLE_WRITE_LIMIT = 4096  # bytes per call
 TRANSMIT_LIMIT = 1514  # bytes of one Ethernet frame, without its check sequence
 RING_SLOTS = 128
 ANY_ENVIRONMENT = 255  # for yield_to: whoever owns the next slice
+LINES = 24  # device lines: pins of the first I/O APIC
+CONSOLE_LINE = 4  # fires while something was typed and not read
 ANY = 0xFFFFFFFFFFFFFFFF  # for slice_claim and frame_claim: whichever is free
 EXCESS_LIMIT = 4  # unpaid ticks; who owes as many is not asked to end its slice but made to
 BATCH = 128  # pages of one call of the TLB's
@@ -97,6 +99,9 @@ class Call(IntEnum):
     TRANSFER_BACK = 44
     TRANSFER_ASYNCHRONOUS = 45
     FLOATING_POINT = 46
+    LINE_BIND = 48
+    LINE_UNMASK = 49
+    CONSOLE_READ = 50
 
 
 class Error(IntEnum):
@@ -774,6 +779,30 @@ def floating_point(wanted: u64) -> i64:
     them over, but the caller finds its own again. Returns 0 or BAD_ARGUMENT.
     """
     return call1(Call.FLOATING_POINT, wanted)
+
+
+@inline
+def line_bind(line: u64) -> i64:
+    """Makes the caller the owner of a device line (0 to LINES - 1), which from now on may fire: it is then masked, its
+    bit set in `EnvironmentPage.lines`, and LINE is pending. Returns 0, BUSY, NOT_PERMITTED or BAD_ARGUMENT.
+    """
+    return call1(Call.LINE_BIND, line)
+
+
+@inline
+def line_unmask(line: u64) -> i64:
+    """Lets a line of the caller's fire again, at once if its device still wants to. Returns 0, NOT_OWNER or
+    BAD_ARGUMENT.
+    """
+    return call1(Call.LINE_UNMASK, line)
+
+
+@inline
+def console_read() -> i64:
+    """The next byte typed on the console, for the owner of CONSOLE_LINE, or anybody while nobody owns it. Returns the
+    byte, NO_INPUT or BUSY.
+    """
+    return call0(Call.CONSOLE_READ)
 
 
 @inline

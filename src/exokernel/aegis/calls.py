@@ -21,6 +21,7 @@ from exokernel.aegis import (
     exceptions,
     floating,
     information,  # noqa: F401  (in assembly)
+    lines,
     memory,
     network,
     processor,
@@ -40,6 +41,7 @@ DEVICE = 257
 UNHANDLED = 258
 FLOATING = 259
 BEGIN = 260
+LINE = 261
 
 LAST_SLICE = SLICES - 1
 
@@ -324,6 +326,18 @@ def device_entry() -> None:
 
 @naked
 @align(64)
+@export
+def line_entry() -> None:
+    """A device line, its number in `rax`, which is saved; else as the timer's."""
+    asm("""
+        mov qword ptr [{lines.fired}], rax
+        mov eax, {LINE}
+        jmp {save_context}
+    """)
+
+
+@naked
+@align(64)
 def floating_entry() -> None:
     """Exception 7, on IST1 too: it must not touch the frame of an exception that the application is handling."""
     asm("""
@@ -512,6 +526,9 @@ CALLS = {
     Call.TLB_REMOVE: tlb.remove,
     Call.TLB_NODE_REMOVE: tlb.node_remove,
     Call.FLOATING_POINT: floating.floating_point,
+    Call.LINE_BIND: lines.line_bind,
+    Call.LINE_UNMASK: lines.line_unmask,
+    Call.CONSOLE_READ: lines.console_read,
     Call.TRANSFER_BACK: transfer.back,
     Call.TRANSFER_ASYNCHRONOUS: transfer.asynchronous,
 }
@@ -527,9 +544,9 @@ OWN_ENTRIES = {
     Call.TRANSFER_ASYNCHRONOUS: switch_entry,
 }
 
-HANDLERS: Final[Array[Handler, 261]] = Array[Handler, 261](
+HANDLERS: Final[Array[Handler, 262]] = Array[Handler, 262](
     [CALLS.get(number, no_call) for number in range(256)]
-    + [processor.tick, network.interrupt, exceptions.unhandled, floating.unavailable, processor.begin]
+    + [processor.tick, network.interrupt, exceptions.unhandled, floating.unavailable, processor.begin, lines.interrupt]
 )
 ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
     [OWN_ENTRIES.get(number, call_entry) for number in range(256)]

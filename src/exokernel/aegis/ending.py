@@ -4,7 +4,7 @@ the format of docs/decisions/0001-first-light.md. An environment's end never har
 the end of the machine.
 """
 
-from exokernel.aegis import environment, floating, information, network, processor
+from exokernel.aegis import environment, floating, information, lines, network, processor
 from exokernel.aegis.abi import NAME_BYTES, Error, ExceptionFrame
 from exokernel.aegis.environment import Registers
 from exokernel.machine import cpu, serial
@@ -47,6 +47,7 @@ def end(identifier: u64, status: u64) -> i64:
         end_machine(status)
     processor.remove(identifier)
     floating.release(identifier)
+    lines.release(identifier)
     network.unbind(identifier)
     environment.destroy(identifier)
     return processor.next_slice()

@@ -36,6 +36,7 @@ PAGE = Argument("virtual_page", "address / 4096, below 0x40000", "page")
 FRAME = Argument("frame", "physical address / 4096", "frame")
 ENVIRONMENT = Argument("environment", "number", "environment")
 ADDRESS = Argument("address", "user address", "address")
+LINE = Argument("line", "of a device, 0 to 23", "word")
 SLICE = Argument("position", "of a time slice, 0 to 63", "slice")
 
 COUNT = Argument("count", "pages, 1 to 128", "count")
@@ -256,5 +257,20 @@ INTERFACE: tuple[Description, ...] = (
         "none",
         "1024 bytes cleared",
         "table 3: FPUmod",
+    ),
+    Description(
+        Call.LINE_BIND, (LINE,), "0", ("BUSY", "NOT_PERMITTED"), "environment 0", "constant", "5.1.2: interrupt context"
+    ),
+    Description(
+        Call.LINE_UNMASK, (LINE,), "0", ("NOT_OWNER",), "owner of the line", "constant", "5.1.2: interrupt context"
+    ),
+    Description(
+        Call.CONSOLE_READ,
+        (),
+        "byte",
+        ("NO_INPUT", "BUSY"),
+        "who bound the console's line, or anybody while nobody has",
+        "constant",
+        "not in the paper: a device everybody shares",
     ),
 )

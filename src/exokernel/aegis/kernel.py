@@ -12,6 +12,7 @@ from exokernel.aegis import (
     floating,
     frames,
     information,
+    lines,
     network,
     processor,
 )
@@ -52,6 +53,7 @@ def take_exceptions() -> None:
     for vector in range(256):
         interrupts.set_gate(vector, u64(calls.stray_entry), 1, 0)
     exceptions.initialize()
+    lines.initialize()
     interrupts.set_gate(floating.UNAVAILABLE, u64(calls.floating_entry), 1, 0)
     interrupts.set_gate(interrupts.TIMER, u64(calls.timer_entry), 1, 0)
     interrupts.set_gate(interrupts.DEVICE, u64(calls.device_entry), 1, 0)

@@ -38,6 +38,11 @@ def output_word(port: u16, value: u32) -> None:
 
 
 @inline
+def input_byte(port: u16) -> u8:
+    return asm("in al, dx", "={al},{dx},~{memory}", port, returns=u8)
+
+
+@inline
 def input_word(port: u16) -> u32:
     """Reads 32 bits."""
     return asm("in eax, dx", "={eax},{dx},~{memory}", port, returns=u32)

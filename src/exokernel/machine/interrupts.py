@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where the processor goes when it is interrupted: the interrupt descriptor table, the local APIC, the I/O APICs.
 
-Vectors 0 to 31 are the processor's exceptions; TIMER and DEVICE are ours; any other is a stray that is acknowledged
-and forgotten. The old interrupt controller (PIC) is masked for good. Sources: SDM volume 3, chapters 6 and 11; Intel
-82093AA data sheet (I/O APIC).
+Vectors 0 to 31 are the processor's exceptions; TIMER, DEVICE and those from LINES on are ours; any other is a stray
+that is acknowledged and forgotten. The old interrupt controller (PIC) is masked for good. Sources: SDM volume 3,
+chapters 6 and 11; Intel 82093AA data sheet (I/O APIC).
 """
 
 from exokernel.machine import cpu, paging
@@ -11,6 +11,7 @@ from exokernel.metal import Array, Ptr, addr, aligned, asm, bits, field, inline,
 
 TIMER = 0x20
 DEVICE = 0x21
+LINES = 0x30  # plus a pin: device lines that applications own
 SPURIOUS = 0xFF
 
 LOCAL_APIC = paging.DEVICES + 0xFEE00000
@@ -24,6 +25,8 @@ FIRST_IO_APIC = paging.DEVICES + 0xFEC00000
 SECOND_IO_APIC = paging.DEVICES + 0xFEC10000  # QEMU's microvm with ACPI
 PINS = 24  # of one I/O APIC
 LEVEL_TRIGGERED = 1 << 15
+
+routed: u64 = 0  # bit n: pin n of the first I/O APIC is the kernel's
 
 
 @bits(u64)
@@ -88,7 +91,18 @@ def end() -> None:
 
 def route(io_apic: u64, pin: u32) -> None:
     """Sends the device line at `pin` of an I/O APIC to DEVICE, level-triggered, to the first processor."""
+    global routed
+    if io_apic == FIRST_IO_APIC:
+        routed |= u64(1) << pin
     write_register(io_apic, 0x11 + 2 * pin)
     write_register(io_apic + 0x10, 0)
     write_register(io_apic, 0x10 + 2 * pin)
     write_register(io_apic + 0x10, LEVEL_TRIGGERED | DEVICE)
+
+
+def set_line(pin: u32, masked: bool) -> None:
+    """Sends a pin of the first I/O APIC to vector LINES + pin, level-triggered, or holds it back."""
+    write_register(FIRST_IO_APIC, 0x11 + 2 * pin)
+    write_register(FIRST_IO_APIC + 0x10, 0)
+    write_register(FIRST_IO_APIC, 0x10 + 2 * pin)
+    write_register(FIRST_IO_APIC + 0x10, LEVEL_TRIGGERED | LINES + pin | (u32(MASKED) if masked else u32(0)))

@@ -4,9 +4,12 @@ reports to the host, and the exit port. The kernel never prints on the serial po
 """
 
 from exokernel.machine import cpu
-from exokernel.metal import noreturn, u32
+from exokernel.metal import noreturn, u8, u32
 
 SERIAL = 0x3F8  # COM1; QEMU's never blocks and needs no setting up
+SERIAL_INTERRUPTS = SERIAL + 1  # bit 0: when a byte has come
+SERIAL_STATUS = SERIAL + 5  # bit 0: a byte is there
+SERIAL_LINE = 4  # of the I/O APIC
 CONTROL = 0xE9  # QEMU's isa-debugcon
 EXIT = 0xF4  # QEMU's isa-debug-exit: ends QEMU with status 2 * value + 1
 
@@ -14,6 +17,21 @@ EXIT = 0xF4  # QEMU's isa-debug-exit: ends QEMU with status 2 * value + 1
 def write_console(text: bytes) -> None:
     """Writes to the serial port."""
     cpu.output_bytes(SERIAL, text)
+
+
+def input_ready() -> bool:
+    """Whether something was typed."""
+    return cpu.input_byte(SERIAL_STATUS) & 1 != 0
+
+
+def read_console() -> u8:
+    """What was typed, if `input_ready`."""
+    return cpu.input_byte(SERIAL)
+
+
+def enable_interrupt() -> None:
+    """From now on typing raises SERIAL_LINE until all is read."""
+    cpu.output_byte(SERIAL_INTERRUPTS, 1)
 
 
 def write(text: bytes) -> None:
