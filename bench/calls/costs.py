@@ -7,7 +7,7 @@ a tick nor a first touch is in it. Calls that do not come back have no number.
 """
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Call
+from exokernel.aegis.abi import Call, Right
 from exokernel.metal import Array, addr, aligned, asm, i64, naked, noinline, u8, u64
 
 ROUNDS = 20
@@ -72,7 +72,7 @@ def measure(name: str, number: u64, first: u64, second: u64, third: u64) -> None
 
 def claim() -> u64:
     """A frame of our own."""
-    return u64(abi.frame_claim())
+    return u64(abi.frame_claim(abi.ANY))
 
 
 def nodes() -> None:
@@ -105,7 +105,14 @@ def slices() -> None:
 
 def main() -> None:
     measure("console_write", Call.CONSOLE_WRITE, u64(addr(page)), 1, 0)
-    measure("frame_claim", Call.FRAME_CLAIM, 0, 0, 0)
+    measure("frame_claim", Call.FRAME_CLAIM, abi.ANY, 0, 0)
+    abi.tlb_node(SANDBOX, claim())
+    measure("tlb_insert", Call.TLB_INSERT, SANDBOX, claim(), Right.READ)
+    measure("tlb_remove", Call.TLB_REMOVE, SANDBOX, 1, 0)
+    spare = claim()
+    measure("frame_break", Call.FRAME_BREAK, spare, 0, 0)
+    measure("frame_pin", Call.FRAME_PIN, spare, 1, 0)
+    measure("frame_guarantee", Call.FRAME_GUARANTEE, spare, 1, 0)
     nodes()
     slices()
     measure("floating_point", Call.FLOATING_POINT, 1, 0, 0)

@@ -43,7 +43,7 @@ def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, st
         with Machine(image.path, Options(icount=icount), timeout=TIMEOUT) as machine:
             machine.wait()
     found = re.findall(
-        rb"^fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ digest (\w+)$", machine.console, re.MULTILINE
+        rb"fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ digest (\w+)", machine.console, re.MULTILINE
     )
     ended = {e.number("environment"): e.values.get("reason") for e in machine.events if e.name == "ended"}
     if (

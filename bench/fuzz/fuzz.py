@@ -7,10 +7,11 @@ whole machine, and ends the machine when the others are done. Every other enviro
 that SEED and its number decide; under `-icount shift=0` two runs are the same. It prints one line at its end:
 `fuzzer N calls C refused R checks K served S digest D`, and `violation ...` when a promise was broken.
 
-Checked after each call: the answer is a result or an error that the table names for this call. Every CHECK_EVERY calls: what
-is mapped in the sandbox shows the frame that was mapped there and nothing of anybody else's; a fresh frame is clear.
-By the auditor: the frames of all environments and the free ones are all there are, each slice has an owner that
-exists, environments that ended own nothing.
+Checked after each call: the answer is a result or an error that the table names for this call. Every CHECK_EVERY calls,
+and after each that maps: what a page of the sandbox leads to is a frame of ours that knows of it, never writable and
+executable, and shows nothing of anybody else's; a fresh frame is clear. Now and then: our frames in the frame table,
+in their ring and in the counter are the same. By the auditor: the frames of all environments and the free ones are all
+there are, no free frame is in use, each slice has an owner that exists, environments that ended own nothing.
 """
 
 from typing import Final
@@ -27,11 +28,15 @@ CHECK_EVERY = 64
 
 # ---- the interface, as tables
 
-NEVER = {Call.EXIT, Call.SHUTDOWN}  # they do not come back; the adversaries try them
-UNMODELLED = set(range(16, 40))  # they change owners and mappings in ways that the model below does not follow yet
+NEVER = {"EXIT", "SHUTDOWN", "EXCEPTION_RETURN"}  # they do not come back; the adversaries try them
+UNMODELLED = set(range(26, 40))  # what they do to others is not followed by the checks below yet
 KINDS = ("word", "page", "frame", "rights", "environment", "address", "length", "timestamp", "slice", "count", "truth")
-WORD, PAGE, FRAME, RIGHTS, ENVIRONMENT, ADDRESS, LENGTH, TIMESTAMP, SLICE, _, _ = range(len(KINDS))
-DRAWN = [description for description in INTERFACE if description.call not in NEVER | UNMODELLED]
+WORD, PAGE, FRAME, RIGHTS, ENVIRONMENT, ADDRESS, LENGTH, TIMESTAMP, SLICE, COUNT_OF_PAGES, TRUTH = range(len(KINDS))
+DRAWN = [
+    description
+    for description in INTERFACE
+    if description.call.name not in NEVER and description.call not in UNMODELLED
+]
 COUNT = len(DRAWN)
 numbers: Final[Array[u8, COUNT]] = Array[u8, COUNT]([description.call for description in DRAWN])
 kinds: Final[Array[u8, 4 * COUNT]] = Array[u8, 4 * COUNT]([
@@ -44,7 +49,7 @@ allowed: Final[Array[u64, COUNT]] = Array[u64, COUNT]([  # bit n: may answer err
 ])  # fmt: skip
 LAST_ERROR = -min(Error)
 
-# ---- the sandbox: pages that only random calls map, with a model of what is mapped
+# ---- the sandbox: pages that only random calls map
 
 SANDBOX = 0x10000000 // abi.PAGE_BYTES
 NODES = 4
@@ -53,11 +58,11 @@ RING = SANDBOX + 1536  # here a receive ring is mapped at the start
 RING_PAGES = 65
 POOL = 64
 TAG = 2040 // 8  # the word of a frame that says whose it is: no received frame reaches it
-mapped: Array[u32, PAGES] = Array[u32, PAGES]()  # the frame, 0 if none
-writable: Array[u8, PAGES] = Array[u8, PAGES]()
 pool: Array[u32, POOL] = Array[u32, POOL]()
+batch: Array[u64, abi.BATCH] = Array[u64, abi.BATCH]()  # frame numbers, an argument
 BOOT_FRAMES = 0x4000
 program: Array[u8, BOOT_FRAMES] = Array[u8, BOOT_FRAMES]()  # 1: a frame that the kernel loaded this program into
+fresh: Array[u8, BOOT_FRAMES] = Array[u8, BOOT_FRAMES]()  # 1: claimed and never written to: must be clear
 text: Array[u8, 4096] = aligned(4096, Array[u8, 4096](b"." * 4096))
 
 SPECIAL: Final[Array[u64, 20]] = Array[u64, 20]([
@@ -157,6 +162,10 @@ def draw(kind: u64) -> u64:
         return draw_address()
     if kind == LENGTH:
         return below(80)
+    if kind == COUNT_OF_PAGES:
+        return below(abi.BATCH + 2) if below(4) == 0 else below(4)
+    if kind == TRUTH:
+        return below(2)
     if kind == TIMESTAMP:
         return read_timestamp() + (below(1 << 20) if below(16) == 0 else 0)
     return below(300)
@@ -201,6 +210,8 @@ def draw_address() -> u64:
         return (SANDBOX + below(PAGES)) * abi.PAGE_BYTES + below(abi.PAGE_BYTES)
     if choice == 2:
         return abi.STACK_TOP - below(64)
+    if choice == 3:
+        return u64(addr(batch[below(64)]))
     return u64(addr(text)) + below(2048)
 
 
@@ -218,37 +229,99 @@ def in_sandbox(page: u64) -> bool:
     return SANDBOX <= page < SANDBOX + PAGES
 
 
-def tag_of(frame: u64) -> u64:
-    return (frame << 8 | identifier) * 0x9E3779B97F4A7C15 | 1
+def tag_of(frame: u64, owner: u64) -> u64:
+    return (frame << 8 | owner) * 0x9E3779B97F4A7C15 | 1
 
 
-def note(call: u64, first: u64, second: u64, third: u64, result: u64) -> None:
-    """Keeps the model after a call that succeeded."""
+def is_tag(value: u64, frame: u64) -> bool:
+    """Whether some environment marked `frame` so."""
+    for owner in range(1, 16):
+        if value == tag_of(frame, owner):
+            return True
+    return False
+
+
+def note(call: u64, first: u64, result: u64) -> None:
+    """What a call that succeeded tells us."""
     if call == Call.FRAME_CLAIM:
         pool[below(POOL)] = u32(result)
-    elif call == Call.TLB_INSERT:
+        if result < BOOT_FRAMES:
+            fresh[result] = 1
+    elif call == Call.FRAME_RELEASE or call == Call.FRAME_GIVE:
+        if first < BOOT_FRAMES:
+            fresh[first] = 0
+    elif call == Call.TLB_INSERT or call == Call.TLB_INSERT_BATCH or call == Call.TLB_PROTECT:
         if first >= abi.USER_LIMIT // abi.PAGE_BYTES:
-            violation("mapped beyond the user's half", first, second)
-        if not in_sandbox(first):
-            return  # somewhere in free memory
-        mapped[first - SANDBOX] = u32(second) if third & 0xFF != 0 else 0
-        writable[first - SANDBOX] = u8(third & Right.WRITE != 0)
-        check_page(first - SANDBOX)
+            violation("mapped beyond the user's half", call, first)
+        elif in_sandbox(first):
+            check_page(first - SANDBOX)
 
 
 def check_page(number: u64) -> None:
-    """A page shows the frame that the model says, clear or marked by us; if it can be, it is then marked."""
+    """A page of the sandbox leads to a frame of ours that knows it, and shows nothing of anybody's; if it can be, it is
+    marked. What was given to us may show the mark of who gave it.
+    """
     global checks
     checks += 1
-    frame = u64(mapped[number])
-    if frame == 0:
+    page = SANDBOX + number
+    entry = abi.table_entry(page)
+    if not entry.present:
         return
-    place = Ptr[u64]((SANDBOX + number) * abi.PAGE_BYTES) + TAG
+    frame = entry.frame
+    status = abi.frame_entry(frame)
+    if not entry.own or status.owner != identifier or status.kind != abi.FrameKind.DATA or status.page != page:
+        violation("a mapping without a right", page, frame)
+        return
+    if entry.writable and not entry.no_execute:
+        violation("a page that is writable and executable", page, frame)
+    place = Ptr[u64](page * abi.PAGE_BYTES) + TAG
     seen = volatile_load(place)
-    if seen == 0 and writable[number] != 0:
-        volatile_store(place, tag_of(frame))
-    elif seen != 0 and seen != tag_of(frame):
+    if seen != 0 and (not is_tag(seen, frame) or (frame < BOOT_FRAMES and fresh[frame] != 0)):
         violation("a frame shows another's contents", frame, seen)
+    elif entry.writable:
+        volatile_store(place, tag_of(frame, identifier))
+        if frame < BOOT_FRAMES:
+            fresh[frame] = 0
+
+
+def check_frames() -> None:
+    """The frame table has as many frames of ours as the counter says, they are all in our ring, and each mapping that
+    it names is there. Others can give us frames meanwhile, so there are a few tries.
+    """
+    for _ in range(10):
+        if frames_agree():
+            return
+    violation("frames and counter differ", owned_frames(), u64(abi.system_page().environments[identifier].frames))
+
+
+def owned_frames() -> u64:
+    count: u64 = 0
+    for frame in range(abi.system_page().frames):
+        status = abi.frame_entry(frame)
+        if status.owner == identifier:
+            count += 1
+            if status.kind == abi.FrameKind.DATA and status.page != abi.NOWHERE:
+                entry = abi.table_entry(u64(status.page))
+                if not entry.present or entry.frame != frame:
+                    violation("a frame thinks that it is mapped", frame, u64(status.page))
+    return count
+
+
+def frames_agree() -> bool:
+    counter = u64(abi.system_page().environments[identifier].frames)
+    if owned_frames() != counter:
+        return False
+    first: u64 = 0
+    while abi.frame_entry(first).owner != identifier:
+        first += 1
+    steps: u64 = 1
+    frame = u64(abi.frame_entry(first).next)
+    while frame != first and steps <= counter + 1:
+        if abi.frame_entry(u64(abi.frame_entry(frame).next)).previous != frame:
+            return False
+        frame = u64(abi.frame_entry(frame).next)
+        steps += 1
+    return steps == counter + 1  # the ring is closed by an entry that is no frame
 
 
 def check_mappings() -> None:
@@ -279,7 +352,7 @@ def prepare() -> None:
     for i in range(RING_PAGES):
         frame = u64(abi.frame_claim(abi.ANY))
         abi.tlb_insert(RING + i, frame, Right.WRITE)
-        note(Call.TLB_INSERT, RING + i, frame, Right.WRITE, 0)
+        check_page(RING + i - SANDBOX)
     for i in range(POOL):
         pool[i] = u32(abi.frame_claim(abi.ANY))
     while abi.system_page().slice_owners[first_slice] != identifier:
@@ -302,7 +375,7 @@ def fuzz() -> None:
         result = invoke(call, first, second, third, fourth)
         made += 1
         if result >= 0:
-            note(call, first, second, third, u64(result))
+            note(call, first, u64(result))
         else:
             refused += 1
             if result < -LAST_ERROR or allowed[choice] >> u64(-result) & 1 == 0:
@@ -310,7 +383,11 @@ def fuzz() -> None:
         digest = (digest ^ call ^ u64(result)) * 0x100000001B3
         if made % CHECK_EVERY == 0:
             check_page(below(PAGES))
+            batch[below(abi.BATCH)] = u64(pool[below(POOL)])
+        if made % 8192 == 0:
+            check_frames()
     check_mappings()
+    check_frames()
     print(
         f"\nfuzzer {identifier} calls",
         CALLS,
@@ -358,6 +435,21 @@ def audit(total: u64) -> None:
             violation("a state that is none", i, u64(system.environments[i].state))
 
 
+def check_books() -> None:
+    """While nobody else runs: the frame table, the counters and the number of free frames say the same."""
+    system = abi.system_page()
+    count: u64 = 0
+    for frame in range(system.frames):
+        status = abi.frame_entry(frame)
+        if status.owner > abi.FRAME_KERNEL:
+            violation("a frame of nobody's", frame, u64(status.owner))
+        count += u64(status.owner == abi.FRAME_FREE)
+        if status.owner == abi.FRAME_FREE and (status.bindings != 0 or status.pins != 0 or status.flags != 0):
+            violation("a free frame in use", frame, u64(status.pins))
+    if others() == 0 and count != system.frames_free:
+        violation("free frames and counter differ", count, system.frames_free)
+
+
 def others() -> u64:
     """Environments that have not ended."""
     count: u64 = 0
@@ -369,10 +461,12 @@ def others() -> u64:
 def oversee() -> None:
     """Audits until the others have ended; what they had must then be free."""
     total = frames_in_use() + abi.system_page().frames_free
+    check_books()
     while others() != 0:
         audit(total)
         abi.wait(read_timestamp() + abi.system_page().timestamp_frequency // 500)
     audit(total)
+    check_books()
     system = abi.system_page()
     if u64(system.environments[0].frames) + system.frames_free != total:
         violation("frames were lost", u64(system.environments[0].frames) + system.frames_free, total)

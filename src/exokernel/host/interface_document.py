@@ -24,7 +24,7 @@ DOCUMENT = REPOSITORY / "docs/abi.md"
 MEASURED = REPOSITORY / "bench/calls/costs.py"
 PRIMITIVES = {  # rows of bench/primitives, which measures these calls better
     "null": ("null-call", ""),
-    "tlb_insert": ("tlb-protect", ""),
+    "tlb_protect": ("tlb-protect", " for one page"),
     "yield_to": ("yield-round-trip", ", there and back"),
     "transfer": ("transfer-round-trip", ", the answer by `transfer_back` included"),
 }
