@@ -80,3 +80,9 @@ def test_a_line_wakes_its_owner_when_something_is_typed() -> None:
                 b"slept True",
             ]
         ), guest.transcript()
+
+
+def test_single_steps_and_floating_point_errors_are_the_applications() -> None:
+    with running([APPLICATIONS / "stepping.py"]) as guest:
+        guest.wait()
+        assert guest.console == b"stepped 6 result 15\nlengths 3 5 2 6 3\nfloating point 16\n", guest.transcript()

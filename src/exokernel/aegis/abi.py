@@ -99,6 +99,7 @@ class Call(IntEnum):
     TRANSFER_BACK = 44
     TRANSFER_ASYNCHRONOUS = 45
     FLOATING_POINT = 46
+    EXCEPTION_RETURN = 47
     LINE_BIND = 48
     LINE_UNMASK = 49
     CONSOLE_READ = 50
@@ -779,6 +780,17 @@ def floating_point(wanted: u64) -> i64:
     them over, but the caller finds its own again. Returns 0 or BAD_ARGUMENT.
     """
     return call1(Call.FLOATING_POINT, wanted)
+
+
+@inline
+@noreturn
+def exception_return() -> None:
+    """Continues where `exception_frame` says, with `rcx` and `r11` from there and `rax` from its `address`; all other
+    registers are as they are. Needed only for single steps: with the trap flag set no instruction of the way back is
+    stepped into. Store the entry again before.
+    """
+    call0(Call.EXCEPTION_RETURN)
+    unreachable()
 
 
 @inline

@@ -222,6 +222,30 @@ def yield_entry() -> None:
     """)
 
 
+@naked
+@align(64)
+def exception_return_entry() -> None:
+    """Continues where the exception frame says. Of the address 32 bits count and of the flags those that are the
+    application's own, so nothing in the frame can harm the return.
+    """
+    asm("""
+        mov rsp, offset kernel_stack + {STACK}
+        push {cpu.USER_DATA}
+        push qword ptr [{EXCEPTION_RCX} + 40]
+        mov ecx, dword ptr [{EXCEPTION_RCX} + 32]
+        and ecx, {cpu.OWN_FLAGS}
+        or ecx, {cpu.USER_FLAGS}
+        push rcx
+        push {cpu.USER_CODE}
+        mov ecx, dword ptr [{EXCEPTION_RCX} + 16]
+        push rcx
+        mov rax, qword ptr [{EXCEPTION_RCX} - 16]
+        mov r11, qword ptr [{EXCEPTION_RCX} - 8]
+        mov rcx, qword ptr [{EXCEPTION_RCX}]
+        iretq
+    """)
+
+
 # ---- interrupts, and exceptions without a handler
 
 
@@ -539,6 +563,7 @@ OWN_ENTRIES = {
     Call.WAIT: switch_entry,
     Call.TLB_INSERT: tlb.insert_entry,
     Call.TLB_PROTECT: tlb.protect_entry,
+    Call.EXCEPTION_RETURN: exception_return_entry,
     Call.TRANSFER: transfer.transfer_entry,
     Call.TRANSFER_BACK: transfer.transfer_back_entry,
     Call.TRANSFER_ASYNCHRONOUS: switch_entry,

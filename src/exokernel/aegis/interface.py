@@ -259,6 +259,9 @@ INTERFACE: tuple[Description, ...] = (
         "table 3: FPUmod",
     ),
     Description(
+        Call.EXCEPTION_RETURN, (), "does not return", (), "none", "14 instructions in the kernel", "not in the paper"
+    ),
+    Description(
         Call.LINE_BIND, (LINE,), "0", ("BUSY", "NOT_PERMITTED"), "environment 0", "constant", "5.1.2: interrupt context"
     ),
     Description(

@@ -73,6 +73,7 @@ CSTAR = 0xC0000083
 SFMASK = 0xC0000084
 
 USER_FLAGS = 0x202  # what an application starts with: interrupts on
+OWN_FLAGS = 0x50DD5  # what an application may choose: CF PF AF ZF SF TF DF OF RF AC
 # What `syscall` clears, because it must not reach the kernel: TF IF DF IOPL NT RF AC.
 SYSCALL_CLEARS = 0x57700
 
