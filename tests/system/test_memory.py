@@ -18,3 +18,9 @@ def test_frames_and_mappings_do_what_the_interface_says() -> None:
     with running([APPLICATIONS / "memory.py"]) as guest:
         guest.wait()
         assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
+def test_a_frame_is_shared_by_capability_until_it_is_broken() -> None:
+    with running([APPLICATIONS / "sharing.py"] * 2) as guest:
+        guest.wait()
+        assert guest.console == b"done\n" and guest.status == 0, guest.transcript()

@@ -95,6 +95,11 @@ class Call(IntEnum):
     TLB_PROTECT = 23
     TLB_REMOVE = 24
     TLB_NODE_REMOVE = 25
+    CAPABILITY_MINT = 26
+    CAPABILITY_WEAKEN = 27
+    BIND = 28
+    UNBIND = 29
+    TLB_INSERT_BOUND = 30
     TRANSFER = 43
     TRANSFER_BACK = 44
     TRANSFER_ASYNCHRONOUS = 45
@@ -118,7 +123,7 @@ class Error(IntEnum):
     NO_NETWORK = -8  # there is no network device
     BUSY = -9  # the resource is bound to another environment
     QUEUE_FULL = -10  # the device has not yet sent what was given to it before
-    NOT_PERMITTED = -11  # only environment 0 may do this
+    NOT_PERMITTED = -11  # only environment 0 may do this, or the binding allows less
     NO_SLICES = -40  # every position has an owner
     NO_ENTRY = -41  # the environment named has stored no entry for transfers
     PARTNER_LOST = -42  # the environment that was called ended before it answered
@@ -127,6 +132,8 @@ class Error(IntEnum):
     IN_USE = -12  # the frame or node is mapped, bound, pinned or guaranteed
     NO_ROOM = -13  # the limit of what one environment may have is reached
     NO_ENVIRONMENT = -14  # the environment named does not exist
+    FORGED = -15  # this is no capability
+    STALE = -16  # the resource has changed its owner or was broken since the capability was minted
 
 
 class Right(IntEnum):
@@ -138,7 +145,14 @@ class Right(IntEnum):
     EXECUTE = 4  # includes READ
 
 
+NAME_INDEX_BITS = 56
 KEY_SHIFT = 4  # bits 4 to 7 of a mapping's rights are its protection key
+
+
+class Kind(IntEnum):
+    """Of a resource that has a name: the name is the kind, shifted by NAME_INDEX_BITS, and a number."""
+
+    FRAME = 1
 
 
 class FrameKind(IntEnum):
@@ -533,6 +547,47 @@ def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
     BAD_ARGUMENT for a page at or above USER_LIMIT and for WRITE with EXECUTE.
     """
     return call3(Call.TLB_INSERT, virtual_page, frame, rights)
+
+
+@inline
+def capability_mint(name: u64, rights: u64) -> i64:
+    """The MAC of a capability of the caller's resource `name` (Kind.FRAME << NAME_INDEX_BITS | frame). `rights`:
+    `Right` bits, and from bit 32 on the resource's generation. Returns the MAC, NOT_OWNER, STALE when the generation is
+    not the present one, or BAD_ARGUMENT.
+    """
+    return call2(Call.CAPABILITY_MINT, name, rights)
+
+
+@inline
+def capability_weaken(name: u64, rights: u64, mac: u64, fewer: u64) -> i64:
+    """The MAC of a capability with `fewer` rights (and the same generation) than the one given. Everybody may do this.
+    Returns the MAC, FORGED or BAD_ARGUMENT.
+    """
+    return call4(Call.CAPABILITY_WEAKEN, name, rights, mac, fewer)
+
+
+@inline
+def bind(slot: u64, name: u64, rights: u64, mac: u64) -> i64:
+    """Checks a capability and notes it in `slot` (below BINDINGS), where its use costs no check. Returns 0, FORGED,
+    STALE, IN_USE when the slot is taken or BAD_ARGUMENT.
+    """
+    return call4(Call.BIND, slot, name, rights, mac)
+
+
+@inline
+def unbind(slot: u64) -> i64:
+    """Ends a binding and its mapping. Returns 0, also when there is none, or BAD_ARGUMENT."""
+    return call1(Call.UNBIND, slot)
+
+
+@inline
+def tlb_insert_bound(virtual_page: u64, slot: u64, rights: u64) -> i64:
+    """Maps the frame that `slot` binds at `virtual_page`, in place of what was mapped there. A binding maps at one page.
+
+    Returns 0, NO_NODE, NOT_PERMITTED when nothing is bound there or it allows less, IN_USE when it is mapped at another
+    page or the page is in a large one, or BAD_ARGUMENT.
+    """
+    return call3(Call.TLB_INSERT_BOUND, virtual_page, slot, rights)
 
 
 @inline

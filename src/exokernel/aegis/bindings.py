@@ -54,3 +54,15 @@ def end_some(frame: u64, limit: u64) -> u64:
         end(number // BINDINGS, number % BINDINGS)
         ended += 1
     return ended
+
+
+def end_all(identifier: u64) -> None:
+    """Ends what an environment has bound, and what others have bound of it."""
+    for slot in range(BINDINGS):
+        end(identifier, slot)
+    ring = frames.count + identifier
+    frame = u64(frames.entry(ring).next)
+    while frame != ring:
+        while frames.entry(frame).bindings != 0:
+            end_some(frame, BINDINGS)
+        frame = u64(frames.entry(frame).next)

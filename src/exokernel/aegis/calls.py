@@ -15,6 +15,7 @@ from typing import Final
 
 from exokernel.aegis import (
     activation,  # noqa: F401  (in assembly)
+    capability,
     console,
     ending,
     environment,
@@ -549,6 +550,11 @@ CALLS = {
     Call.TLB_PROTECT: tlb.protect,
     Call.TLB_REMOVE: tlb.remove,
     Call.TLB_NODE_REMOVE: tlb.node_remove,
+    Call.CAPABILITY_MINT: capability.mint,
+    Call.CAPABILITY_WEAKEN: capability.weaken,
+    Call.BIND: capability.bind,
+    Call.UNBIND: capability.unbind,
+    Call.TLB_INSERT_BOUND: tlb.insert_bound,
     Call.FLOATING_POINT: floating.floating_point,
     Call.LINE_BIND: lines.line_bind,
     Call.LINE_UNMASK: lines.line_unmask,

@@ -4,7 +4,7 @@ the format of docs/decisions/0001-first-light.md. An environment's end never har
 the end of the machine.
 """
 
-from exokernel.aegis import environment, floating, information, lines, network, processor
+from exokernel.aegis import bindings, environment, floating, information, lines, network, processor
 from exokernel.aegis.abi import NAME_BYTES, Error, ExceptionFrame
 from exokernel.aegis.environment import Registers
 from exokernel.machine import cpu, serial
@@ -49,6 +49,7 @@ def end(identifier: u64, status: u64) -> i64:
     floating.release(identifier)
     lines.release(identifier)
     network.unbind(identifier)
+    bindings.end_all(identifier)
     environment.destroy(identifier)
     return processor.next_slice()
 

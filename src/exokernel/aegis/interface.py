@@ -41,6 +41,10 @@ SLICE = Argument("position", "of a time slice, 0 to 63", "slice")
 
 COUNT = Argument("count", "pages, 1 to 128", "count")
 RIGHTS = Argument("rights", "Right bits, and a protection key in bits 4 to 7", "rights")
+NAME = Argument("name", "kind from bit 56 on, number below", "word")
+CAPABILITY_RIGHTS = Argument("rights", "Right bits, and the generation from bit 32 on", "word")
+MAC = Argument("mac", "as minted", "word")
+SLOT = Argument("slot", "of the binding page, 0 to 127", "word")
 TRUTH = Argument("value", "0 or 1", "truth")
 
 INTERFACE: tuple[Description, ...] = (
@@ -147,6 +151,43 @@ INTERFACE: tuple[Description, ...] = (
     Description(Call.SLICE_RELEASE, (SLICE,), "0", ("NOT_OWNER",), "owner of the slice", "constant", "5.1.1"),
     Description(
         Call.SLICE_GIVE, (SLICE, ENVIRONMENT), "0", ("NOT_OWNER", "NOT_RUNNABLE"), "owner of the slice", "constant", "3"
+    ),
+    Description(
+        Call.CAPABILITY_MINT,
+        (NAME, CAPABILITY_RIGHTS),
+        "MAC",
+        ("NOT_OWNER", "STALE"),
+        "owner of the resource",
+        "one SipHash",
+        "3.2: secure bindings",
+    ),
+    Description(
+        Call.CAPABILITY_WEAKEN,
+        (NAME, CAPABILITY_RIGHTS, MAC, Argument("fewer", "rights, and the same generation", "word")),
+        "MAC",
+        ("FORGED",),
+        "the capability",
+        "two SipHashes",
+        "3.2: secure bindings",
+    ),
+    Description(
+        Call.BIND,
+        (SLOT, NAME, CAPABILITY_RIGHTS, MAC),
+        "0",
+        ("FORGED", "STALE", "IN_USE"),
+        "the capability",
+        "one SipHash",
+        "3.2: secure bindings",
+    ),
+    Description(Call.UNBIND, (SLOT,), "0", (), "none", "one mapping ended", "3.2"),
+    Description(
+        Call.TLB_INSERT_BOUND,
+        (PAGE, SLOT, RIGHTS),
+        "0",
+        ("NO_NODE", "NOT_PERMITTED", "IN_USE"),
+        "the binding",
+        "one entry",
+        "table 3: TLBwr",
     ),
     Description(
         Call.FRAME_RELEASE,

@@ -6,6 +6,7 @@ anybody to protect; whatever fails here ends the machine with a word about the r
 from exokernel.aegis import (
     bundle,
     calls,
+    capability,
     ending,
     environment,
     exceptions,
@@ -37,6 +38,7 @@ def kernel_start(start_information: u64) -> None:
     interrupts.initialize()
     information.page.timestamp_frequency = timer.timestamp_frequency()
     network.initialize()
+    capability.initialize()
     print(f"boot instructions={started:#x} memory={boot.memory_frames * paging.PAGE:#x}")
     start_programs()
     timer.start(slice_length())

@@ -119,6 +119,19 @@ def highest_leaf() -> u32:
 
 
 extended_save: bool = False  # XSAVE is there
+RDRAND = 62  # of `feature_bits(1)`
+
+
+def random() -> u64:
+    """A number that nobody can know: the processor's own, or, where it has none, what the time-stamp counter makes of
+    it.
+    """
+    mixed = read_timestamp() * 0x9E3779B97F4A7C15
+    if feature_bits(1) >> RDRAND & 1:
+        mixed ^= asm("rdrand rax", "={rax},~{flags}", returns=u64)
+    return mixed
+
+
 access_prevention: bool = False  # SMAP is on: user memory is out of reach outside `allow_user_access`
 
 
