@@ -82,7 +82,7 @@ def test_the_kernels_callers_are_shown(exo: Exo, tmp_path: Path) -> None:
     assert re.search(r"#1 .* in call_entry \(\) at .*calls\.py", first)
     assert re.search(r"#\d+ .*main \(\) at .*examples/hello\.py:\d+", first)
     assert re.search(r"#0 .*exit \(", second)
-    assert re.search(r"#1 .* in save_context \(\) at .*calls\.py", second)
+    assert re.search(r"#1 .* in handle_saved \(\) at .*calls\.py", second)
     assert re.search(r"#\d+ .* at .*exos/start\.py|#\d+ .* at start\.py|#\d+ .*at .*aegis/abi\.py", second)
 
 

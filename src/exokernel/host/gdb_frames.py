@@ -2,7 +2,7 @@
 """Run by gdb itself: the way from a system call in the kernel back into the application that made it.
 
 The kernel's entries change stacks and leave no unwind tables; it is the debugger that has to know their shape
-(aegis/calls.py: `call_entry`, `switch_entry`, `save_context`). An instruction that they begin with says where the
+(aegis/calls.py: `call_entry`, `switch_entry`, `handle_saved`). An instruction that they begin with says where the
 kernel page is. Where the shape is not the expected one, the backtrace ends in the kernel, as without this file.
 """
 
@@ -37,7 +37,7 @@ class SystemCallUnwinder(Unwinder):  # type: ignore[misc]
         """The unwind information of the frame, or None if it is another one."""
         pc, sp = pending.read_register("rip"), pending.read_register("rsp")
         name = function_at(int(pc))
-        if not name.endswith(("call_entry", "save_context")) or read(int(pc) - 7, 3) != CALL_HANDLER:
+        if not name.endswith(("call_entry", "handle_saved")) or read(int(pc) - 7, 3) != CALL_HANDLER:
             return None
         page = kernel_page()
         if page is None:
@@ -64,7 +64,7 @@ def function_at(address: int) -> str:
 def kernel_page() -> "int | None":
     """The current environment's kernel page, from the instruction that stores the caller's stack there."""
     try:
-        entry = int(gdb.parse_and_eval("(unsigned long) &'exokernel.aegis.calls.call_entry'"))
+        entry = int(gdb.parse_and_eval("(unsigned long) &call_entry"))
     except gdb.error:
         return None
     code = read(entry, 8)
