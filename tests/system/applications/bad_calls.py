@@ -21,7 +21,16 @@ BAD_LENGTHS: Array[u64, 6] = Array[u64, 6](
 )
 page: Array[u8, 4096] = aligned(4096, Array[u8, 4096]())
 # Calls that end the caller, sleep for long, or do not keep registers.
-DESTROYING = ("EXIT", "EXCEPTION_RETURN", "SHUTDOWN", "WAIT", "YIELD_TO", "TRANSFER", "TRANSFER_BACK", "TRANSFER_ASYNCHRONOUS")
+DESTROYING = (
+    "EXIT",
+    "EXCEPTION_RETURN",
+    "SHUTDOWN",
+    "WAIT",
+    "YIELD_TO",
+    "TRANSFER",
+    "TRANSFER_BACK",
+    "TRANSFER_ASYNCHRONOUS",
+)
 FREE_WITH_REGISTERS: Final[Array[bool, 256]] = Array[bool, 256](
     [n in list(Call) and Call(n).name in DESTROYING for n in range(256)]
 )
