@@ -259,21 +259,7 @@ def timer_entry() -> None:
     interrupted. What else there may be is looked for here and done there.
     """
     asm("""
-        push rax
-        push rcx
-        push rdx
-        push rbx
-        push rbp
-        push rsi
-        push rdi
-        push r8
-        push r9
-        push r10
-        push r11
-        push r12
-        push r13
-        push r14
-        push r15
+        {environment.PUSH_ALL}
         mov dword ptr [{END_OF_INTERRUPT}], 0
         rdtsc
         shl rdx, 32
@@ -313,21 +299,7 @@ def timer_entry() -> None:
         jne 3f
         cmp dword ptr [{EVENT_ENTRY}], 0
         jne 3f
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop r11
-        pop r10
-        pop r9
-        pop r8
-        pop rdi
-        pop rsi
-        pop rbp
-        pop rbx
-        pop rdx
-        pop rcx
-        pop rax
+        {environment.POP_ALL}
         iretq
     2:
         mov eax, {TIMER}
@@ -412,20 +384,7 @@ def save_context() -> None:
     Flags become the kernel's: an interrupt keeps the direction and alignment flags of the application.
     """
     asm("""
-        push rcx
-        push rdx
-        push rbx
-        push rbp
-        push rsi
-        push rdi
-        push r8
-        push r9
-        push r10
-        push r11
-        push r12
-        push r13
-        push r14
-        push r15
+        {environment.PUSH_AFTER_RAX}
         jmp {handle_saved}
     """)
 
@@ -465,21 +424,7 @@ def continue_context() -> None:
         mov gs, ecx
     2:
         mov rsp, {CONTEXT}
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop r11
-        pop r10
-        pop r9
-        pop r8
-        pop rdi
-        pop rsi
-        pop rbp
-        pop rbx
-        pop rdx
-        pop rcx
-        pop rax
+        {environment.POP_ALL}
         iretq
     3:
         push rax

@@ -41,6 +41,12 @@ READ_WRITE = PageTableEntry(present=True, user=True, writable=True, no_execute=T
 EXECUTE = PageTableEntry(present=True, user=True)
 
 
+REGISTERS = ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
+PUSH_ALL = "\n".join(f"push {register}" for register in REGISTERS)  # assembly that leaves a `Registers` on the stack
+PUSH_AFTER_RAX = PUSH_ALL.removeprefix("push rax\n")
+POP_ALL = "\n".join(f"pop {register}" for register in reversed(REGISTERS))
+
+
 @struct
 class Registers:
     """In the order in which `calls.save_context` leaves them."""

@@ -121,41 +121,13 @@ def kernel_exception_entry() -> None:
     then says.
     """
     asm("""
-        push rax
-        push rcx
-        push rdx
-        push rbx
-        push rbp
-        push rsi
-        push rdi
-        push r8
-        push r9
-        push r10
-        push r11
-        push r12
-        push r13
-        push r14
-        push r15
+        {environment.PUSH_ALL}
         cld
         mov rdi, rsp
         push rdi
         call {kernel_exception}
         pop rdi
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop r11
-        pop r10
-        pop r9
-        pop r8
-        pop rdi
-        pop rsi
-        pop rbp
-        pop rbx
-        pop rdx
-        pop rcx
-        pop rax
+        {environment.POP_ALL}
         add rsp, 8
         iretq
     """)

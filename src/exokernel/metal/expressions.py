@@ -1136,7 +1136,7 @@ class Expressions:
     # ---- assembly
 
     def substitute(self: Lowering, text: str, node: ast.AST) -> str:
-        """Replace `{NAME}` in assembly: constants by value, functions and module variables by symbol."""
+        """Replace `{NAME}` in assembly: constants by value, texts by themselves, functions and variables by symbol."""
 
         def replace(match: re.Match[str]) -> str:
             source = match.group(1)
@@ -1159,6 +1159,8 @@ class Expressions:
                 function = self.program.instance(known, self, node)
                 function.external = True
                 return str(function.symbol)
+            if isinstance(known, str):
+                return known
             if isinstance(known, int):
                 return str(int(known))
             self.error(node, f"`{{{source}}}` is neither a constant, a function nor a module variable")

@@ -256,8 +256,9 @@ class Lowering(Expressions, Calls, Formatting):
                 continue
             if multiline:
                 self.at(ast.Constant(line, lineno=first + offset, col_offset=0))
-            instruction = escape(self.substitute(line, call.args[0]).replace("$", "$$"))
-            self.emit(f'call void asm sideeffect inteldialect "{instruction}", ""()')
+            for instruction in self.substitute(line, call.args[0]).split("\n"):
+                text = escape(instruction.replace("$", "$$"))
+                self.emit(f'call void asm sideeffect inteldialect "{text}", ""()')
         self.emit("unreachable")
 
     # ---- variables

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""What stands in braces in assembly: numbers, symbols, and texts of several lines under one name."""
+
+from exokernel.metal import asm, naked, native, u64
+
+ADD_BOTH = "mov rax, rdi\nadd rax, rsi"
+STEP = 3
+
+
+@naked
+def total(a: u64, b: u64) -> u64:
+    """The sum and a constant."""
+    asm("""
+        {ADD_BOTH}
+        add rax, {STEP}
+        ret
+    """)
+
+
+@naked
+def twice(a: u64) -> u64:
+    """A call of another function by its name."""
+    asm("""
+        mov rsi, rdi
+        sub rsp, 8
+        call {total}
+        add rsp, 8
+        ret
+    """)
+
+
+def test_a_name_stands_for_a_number_a_text_or_a_function() -> None:
+    module = native.compile_functions([total, twice])
+    assert module.total(2, 40) == 45
+    assert module.twice(20) == 43
