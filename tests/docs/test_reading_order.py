@@ -24,5 +24,6 @@ def test_each_file_is_listed_once_and_exists() -> None:
 
 
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
+    """Blank lines are not counted; with them the kernel is over 5,000 (docs/decisions/0002 says what is to move out)."""
     files = [p for folder in ("machine", "aegis") for p in (ROOT / "src/exokernel" / folder).glob("*.py")]
     assert sum(bool(line.strip()) for p in files for line in p.read_text().splitlines()) < 5000
