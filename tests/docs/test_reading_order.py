@@ -23,7 +23,16 @@ def test_each_file_is_listed_once_and_exists() -> None:
     assert all((ROOT / path).is_file() for path in ORDER)
 
 
+@pytest.mark.xfail(strict=True, reason="5,000 lines are the limit of the finished kernel; docs/decisions/0002 says how")
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
-    """Blank lines are not counted; with them the kernel is over 5,000 (docs/decisions/0002 says what is to move out)."""
+    assert lines_of_the_kernel() < 5000
+
+
+def test_the_kernel_does_not_grow_unseen() -> None:
+    """Lower this number whenever the kernel gets shorter."""
+    assert lines_of_the_kernel() < 5900
+
+
+def lines_of_the_kernel() -> int:
     files = [p for folder in ("machine", "aegis") for p in (ROOT / "src/exokernel" / folder).glob("*.py")]
-    assert sum(bool(line.strip()) for p in files for line in p.read_text().splitlines()) < 5000
+    return sum(len(p.read_text().splitlines()) for p in files)

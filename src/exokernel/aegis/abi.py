@@ -231,9 +231,9 @@ class ExceptionFrame:
     ss: u64
 
 
-@struct(volatile=True)
-class SavedContext:
-    """All that is needed to continue an interrupted application."""
+@struct
+class Registers:
+    """In the order in which the kernel saves them."""
 
     r15: u64
     r14: u64
@@ -250,6 +250,13 @@ class SavedContext:
     rdx: u64
     rcx: u64
     rax: u64
+
+
+@struct
+class Context:
+    """All that is needed to continue an environment; what `iretq` takes comes last."""
+
+    registers: Registers
     ip: u64
     cs: u64
     flags: u64
@@ -307,7 +314,7 @@ class EnvironmentPage:
     application: Array[
         u8, PAGE_BYTES - _ENTRIES_BYTES - _PROCESSOR_BYTES - 3 * _FRAME_BYTES - 20 * 8
     ]  # the application's own
-    saved: SavedContext
+    saved: Context
     slice_end_frame: ExceptionFrame
     event_frame: ExceptionFrame
     exception_frame: ExceptionFrame  # must be last: the processor pushes it

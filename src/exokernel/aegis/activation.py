@@ -10,8 +10,8 @@ need not check the number that it is given.
 from typing import Final
 
 from exokernel.aegis import environment
-from exokernel.aegis.abi import Error
-from exokernel.aegis.environment import NOBODY, UNKNOWN, Context, KernelPage, Registers
+from exokernel.aegis.abi import Context, Error, Registers
+from exokernel.aegis.environment import NOBODY, UNKNOWN, KernelPage
 from exokernel.machine import cpu
 from exokernel.metal import Array, i64, inline, u64
 

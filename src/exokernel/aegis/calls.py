@@ -29,8 +29,8 @@ from exokernel.aegis import (
     tlb,
     transfer,
 )
-from exokernel.aegis.abi import SLICES, Call, EnvironmentPage, Error, SystemPage
-from exokernel.aegis.environment import KERNEL_PAGE, Context, KernelPage
+from exokernel.aegis.abi import SLICES, Call, Context, EnvironmentPage, Error, SystemPage
+from exokernel.aegis.environment import KERNEL_PAGE, KernelPage
 from exokernel.machine import boot, cpu, interrupts, paging
 from exokernel.metal import Array, align, asm, export, i64, naked, noreturn, offsetof, u64
 

@@ -5,8 +5,7 @@ the end of the machine.
 """
 
 from exokernel.aegis import bindings, environment, floating, information, lines, network, processor
-from exokernel.aegis.abi import NAME_BYTES, Error, ExceptionFrame
-from exokernel.aegis.environment import Registers
+from exokernel.aegis.abi import NAME_BYTES, Error, ExceptionFrame, Registers
 from exokernel.machine import cpu, serial
 from exokernel.metal import i64, noreturn, u64
 

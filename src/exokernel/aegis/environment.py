@@ -20,6 +20,7 @@ from exokernel.aegis.abi import (
     STACK_TOP,
     SYSTEM_ADDRESS,
     Cause,
+    Context,
     EnvironmentPage,
     ExceptionFrame,
     FrameKind,
@@ -45,39 +46,6 @@ REGISTERS = ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi", "r8", "r9", "r10",
 PUSH_ALL = "\n".join(f"push {register}" for register in REGISTERS)  # assembly that leaves a `Registers` on the stack
 PUSH_AFTER_RAX = PUSH_ALL.removeprefix("push rax\n")
 POP_ALL = "\n".join(f"pop {register}" for register in reversed(REGISTERS))
-
-
-@struct
-class Registers:
-    """In the order in which `calls.save_context` leaves them."""
-
-    r15: u64
-    r14: u64
-    r13: u64
-    r12: u64
-    r11: u64
-    r10: u64
-    r9: u64
-    r8: u64
-    rdi: u64
-    rsi: u64
-    rbp: u64
-    rbx: u64
-    rdx: u64
-    rcx: u64
-    rax: u64
-
-
-@struct
-class Context:
-    """All that is needed to continue an environment; what `iretq` takes comes last."""
-
-    registers: Registers
-    ip: u64
-    cs: u64
-    flags: u64
-    sp: u64
-    ss: u64
 
 
 NOBODY = 255  # in `KernelPage.caller` and `callee`

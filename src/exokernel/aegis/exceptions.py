@@ -10,8 +10,7 @@ Out of ring 0 only the two instructions of `user_memory` may fault. Anything els
 """
 
 from exokernel.aegis import ending, environment, user_memory
-from exokernel.aegis.abi import PAGE_BYTES, Cause, EnvironmentPage
-from exokernel.aegis.environment import Registers
+from exokernel.aegis.abi import PAGE_BYTES, Cause, EnvironmentPage, Registers
 from exokernel.machine import cpu, interrupts, paging, serial
 from exokernel.metal import Ptr, asm, export, i64, module_asm, naked, noreturn, offsetof, struct, u64
 

@@ -23,9 +23,9 @@ from exokernel.aegis.abi import (
     Error,
     State,
 )
-from exokernel.aegis.environment import NOBODY, Context
+from exokernel.aegis.environment import NOBODY
 from exokernel.machine import cpu, paging, timer
-from exokernel.metal import Ptr, addr, count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
+from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
 
 position: u64 = SLICES - 1  # of the slice that runs
 borrower: u64 = NOBODY  # whose epilogue began in this slice
@@ -198,7 +198,7 @@ def enter_prologue(identifier: u64) -> None:
     record = environment.records[identifier]
     page = record.page[0]
     context = record.kernel_page[0].context
-    Ptr[Context](u64(addr(page.saved)))[0].copy_from(context)  # the application's name for the same layout
+    page.saved.copy_from(context)
     context.ip = u64(page.slice_start_entry)
     context.flags = cpu.USER_FLAGS
     page.slice_start_entry = 0

@@ -14,7 +14,7 @@ END_R11 = END_FRAME + offsetof(abi.ExceptionFrame, "r11")
 END_FLAGS = END_FRAME + offsetof(abi.ExceptionFrame, "flags")
 END_IP = END_FRAME + offsetof(abi.ExceptionFrame, "ip")
 SAVED = PAGE + offsetof(abi.EnvironmentPage, "saved")
-SAVED_IP = SAVED + offsetof(abi.SavedContext, "ip")
+SAVED_IP = SAVED + offsetof(abi.Context, "ip")
 START_ENTRY = PAGE + offsetof(abi.EnvironmentPage, "slice_start_entry")
 
 epilogues: u64 = 0
