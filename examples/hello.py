@@ -8,10 +8,11 @@ exokernel.metal, `return 3`, and type `echo $?` afterwards.
 """
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 
 
 def main() -> None:
-    environment = abi.environment_page()
-    system = abi.system_page()
+    environment = aegis.environment_page()
+    system = aegis.system_page()
     print("Hello from environment", environment.identifier)
     print(f"This machine has {system.frames * abi.PAGE_BYTES >> 20} MiB of memory, {system.frames_free} frames free.")

@@ -10,7 +10,7 @@ Ctrl-C ends the machine.
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import EnvironmentStatus, State
-from exokernel.exos import console
+from exokernel.exos import aegis, console
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import u64
 
@@ -35,13 +35,13 @@ def name_length(status: EnvironmentStatus) -> u64:
 def slices_of(identifier: u64) -> u64:
     """How many of the processor's slices an environment owns."""
     count: u64 = 0
-    for owner in abi.system_page().slice_owners:
+    for owner in aegis.system_page().slice_owners:
         count += u64(owner == identifier)
     return count
 
 
 def show(second: u64) -> None:
-    system = abi.system_page()
+    system = aegis.system_page()
     network = system.network
     print(CLEAR, end="")
     print(
@@ -72,4 +72,4 @@ def main() -> None:
     while True:
         show(second)
         second += 1
-        abi.wait(read_timestamp() + abi.system_page().timestamp_frequency)
+        aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency)

@@ -8,6 +8,7 @@ a tick nor a first touch is in it. Calls that do not come back have no number.
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call, Right
+from exokernel.exos import aegis
 from exokernel.metal import Array, addr, aligned, asm, i64, naked, noinline, u8, u64
 
 ROUNDS = 20
@@ -72,7 +73,7 @@ def measure(name: str, number: u64, first: u64, second: u64, third: u64) -> None
 
 def claim() -> u64:
     """A frame of our own."""
-    return u64(abi.frame_claim(abi.ANY))
+    return u64(aegis.frame_claim(abi.ANY))
 
 
 def nodes() -> None:
@@ -93,7 +94,7 @@ def slices() -> None:
     released: u64 = 0xFFFFFFFFFFFFFFFF
     for _ in range(ROUNDS):
         claimed = min(claimed, cost_of(Call.SLICE_CLAIM, abi.SLICES - 1, 0, 0, 0))
-        given = min(given, cost_of(Call.SLICE_GIVE, abi.SLICES - 1, abi.environment_page().identifier, 0, 0))
+        given = min(given, cost_of(Call.SLICE_GIVE, abi.SLICES - 1, aegis.environment_page().identifier, 0, 0))
         released = min(released, cost_of(Call.SLICE_RELEASE, abi.SLICES - 1, 0, 0, 0))
         if answer < 0:
             print("slice_release answered", answer)
@@ -106,7 +107,7 @@ def slices() -> None:
 def main() -> None:
     measure("console_write", Call.CONSOLE_WRITE, u64(addr(page)), 1, 0)
     measure("frame_claim", Call.FRAME_CLAIM, abi.ANY, 0, 0)
-    abi.tlb_node(SANDBOX, claim())
+    aegis.tlb_node(SANDBOX, claim())
     measure("tlb_insert", Call.TLB_INSERT, SANDBOX, claim(), Right.READ)
     measure("tlb_remove", Call.TLB_REMOVE, SANDBOX, 1, 0)
     spare = claim()
@@ -117,5 +118,5 @@ def main() -> None:
     slices()
     measure("floating_point", Call.FLOATING_POINT, 1, 0, 0)
     measure("wait", Call.WAIT, 0, 0, 0)
-    if abi.system_page().network_present != 0:
+    if aegis.system_page().network_present != 0:
         measure("network_transmit", Call.NETWORK_TRANSMIT, u64(addr(page)), 64, 0)

@@ -19,6 +19,7 @@ from typing import Final
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call, Error, Right
 from exokernel.aegis.interface import INTERFACE
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, addr, aligned, asm, i64, naked, u8, u32, u64, volatile_load, volatile_store
 
@@ -188,7 +189,7 @@ def any_word(kind: u64) -> u64:
 def draw_frame() -> u64:
     """One of ours, or any, but none of those that the program itself is in."""
     if below(4) == 0:
-        frame = below(abi.system_page().frames + 16)
+        frame = below(aegis.system_page().frames + 16)
         if frame >= BOOT_FRAMES or program[frame] == 0:
             return frame
     return u64(pool[below(POOL)])
@@ -264,11 +265,11 @@ def check_page(number: u64) -> None:
     global checks
     checks += 1
     page = SANDBOX + number
-    entry = abi.table_entry(page)
+    entry = aegis.table_entry(page)
     if not entry.present:
         return
     frame = entry.frame
-    status = abi.frame_entry(frame)
+    status = aegis.frame_entry(frame)
     if not entry.own or status.owner != identifier or status.kind != abi.FrameKind.DATA or status.page != page:
         violation("a mapping without a right", page, frame)
         return
@@ -291,35 +292,35 @@ def check_frames() -> None:
     for _ in range(10):
         if frames_agree():
             return
-    violation("frames and counter differ", owned_frames(), u64(abi.system_page().environments[identifier].frames))
+    violation("frames and counter differ", owned_frames(), u64(aegis.system_page().environments[identifier].frames))
 
 
 def owned_frames() -> u64:
     count: u64 = 0
-    for frame in range(abi.system_page().frames):
-        status = abi.frame_entry(frame)
+    for frame in range(aegis.system_page().frames):
+        status = aegis.frame_entry(frame)
         if status.owner == identifier:
             count += 1
             if status.kind == abi.FrameKind.DATA and status.page != abi.NOWHERE:
-                entry = abi.table_entry(u64(status.page))
+                entry = aegis.table_entry(u64(status.page))
                 if not entry.present or entry.frame != frame:
                     violation("a frame thinks that it is mapped", frame, u64(status.page))
     return count
 
 
 def frames_agree() -> bool:
-    counter = u64(abi.system_page().environments[identifier].frames)
+    counter = u64(aegis.system_page().environments[identifier].frames)
     if owned_frames() != counter:
         return False
     first: u64 = 0
-    while abi.frame_entry(first).owner != identifier:
+    while aegis.frame_entry(first).owner != identifier:
         first += 1
     steps: u64 = 1
-    frame = u64(abi.frame_entry(first).next)
+    frame = u64(aegis.frame_entry(first).next)
     while frame != first and steps <= counter + 1:
-        if abi.frame_entry(u64(abi.frame_entry(frame).next)).previous != frame:
+        if aegis.frame_entry(u64(aegis.frame_entry(frame).next)).previous != frame:
             return False
-        frame = u64(abi.frame_entry(frame).next)
+        frame = u64(aegis.frame_entry(frame).next)
         steps += 1
     return steps == counter + 1  # the ring is closed by an entry that is no frame
 
@@ -334,28 +335,28 @@ def check_mappings() -> None:
 
 def note_program() -> None:
     """Finds the frames that are ours before any was claimed."""
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
+    aegis.tlb_node(SANDBOX, u64(aegis.frame_claim(abi.ANY)))
     for frame in range(BOOT_FRAMES):
-        program[frame] = u8(frame < abi.system_page().frames and abi.frame_entry(frame).owner == identifier)
-    abi.tlb_insert(SANDBOX, 0, Right.NONE)
+        program[frame] = u8(frame < aegis.system_page().frames and aegis.frame_entry(frame).owner == identifier)
+    aegis.tlb_insert(SANDBOX, 0, Right.NONE)
 
 
 def prepare() -> None:
     """A receive ring, so that binding one can succeed, and a pool of frames."""
     global first_slice
-    page = abi.environment_page()
+    page = aegis.environment_page()
     page.transfer_entry = u32(u64(serve))
     page.transfer_asynchronous_entry = u32(u64(serve))
     page.transfer_return_entry = u32(u64(answered))
     note_program()
-    abi.tlb_node(RING, u64(abi.frame_claim(abi.ANY)))
+    aegis.tlb_node(RING, u64(aegis.frame_claim(abi.ANY)))
     for i in range(RING_PAGES):
-        frame = u64(abi.frame_claim(abi.ANY))
-        abi.tlb_insert(RING + i, frame, Right.WRITE)
+        frame = u64(aegis.frame_claim(abi.ANY))
+        aegis.tlb_insert(RING + i, frame, Right.WRITE)
         check_page(RING + i - SANDBOX)
     for i in range(POOL):
-        pool[i] = u32(abi.frame_claim(abi.ANY))
-    while abi.system_page().slice_owners[first_slice] != identifier:
+        pool[i] = u32(aegis.frame_claim(abi.ANY))
+    while aegis.system_page().slice_owners[first_slice] != identifier:
         first_slice += 1
 
 
@@ -407,7 +408,7 @@ def fuzz() -> None:
 def frames_in_use() -> u64:
     """By all environments."""
     count: u64 = 0
-    for status in abi.system_page().environments:
+    for status in aegis.system_page().environments:
         count += u64(status.frames)
     return count
 
@@ -415,7 +416,7 @@ def frames_in_use() -> u64:
 def frames_account(total: u64) -> bool:
     """Whether the counters add up. Another environment may run between two of the reads, so there are a few tries."""
     for _ in range(100):
-        if frames_in_use() + abi.system_page().frames_free == total:
+        if frames_in_use() + aegis.system_page().frames_free == total:
             return True
     return False
 
@@ -423,7 +424,7 @@ def frames_account(total: u64) -> bool:
 def audit(total: u64) -> None:
     global checks
     checks += 1
-    system = abi.system_page()
+    system = aegis.system_page()
     if not frames_account(total):
         violation("frames do not add up", frames_in_use() + system.frames_free, total)
     for i in range(abi.SLICES):
@@ -437,10 +438,10 @@ def audit(total: u64) -> None:
 
 def check_books() -> None:
     """While nobody else runs: the frame table, the counters and the number of free frames say the same."""
-    system = abi.system_page()
+    system = aegis.system_page()
     count: u64 = 0
     for frame in range(system.frames):
-        status = abi.frame_entry(frame)
+        status = aegis.frame_entry(frame)
         if status.owner > abi.FRAME_KERNEL:
             violation("a frame of nobody's", frame, u64(status.owner))
         count += u64(status.owner == abi.FRAME_FREE)
@@ -454,20 +455,20 @@ def others() -> u64:
     """Environments that have not ended."""
     count: u64 = 0
     for i in range(1, abi.ENVIRONMENTS):
-        count += u64(abi.system_page().environments[i].state != abi.State.FREE)
+        count += u64(aegis.system_page().environments[i].state != abi.State.FREE)
     return count
 
 
 def oversee() -> None:
     """Audits until the others have ended; what they had must then be free."""
-    total = frames_in_use() + abi.system_page().frames_free
+    total = frames_in_use() + aegis.system_page().frames_free
     check_books()
     while others() != 0:
         audit(total)
-        abi.wait(read_timestamp() + abi.system_page().timestamp_frequency // 500)
+        aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency // 500)
     audit(total)
     check_books()
-    system = abi.system_page()
+    system = aegis.system_page()
     if u64(system.environments[0].frames) + system.frames_free != total:
         violation("frames were lost", u64(system.environments[0].frames) + system.frames_free, total)
     for i in range(abi.SLICES):
@@ -479,7 +480,7 @@ def oversee() -> None:
 
 def main() -> u64:
     global state, identifier
-    identifier = abi.environment_page().identifier
+    identifier = aegis.environment_page().identifier
     state = (SEED * 0x9E3779B97F4A7C15 % 2**64 + identifier * 0xD1B54A32D192ED03) | 1
     if identifier == 0:
         oversee()

@@ -8,6 +8,7 @@ nothing.
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call, Right
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, asm, naked, noinline, offsetof, u32, u64
 
@@ -58,7 +59,7 @@ def transfer() -> u64:
     """One call and return, in timestamps. The callee touches no register."""
     asm("""
         lea rax, [rip + 2f]
-        mov dword ptr [{abi.RETURN_ENTRY}], eax
+        mov dword ptr [{aegis.RETURN_ENTRY}], eax
         rdtsc
         shl rdx, 32
         or rax, rdx
@@ -114,7 +115,7 @@ def measure_nothing() -> None:
 def measure_null() -> None:
     for i in range(SAMPLES):
         before = read_timestamp()
-        abi.null()
+        aegis.null()
         samples[i] = read_timestamp() - before
 
 
@@ -124,11 +125,11 @@ def measure_protect(page: u64, frame: u64, count: u64) -> None:
         rights = u64(Right.READ) + u64(i % 2)
         if PROTECT >= 0:
             before = read_timestamp()
-            abi.tlb_protect(page, count, rights)
+            aegis.tlb_protect(page, count, rights)
             samples[i] = read_timestamp() - before
         else:
             before = read_timestamp()
-            abi.tlb_insert(page, frame, rights)
+            aegis.tlb_insert(page, frame, rights)
             samples[i] = read_timestamp() - before
 
 
@@ -153,40 +154,40 @@ def measure_fault() -> None:
 def measure_yield() -> None:
     for i in range(SAMPLES):
         before = read_timestamp()
-        abi.yield_to(2)
+        aegis.yield_to(2)
         samples[i] = read_timestamp() - before
 
 
 def claim() -> u64:
-    return u64(abi.frame_claim(abi.ANY))
+    return u64(aegis.frame_claim(abi.ANY))
 
 
 def main() -> None:
     global nothing
-    number = abi.environment_page().identifier
+    number = aegis.environment_page().identifier
     if number == 1:
-        abi.environment_page().transfer_entry = u32(u64(answer))
-        abi.wait(abi.FOREVER)
+        aegis.environment_page().transfer_entry = u32(u64(answer))
+        aegis.wait(abi.FOREVER)
     if number == 2:
         while True:
-            abi.yield_to(0)
-    while abi.system_page().environments[1].state != abi.State.SLEEPING:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
+            aegis.yield_to(0)
+    while aegis.system_page().environments[1].state != abi.State.SLEEPING:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
     measure_nothing()
     measure_null()
     report("null-call")
-    abi.tlb_node(FIRST_PAGE, claim())
+    aegis.tlb_node(FIRST_PAGE, claim())
     for i in range(PAGES):
-        abi.tlb_insert(FIRST_PAGE + i, claim(), Right.READ)
+        aegis.tlb_insert(FIRST_PAGE + i, claim(), Right.READ)
     frame = claim()
     if PROTECT < 0:
-        abi.tlb_insert(FIRST_PAGE, frame, Right.READ)
+        aegis.tlb_insert(FIRST_PAGE, frame, Right.READ)
     measure_protect(FIRST_PAGE, frame, 1)
     report("tlb-protect")
     if PROTECT >= 0:
         measure_protect(FIRST_PAGE, frame, PAGES)
         report("tlb-protect-100")
-    abi.environment_page().exception_entry = u32(u64(handler))
+    aegis.environment_page().exception_entry = u32(u64(handler))
     measure_undefined()
     report("undefined-instruction")
     measure_fault()

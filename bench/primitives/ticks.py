@@ -4,6 +4,7 @@ timestamp before and the one after it; who measures finds the switches by puttin
 """
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, u64
 
@@ -28,9 +29,9 @@ def main() -> None:
         else:
             turn = min(turn, elapsed)
         before = now
-    number = abi.environment_page().identifier
+    number = aegis.environment_page().identifier
     for i in range(SWITCHES):
         print("switch", number, befores[i], afters[i])
     print("turn", number, turn)
-    while number == 0 and abi.system_page().environments[1].state != abi.State.FREE:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
+    while number == 0 and aegis.system_page().environments[1].state != abi.State.FREE:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)

@@ -12,6 +12,7 @@ import pytest
 from exokernel.aegis import abi, calls
 from exokernel.aegis.abi import Call, Error
 from exokernel.aegis.interface import INTERFACE, Description
+from exokernel.exos import aegis
 from exokernel.host import interface_document
 from exokernel.host.interface_document import DOCUMENT, document, meanings, name_of, stated_costs
 
@@ -20,8 +21,8 @@ STUB = re.compile(r"\bCall\.([A-Z_]+)\b")
 
 
 def stubs() -> dict[str, set[str]]:
-    """The functions of abi.py that make a call, and which they name."""
-    functions = {n: f for n, f in vars(abi).items() if inspect.isfunction(f) and f.__module__ == abi.__name__}
+    """The functions of exos/aegis.py that make a call, and which they name."""
+    functions = {n: f for n, f in vars(aegis).items() if inspect.isfunction(f) and f.__module__ == aegis.__name__}
     found = {name: set(STUB.findall(inspect.getsource(function))) for name, function in functions.items()}
     return {name: named for name, named in found.items() if named}
 
@@ -57,7 +58,7 @@ def test_a_description_is_complete(description: Description) -> None:
     assert len(description.arguments) <= len(interface_document.REGISTERS)
     assert all(a.name and a.unit and a.values for a in description.arguments)
     assert description.result and description.rights and description.bound and description.source
-    docstring = getattr(abi, name_of(description)).__doc__
+    docstring = getattr(aegis, name_of(description)).__doc__
     assert docstring
     for error in description.errors:
         assert error in Error.__members__ and error in docstring, error

@@ -24,6 +24,7 @@ EXCEPTIONS = {
     ("host/worker.py", "exokernel.exos.start"),
     ("host/interface_document.py", "exokernel.aegis.abi"),
     ("host/interface_document.py", "exokernel.aegis.interface"),
+    ("host/interface_document.py", "exokernel.exos.aegis"),
 }
 
 

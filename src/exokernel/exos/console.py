@@ -4,7 +4,7 @@ not torn apart by other environments. A line that is not finished is written by 
 sleeps, and when it grows too long; it is lost when the kernel has to end the environment.
 """
 
-from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.metal import Array, Span, noinline, u8, u64
 
 LINE = 512
@@ -30,4 +30,4 @@ def flush() -> None:
     if used != 0:
         pending: Span[u8] = line[:used]
         used = 0
-        abi.console_write(pending)
+        aegis.console_write(pending)

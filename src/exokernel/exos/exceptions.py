@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from exokernel.aegis import abi
-from exokernel.exos import console, instructions
+from exokernel.exos import aegis, console, instructions
 from exokernel.metal import Array, Ptr, Span, aligned, asm, naked, offsetof, struct, u8, u32, u64
 
 DIVIDE = 0
@@ -18,7 +18,7 @@ DEBUG = 1
 BREAKPOINT = 3
 OVERFLOW = 4
 UNDEFINED = 6  # an undefined instruction; also a trap of the language, such as an index out of range
-COPROCESSOR = 7  # floating-point or vector registers without `abi.floating_point(1)`
+COPROCESSOR = 7  # floating-point or vector registers without `aegis.floating_point(1)`
 STACK = 12
 PROTECTION = 13
 PAGE = 14
@@ -81,7 +81,7 @@ def handle(vector: u64, handler: Callable[[Registers], u8]) -> None:
     handlers[vector] = handler
     if not ready:  # later only `dispatch` says when the next exception may come: not inside a handler
         ready = True
-        abi.environment_page().exception_entry = u32(u64(enter))
+        aegis.environment_page().exception_entry = u32(u64(enter))
 
 
 def dispatch(registers: Registers) -> u32:

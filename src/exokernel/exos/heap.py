@@ -6,7 +6,7 @@ traps.
 """
 
 from exokernel.aegis import abi
-from exokernel.exos import blocks
+from exokernel.exos import aegis, blocks
 from exokernel.metal import Ptr, i64, u8, u64
 
 ARENA = 0x1000_0000  # far above the image; blocks.PAGES pages
@@ -54,14 +54,14 @@ def back(number: u64) -> bool:
     frame = claim()
     if frame < 0:
         return False
-    result = abi.tlb_insert(page, u64(frame), abi.Right.WRITE)
+    result = aegis.tlb_insert(page, u64(frame), abi.Right.WRITE)
     if result == abi.Error.NO_NODE:
         node = claim()
         if node < 0:
             spare = frame
             return False
-        abi.tlb_node(page, u64(node))
-        result = abi.tlb_insert(page, u64(frame), abi.Right.WRITE)
+        aegis.tlb_node(page, u64(node))
+        result = aegis.tlb_insert(page, u64(frame), abi.Right.WRITE)
     assert result == 0, "the kernel refused a mapping of our own frame"
     return True
 
@@ -71,4 +71,4 @@ def claim() -> i64:
     global spare
     frame = spare
     spare = -1
-    return frame if frame >= 0 else abi.frame_claim(abi.ANY)
+    return frame if frame >= 0 else aegis.frame_claim(abi.ANY)

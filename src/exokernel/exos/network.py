@@ -7,7 +7,7 @@ knows the kernel; what is done with a frame is decided in `interface`.
 from collections.abc import Callable
 
 from exokernel.aegis import abi
-from exokernel.exos import arp, console, interface
+from exokernel.exos import aegis, arp, console, interface
 from exokernel.exos.interface import Peer
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, addr, atomic_and, compiler_barrier, u8, u16, u32, u64
@@ -28,7 +28,7 @@ ring: abi.ReceiveRing = abi.ReceiveRing()
 
 def start() -> bool:
     """Take the network; False if there is none, or another environment has it."""
-    page = abi.system_page()
+    page = aegis.system_page()
     station: u64 = 0
     for byte in page.mac:
         station = (station << 8) | byte
@@ -42,7 +42,7 @@ def start() -> bool:
     card.next_deadline = interface.NEVER
     card.neighbours = neighbours
     card.transmit = transmit
-    return abi.network_bind(ring) == 0
+    return aegis.network_bind(ring) == 0
 
 
 def bind(port: u16, handler: Callable[[Peer, Span[u8]], None]) -> bool:
@@ -79,10 +79,10 @@ def poll() -> u64:
 def sleep(deadline: u64) -> None:
     """Sleep until a frame arrives, or something is due, or `deadline` (abi.FOREVER: no deadline)."""
     console.flush()
-    atomic_and(addr(abi.environment_page().pending), abi.Event.NETWORK ^ 0xFFFF_FFFF_FFFF_FFFF)
+    atomic_and(addr(aegis.environment_page().pending), abi.Event.NETWORK ^ 0xFFFF_FFFF_FFFF_FFFF)
     # A frame that came before this line is seen here; one that comes later sets the bit again and `wait` returns.
     if ring.indices.producer == ring.indices.consumer:
-        abi.wait(min(deadline, card.next_deadline))
+        aegis.wait(min(deadline, card.next_deadline))
 
 
 def serve_forever() -> None:
@@ -94,10 +94,10 @@ def serve_forever() -> None:
 
 def transmit(frame: Span[u8]) -> bool:
     """Hand a frame to the device; wait for room at most ten milliseconds."""
-    result = abi.network_transmit(u64(addr(frame[0])), len(frame))
+    result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
     if result == abi.Error.QUEUE_FULL:
         limit = read_timestamp() + card.second // 100
         while result == abi.Error.QUEUE_FULL and read_timestamp() < limit:
-            abi.yield_to(abi.ANY_ENVIRONMENT)
-            result = abi.network_transmit(u64(addr(frame[0])), len(frame))
+            aegis.yield_to(abi.ANY_ENVIRONMENT)
+            result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
     return result == 0

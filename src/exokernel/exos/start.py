@@ -6,8 +6,7 @@ compiles from ENTRY; `print` goes to OUTPUT.
 
 import typing
 
-from exokernel.aegis import abi
-from exokernel.exos import console
+from exokernel.exos import aegis, console
 from exokernel.metal import asm, i64, naked, noreturn
 
 
@@ -53,7 +52,7 @@ def begin() -> None:
 def end(status: i64) -> None:
     """End this environment at once. What was printed so far is written."""
     console.flush()
-    abi.exit(status)
+    aegis.exit(status)
 
 
 ENTRY = start

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Being called by other environments: a Python function answers protected control transfers. Calling needs no library:
-`abi.transfer`.
+`aegis.transfer`.
 
 A handler runs on a stack of its own, in its caller's time; while it runs nobody else can call, and the environment
 cannot sleep. It decides itself whom it serves: `caller` is the kernel's word.
@@ -8,8 +8,9 @@ cannot sleep. It decides itself whom it serves: `caller` is the kernel's word.
 
 from collections.abc import Callable
 
-from exokernel.aegis import abi
-from exokernel.aegis.abi import Message
+from exokernel.aegis.abi import Call  # noqa: F401  (in assembly)
+from exokernel.exos import aegis
+from exokernel.exos.aegis import Message
 from exokernel.metal import Array, aligned, asm, naked, u8, u32, u64
 
 STACK_BYTES = 16384
@@ -26,7 +27,7 @@ handlers: Array[Callable[[u64, Message], None], 1] = Array[Callable[[u64, Messag
 def serve(handler: Callable[[u64, Message], None]) -> None:
     """From now on `handler` answers calls, synchronous or not, by what it leaves in the message."""
     handlers[0] = handler
-    page = abi.environment_page()
+    page = aegis.environment_page()
     page.transfer_entry = u32(u64(enter))
     page.transfer_asynchronous_entry = u32(u64(enter))
 
@@ -65,7 +66,7 @@ def enter() -> None:
         xor ebx, ebx
         xor ebp, ebp
         xor r15d, r15d
-        mov eax, {abi.Call.TRANSFER_BACK}
+        mov eax, {Call.TRANSFER_BACK}
         syscall
         ud2
     """)

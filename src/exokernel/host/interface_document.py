@@ -16,6 +16,7 @@ from pathlib import Path
 
 from exokernel.aegis import abi
 from exokernel.aegis.interface import INTERFACE, Description
+from exokernel.exos import aegis
 from exokernel.host.bench import EXHIBITS, load
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.machine import Machine, Options
@@ -35,7 +36,7 @@ INTRODUCTION = """\
 # The kernel's interface
 
 *Written by `python -m exokernel.host.interface_document` from `src/exokernel/aegis/interface.py` and the stubs in
-`src/exokernel/aegis/abi.py`; a test compares it. Do not edit it by hand.*
+`src/exokernel/exos/aegis.py`; a test compares it. Do not edit it by hand.*
 
 {conventions}
 
@@ -69,7 +70,7 @@ def conventions() -> str:
 def section(description: Description, cost: str) -> str:
     """One call."""
     names = ", ".join(argument.name for argument in description.arguments)
-    stub = getattr(abi, name_of(description))
+    stub = getattr(aegis, name_of(description))
     lines = [f"## {description.call.value}: `{name_of(description)}({names})`", "", paragraph(stub.__doc__), ""]
     if description.arguments:
         lines += ["| argument | register | unit |", "|---|---|---|"]

@@ -3,8 +3,8 @@
 
 from typing import Final
 
-from exokernel.aegis import abi
 from exokernel.aegis.abi import Call, Error
+from exokernel.exos import aegis
 from exokernel.metal import Array, u8, u64
 
 NUMBERS = {int(call) for call in Call}
@@ -16,5 +16,5 @@ def main() -> u64:
     for number in range(256):
         if unused[number] != 0:
             for shift in range(8, 64):
-                wrong += u64(abi.call3(number | u64(1) << shift, shift, shift, shift) != Error.NO_CALL)
+                wrong += u64(aegis.call3(number | u64(1) << shift, shift, shift, shift) != Error.NO_CALL)
     return wrong

@@ -5,6 +5,7 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call
+from exokernel.exos import aegis
 from exokernel.metal import Array, asm, i64, naked, u8, u32, u64
 
 LEFT_OUT = {Call.EXIT, Call.WAIT, Call.EXCEPTION_RETURN}  # these do what they are asked
@@ -18,7 +19,7 @@ stack: u64 = 0
 
 
 def main() -> u64:
-    abi.environment_page().transfer_return_entry = u32(u64(answered))
+    aegis.environment_page().transfer_return_entry = u32(u64(answered))
     wrong: u64 = 0
     for number in numbers:
         for first in VALUES:

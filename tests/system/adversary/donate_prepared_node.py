@@ -3,6 +3,7 @@
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right
+from exokernel.exos import aegis
 from exokernel.metal import Ptr, u64
 
 ENDS = (14,)
@@ -10,11 +11,11 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES  # here nothing is mapped
 
 
 def main() -> u64:
-    frame = u64(abi.frame_claim(abi.ANY))
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
-    abi.tlb_insert(SANDBOX, frame, Right.WRITE)
+    frame = u64(aegis.frame_claim(abi.ANY))
+    aegis.tlb_node(SANDBOX, u64(aegis.frame_claim(abi.ANY)))
+    aegis.tlb_insert(SANDBOX, frame, Right.WRITE)
     Ptr[u64](SANDBOX * abi.PAGE_BYTES)[0] = 0x200007  # the kernel's image, writable
-    abi.tlb_insert(SANDBOX, 0, Right.NONE)
-    if abi.tlb_node(SANDBOX + 512, frame) != 0:
+    aegis.tlb_insert(SANDBOX, 0, Right.NONE)
+    if aegis.tlb_node(SANDBOX + 512, frame) != 0:
         return 1
     return Ptr[u64]((SANDBOX + 512) * abi.PAGE_BYTES)[0]

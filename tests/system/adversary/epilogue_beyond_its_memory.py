@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Stores an epilogue where nothing of its own can be."""
 
-from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 
 ENDS = (14,)
 
 
 def main() -> None:
-    abi.environment_page().slice_end_entry = 0xFFFFFFFF
-    until = read_timestamp() + abi.system_page().timestamp_frequency // 10
+    aegis.environment_page().slice_end_entry = 0xFFFFFFFF
+    until = read_timestamp() + aegis.system_page().timestamp_frequency // 10
     while read_timestamp() < until:
         pass

@@ -3,15 +3,16 @@
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Error
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import u64
 
 
 def main() -> u64:
-    answer = abi.slice_claim(abi.ANY)
+    answer = aegis.slice_claim(abi.ANY)
     while answer >= 0:
-        answer = abi.slice_claim(abi.ANY)
-    until = read_timestamp() + abi.system_page().timestamp_frequency // 10
+        answer = aegis.slice_claim(abi.ANY)
+    until = read_timestamp() + aegis.system_page().timestamp_frequency // 10
     while read_timestamp() < until:
         pass
     return u64(answer != Error.NO_SLICES)

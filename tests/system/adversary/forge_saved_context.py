@@ -2,13 +2,14 @@
 """Fills its save area and all frames with the kernel's segments, addresses and raised flags, over and over."""
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Ptr, offsetof, u64, volatile_store
 
 
 def main() -> None:
     page = Ptr[u64](abi.ENVIRONMENT_ADDRESS)
-    until = read_timestamp() + abi.system_page().timestamp_frequency // 20
+    until = read_timestamp() + aegis.system_page().timestamp_frequency // 20
     turn: u64 = 0
     while read_timestamp() < until:
         turn += 1

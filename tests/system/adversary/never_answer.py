@@ -2,6 +2,7 @@
 """Serves transfers by computing in its callers' slices until it ends."""
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import asm, naked, u32, u64
 
@@ -22,7 +23,7 @@ def serve() -> None:
 
 
 def main() -> None:
-    abi.environment_page().transfer_entry = u32(u64(serve))
-    until = read_timestamp() + abi.system_page().timestamp_frequency // 4
+    aegis.environment_page().transfer_entry = u32(u64(serve))
+    until = read_timestamp() + aegis.system_page().timestamp_frequency // 4
     while read_timestamp() < until:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
+        aegis.yield_to(abi.ANY_ENVIRONMENT)

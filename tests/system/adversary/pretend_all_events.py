@@ -2,13 +2,14 @@
 """Sets all pending bits itself, so that waiting never sleeps."""
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.metal import u64
 
 
 def main() -> u64:
-    page = abi.environment_page()
+    page = aegis.environment_page()
     page.pending = 0xFFFFFFFFFFFFFFFF
     wrong: u64 = 0
     for _ in range(1000):
-        wrong += u64(abi.wait(abi.FOREVER) == 0)
+        wrong += u64(aegis.wait(abi.FOREVER) == 0)
     return wrong

@@ -3,14 +3,15 @@
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call
+from exokernel.exos import aegis
 from exokernel.metal import u64
 
 
 def main() -> u64:
     got: u64 = 0
     for i in range(512):
-        got += u64(abi.call1(Call.NETWORK_BIND, 0xFFFFFFFF80200000 + i * 4096) >= 0)
-        got += u64(abi.call1(Call.NETWORK_BIND, abi.IMAGE_ADDRESS + i * 4096) >= 0)
-        got += u64(abi.call1(Call.NETWORK_BIND, abi.SYSTEM_ADDRESS + i) >= 0)
-        got += u64(abi.call1(Call.NETWORK_BIND, abi.USER_LIMIT - i * 4096) >= 0)
+        got += u64(aegis.call1(Call.NETWORK_BIND, 0xFFFFFFFF80200000 + i * 4096) >= 0)
+        got += u64(aegis.call1(Call.NETWORK_BIND, abi.IMAGE_ADDRESS + i * 4096) >= 0)
+        got += u64(aegis.call1(Call.NETWORK_BIND, abi.SYSTEM_ADDRESS + i) >= 0)
+        got += u64(aegis.call1(Call.NETWORK_BIND, abi.USER_LIMIT - i * 4096) >= 0)
     return got

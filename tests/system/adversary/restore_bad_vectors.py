@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Restores vector registers from an area that makes no sense."""
 
-from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.metal import Array, addr, aligned, asm, u8, u64
 
 ENDS = (13,)
@@ -9,5 +9,5 @@ area: Array[u8, 4096] = aligned(64, Array[u8, 4096](b"\xff" * 4096))
 
 
 def main() -> None:
-    abi.floating_point(1)
+    aegis.floating_point(1)
     asm("mov eax, 7; xor edx, edx; xrstor [rcx]", "{rcx},~{rax},~{rdx},~{memory},~{flags}", u64(addr(area)))

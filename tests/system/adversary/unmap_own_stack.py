@@ -2,6 +2,7 @@
 """Unmaps the stack that it runs on."""
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.metal import asm
 
 ENDS = (14,)
@@ -9,5 +10,5 @@ ENDS = (14,)
 
 def main() -> None:
     for page in range((abi.STACK_TOP - abi.STACK_BYTES) // abi.PAGE_BYTES, abi.STACK_TOP // abi.PAGE_BYTES):
-        abi.tlb_insert(page, 0, 0)
+        aegis.tlb_insert(page, 0, 0)
     asm("push rax; pop rax", "~{memory}")

@@ -3,6 +3,7 @@
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right
+from exokernel.exos import aegis
 from exokernel.metal import Ptr, u64, volatile_store
 
 ENDS = (14,)
@@ -10,9 +11,9 @@ SANDBOX = 0x10000000 // abi.PAGE_BYTES
 
 
 def main() -> None:
-    abi.tlb_node(SANDBOX, u64(abi.frame_claim(abi.ANY)))
-    frame = u64(abi.frame_claim(abi.ANY))
-    abi.tlb_insert(SANDBOX, frame, Right.WRITE)
+    aegis.tlb_node(SANDBOX, u64(aegis.frame_claim(abi.ANY)))
+    frame = u64(aegis.frame_claim(abi.ANY))
+    aegis.tlb_insert(SANDBOX, frame, Right.WRITE)
     volatile_store(Ptr[u64](SANDBOX * abi.PAGE_BYTES), 1)
-    if abi.frame_release(frame) == 0:
+    if aegis.frame_release(frame) == 0:
         volatile_store(Ptr[u64](SANDBOX * abi.PAGE_BYTES), 2)

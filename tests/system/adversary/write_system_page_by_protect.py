@@ -3,11 +3,12 @@
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right
+from exokernel.exos import aegis
 from exokernel.metal import Ptr, u64, volatile_store
 
 ENDS = (14,)
 
 
 def main() -> None:
-    abi.tlb_protect(abi.SYSTEM_ADDRESS // abi.PAGE_BYTES, 1, Right.WRITE)
+    aegis.tlb_protect(abi.SYSTEM_ADDRESS // abi.PAGE_BYTES, 1, Right.WRITE)
     volatile_store(Ptr[u64](abi.SYSTEM_ADDRESS), 0)

@@ -8,7 +8,7 @@ and tries number n - 1, which must be its end. `ATTACKS` says which exception is
 from collections.abc import Callable
 
 from exokernel.aegis import abi
-from exokernel.exos import exceptions
+from exokernel.exos import aegis, exceptions
 from exokernel.exos.exceptions import Registers, Verdict
 from exokernel.metal import Array, Ptr, addr, asm, u8, u16, u32, u64, volatile_load, volatile_store
 
@@ -199,7 +199,7 @@ def step_through_call() -> None:
 
 
 def fault_in_handler() -> None:
-    abi.environment_page().exception_entry = u32(u64(faulting_handler))
+    aegis.environment_page().exception_entry = u32(u64(faulting_handler))
     asm("ud2", "~{memory}")
 
 
@@ -208,13 +208,13 @@ def faulting_handler() -> None:
 
 
 def handler_nowhere() -> None:
-    abi.environment_page().exception_entry = 0xFFFFFFFF
+    aegis.environment_page().exception_entry = 0xFFFFFFFF
     asm("ud2", "~{memory}")
 
 
 def handler_without_stack() -> None:
     """The handler is entered with the kernel's stack pointer, which it cannot use."""
-    abi.environment_page().exception_entry = u32(u64(pushing_handler))
+    aegis.environment_page().exception_entry = u32(u64(pushing_handler))
     asm("ud2", "~{memory}")
 
 
@@ -223,10 +223,10 @@ def pushing_handler() -> None:
 
 
 def event_entry_nowhere() -> None:
-    page = abi.environment_page()
+    page = aegis.environment_page()
     page.pending = abi.Event.NETWORK
     page.event_entry = 0xFFFFFFFF
-    abi.yield_to(abi.ANY_ENVIRONMENT)
+    aegis.yield_to(abi.ANY_ENVIRONMENT)
 
 
 def jump_noncanonical() -> None:
@@ -316,7 +316,7 @@ def report(registers: Registers) -> u8:
 
 
 def main() -> None:
-    number = abi.environment_page().identifier
+    number = aegis.environment_page().identifier
     if number != 0:
         functions[number - 1]()
         print("survived", number - 1)

@@ -9,6 +9,7 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call, Error, Right
+from exokernel.exos import aegis
 from exokernel.metal import Array, addr, aligned, asm, i64, naked, u8, u64
 
 HEAP = 0x10000000  # no table node covers it at first
@@ -128,8 +129,8 @@ def check_registers() -> None:
 def check_numbers() -> None:
     for number in range(256):
         if not IS_CALL[number]:
-            expect("an unused number", abi.call3(number, number, number, number), Error.NO_CALL)
-    expect("only the low byte counts", abi.call0(0xFFFFFFFFFFFFFF00), 0)
+            expect("an unused number", aegis.call3(number, number, number, number), Error.NO_CALL)
+    expect("only the low byte counts", aegis.call0(0xFFFFFFFFFFFFFF00), 0)
 
 
 FLAGS = 0x44400  # alignment check, nested task, direction
@@ -163,67 +164,69 @@ def check_flags() -> None:
 
 def check_console() -> None:
     for address in BAD_ADDRESSES:
-        expect("console_write from a bad address", abi.call2(Call.CONSOLE_WRITE, address, 64), Error.BAD_ADDRESS)
+        expect("console_write from a bad address", aegis.call2(Call.CONSOLE_WRITE, address, 64), Error.BAD_ADDRESS)
     for length in BAD_LENGTHS:
         expect(
-            "console_write of a bad length", abi.call2(Call.CONSOLE_WRITE, u64(addr(page)), length), Error.BAD_ARGUMENT
+            "console_write of a bad length",
+            aegis.call2(Call.CONSOLE_WRITE, u64(addr(page)), length),
+            Error.BAD_ARGUMENT,
         )
-    expect("console_write of nothing", abi.call2(Call.CONSOLE_WRITE, 0xFFFFFFFF80200000, 0), 0)
+    expect("console_write of nothing", aegis.call2(Call.CONSOLE_WRITE, 0xFFFFFFFF80200000, 0), 0)
     edge: u64 = abi.STACK_TOP - 8
-    expect("console_write over the edge", abi.call2(Call.CONSOLE_WRITE, edge, 16), Error.BAD_ADDRESS)
+    expect("console_write over the edge", aegis.call2(Call.CONSOLE_WRITE, edge, 16), Error.BAD_ADDRESS)
 
 
 def check_frames() -> None:
     """A frame that is mapped cannot become a node; a node cannot be mapped; a frame of another's cannot be either."""
-    claimed = abi.frame_claim(abi.ANY)
+    claimed = aegis.frame_claim(abi.ANY)
     if claimed <= 0:
         print("frame_claim gave", claimed)
         return
     frame = u64(claimed)
     first: u64 = HEAP // abi.PAGE_BYTES
-    expect("insert without a node", abi.tlb_insert(first, frame, Right.READ), Error.NO_NODE)
-    node = u64(abi.frame_claim(abi.ANY))
-    expect("donate a node", abi.tlb_node(first, node), 0)
-    expect("donate a node twice", abi.tlb_node(first + 512, node), Error.NOT_OWNER)
-    expect("map a node", abi.tlb_insert(first, node, Right.READ), Error.NOT_OWNER)
-    expect("map a frame", abi.tlb_insert(first, frame, Right.READ | Right.WRITE), 0)
-    expect("donate a mapped frame", abi.tlb_node(first + 512, frame), Error.NOT_OWNER)
-    expect("write and execute", abi.tlb_insert(first + 1, frame, Right.WRITE | Right.EXECUTE), Error.BAD_ARGUMENT)
-    expect("all rights", abi.tlb_insert(first + 1, frame, 0xFFFFFFFFFFFFFFFF), Error.BAD_ARGUMENT)
-    expect("unknown right", abi.tlb_insert(first + 1, frame, 8), Error.BAD_ARGUMENT)
-    expect("map frame 0", abi.tlb_insert(first + 1, 0, Right.READ), Error.NOT_OWNER)
-    expect("map the kernel", abi.tlb_insert(first + 1, 0x200, Right.READ), Error.NOT_OWNER)
-    expect("map the local APIC", abi.tlb_insert(first + 1, 0xFEE00, Right.READ), Error.NOT_OWNER)
-    expect("map what does not exist", abi.tlb_insert(first + 1, 0xFFFFFFFFFFFFFFFF, Right.READ), Error.NOT_OWNER)
-    expect("map beyond", abi.tlb_insert(abi.USER_LIMIT // 4096, frame, Right.READ), Error.BAD_ARGUMENT)
-    expect("map the kernel's half", abi.tlb_insert(0xFFFFFFFF80200, frame, Right.READ), Error.BAD_ARGUMENT)
-    expect("map at the end", abi.tlb_insert(0xFFFFFFFFFFFFFFFF, frame, Right.READ), Error.BAD_ARGUMENT)
-    expect("donate beyond", abi.tlb_node(0xFFFFFFFFFFFFFFFF, frame), Error.BAD_ARGUMENT)
-    expect("donate the kernel", abi.tlb_node(first + 512, 0x200), Error.NOT_OWNER)
-    expect("remove", abi.tlb_insert(first, 0, Right.NONE), 0)
-    expect("remove again", abi.tlb_insert(first, 0, Right.NONE), 0)
-    expect("donate an unmapped frame", abi.tlb_node(first + 512, frame), 0)
+    expect("insert without a node", aegis.tlb_insert(first, frame, Right.READ), Error.NO_NODE)
+    node = u64(aegis.frame_claim(abi.ANY))
+    expect("donate a node", aegis.tlb_node(first, node), 0)
+    expect("donate a node twice", aegis.tlb_node(first + 512, node), Error.NOT_OWNER)
+    expect("map a node", aegis.tlb_insert(first, node, Right.READ), Error.NOT_OWNER)
+    expect("map a frame", aegis.tlb_insert(first, frame, Right.READ | Right.WRITE), 0)
+    expect("donate a mapped frame", aegis.tlb_node(first + 512, frame), Error.NOT_OWNER)
+    expect("write and execute", aegis.tlb_insert(first + 1, frame, Right.WRITE | Right.EXECUTE), Error.BAD_ARGUMENT)
+    expect("all rights", aegis.tlb_insert(first + 1, frame, 0xFFFFFFFFFFFFFFFF), Error.BAD_ARGUMENT)
+    expect("unknown right", aegis.tlb_insert(first + 1, frame, 8), Error.BAD_ARGUMENT)
+    expect("map frame 0", aegis.tlb_insert(first + 1, 0, Right.READ), Error.NOT_OWNER)
+    expect("map the kernel", aegis.tlb_insert(first + 1, 0x200, Right.READ), Error.NOT_OWNER)
+    expect("map the local APIC", aegis.tlb_insert(first + 1, 0xFEE00, Right.READ), Error.NOT_OWNER)
+    expect("map what does not exist", aegis.tlb_insert(first + 1, 0xFFFFFFFFFFFFFFFF, Right.READ), Error.NOT_OWNER)
+    expect("map beyond", aegis.tlb_insert(abi.USER_LIMIT // 4096, frame, Right.READ), Error.BAD_ARGUMENT)
+    expect("map the kernel's half", aegis.tlb_insert(0xFFFFFFFF80200, frame, Right.READ), Error.BAD_ARGUMENT)
+    expect("map at the end", aegis.tlb_insert(0xFFFFFFFFFFFFFFFF, frame, Right.READ), Error.BAD_ARGUMENT)
+    expect("donate beyond", aegis.tlb_node(0xFFFFFFFFFFFFFFFF, frame), Error.BAD_ARGUMENT)
+    expect("donate the kernel", aegis.tlb_node(first + 512, 0x200), Error.NOT_OWNER)
+    expect("remove", aegis.tlb_insert(first, 0, Right.NONE), 0)
+    expect("remove again", aegis.tlb_insert(first, 0, Right.NONE), 0)
+    expect("donate an unmapped frame", aegis.tlb_node(first + 512, frame), 0)
 
 
 def check_processor() -> None:
-    expect("yield to nobody", abi.yield_to(63), Error.NOT_RUNNABLE)
-    expect("yield to the idle one", abi.yield_to(64), Error.NOT_RUNNABLE)
-    expect("yield to nonsense", abi.yield_to(0x8000000000000040), Error.NOT_RUNNABLE)
-    expect("wait for the past", abi.wait(0), 0)
+    expect("yield to nobody", aegis.yield_to(63), Error.NOT_RUNNABLE)
+    expect("yield to the idle one", aegis.yield_to(64), Error.NOT_RUNNABLE)
+    expect("yield to nonsense", aegis.yield_to(0x8000000000000040), Error.NOT_RUNNABLE)
+    expect("wait for the past", aegis.wait(0), 0)
 
 
 def check_network() -> None:
-    if abi.system_page().network_present == 0:
+    if aegis.system_page().network_present == 0:
         print("no network")
         return
     for address in BAD_ADDRESSES:
-        expect("network_bind to a bad address", abi.call1(Call.NETWORK_BIND, address), Error.BAD_ADDRESS)
-        expect("transmit from a bad address", abi.network_transmit(address, 64), Error.BAD_ADDRESS)
+        expect("network_bind to a bad address", aegis.call1(Call.NETWORK_BIND, address), Error.BAD_ADDRESS)
+        expect("transmit from a bad address", aegis.network_transmit(address, 64), Error.BAD_ADDRESS)
     for length in BAD_LENGTHS:
-        expect("transmit of a bad length", abi.network_transmit(u64(addr(page)), length), Error.BAD_ARGUMENT)
-    expect("transmit of nothing", abi.network_transmit(u64(addr(page)), 0), Error.BAD_ARGUMENT)
-    expect("bind too little memory", abi.call1(Call.NETWORK_BIND, u64(addr(page))), Error.BAD_ADDRESS)
-    expect("bind the program", abi.call1(Call.NETWORK_BIND, abi.IMAGE_ADDRESS), Error.BAD_ADDRESS)
+        expect("transmit of a bad length", aegis.network_transmit(u64(addr(page)), length), Error.BAD_ARGUMENT)
+    expect("transmit of nothing", aegis.network_transmit(u64(addr(page)), 0), Error.BAD_ARGUMENT)
+    expect("bind too little memory", aegis.call1(Call.NETWORK_BIND, u64(addr(page))), Error.BAD_ADDRESS)
+    expect("bind the program", aegis.call1(Call.NETWORK_BIND, abi.IMAGE_ADDRESS), Error.BAD_ADDRESS)
 
 
 def main() -> None:

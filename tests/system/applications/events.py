@@ -5,6 +5,7 @@ The event is one that the application makes pending itself; the kernel sees it w
 """
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.metal import addr, asm, atomic_and, naked, offsetof, u32, u64, volatile_load
 
 PAGE = abi.ENVIRONMENT_ADDRESS
@@ -31,19 +32,19 @@ def upcall() -> None:
 
 
 def main() -> None:
-    page = abi.environment_page()
+    page = aegis.environment_page()
     page.event_entry = u32(u64(upcall))
     page.pending = abi.Event.NETWORK
     page.masked = abi.Event.NETWORK
-    abi.yield_to(page.identifier)
+    aegis.yield_to(page.identifier)
     print("masked", happened)
     page.masked = 0
     spins: u64 = 0
     while volatile_load(addr(happened)) == 0 and spins < 1_000_000_000:
         spins += 1
     print("interrupted", happened, "entry", page.event_entry, "cause", page.event_frame.cause.raw)
-    abi.yield_to(page.identifier)
+    aegis.yield_to(page.identifier)
     print("not again", happened)
-    print("wait", abi.wait(abi.FOREVER))
+    print("wait", aegis.wait(abi.FOREVER))
     atomic_and(addr(page.pending), ~u64(abi.Event.NETWORK))
-    print("wait", abi.wait(1))
+    print("wait", aegis.wait(1))

@@ -4,8 +4,9 @@ and call; environment 3 does not ask for them and uses them all the same.
 """
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Error, Message
-from exokernel.exos import exceptions, transfer
+from exokernel.aegis.abi import Error
+from exokernel.exos import aegis, exceptions, transfer
+from exokernel.exos.aegis import Message
 from exokernel.exos.exceptions import Registers, Verdict
 from exokernel.metal import Array, addr, aligned, asm, naked, u8, u64
 
@@ -74,7 +75,7 @@ def unavailable(registers: Registers) -> u8:
 
 def touch(caller: u64, message: Message) -> None:
     """A service that uses the registers, of an environment that may."""
-    number = abi.environment_page().identifier
+    number = aegis.environment_page().identifier
     load(u64(addr(wanted)))
     store(u64(addr(found)))
     message.words[0] = number
@@ -84,22 +85,22 @@ def check(what: str) -> None:
     store(u64(addr(found)))
     for i in range(33):
         if found[i] != wanted[i]:
-            print("environment", abi.environment_page().identifier, what, "register word", i, f"is {found[i]:#x}")
-            abi.exit(1)
+            print("environment", aegis.environment_page().identifier, what, "register word", i, f"is {found[i]:#x}")
+            aegis.exit(1)
 
 
 def main() -> None:
-    number = abi.environment_page().identifier
+    number = aegis.environment_page().identifier
     if number == 3:
         exceptions.handle(exceptions.COPROCESSOR, unavailable)
         for _ in range(ROUNDS):
             asm("movq rax, xmm3", "~{rax},~{memory}")
             asm("fld1", "~{memory}")
             asm("stmxcsr dword ptr [rdi]", "{rdi},~{memory}", u64(addr(found)))
-            abi.yield_to(abi.ANY_ENVIRONMENT)
+            aegis.yield_to(abi.ANY_ENVIRONMENT)
         print("refused", exceptions_seen, "seen", found[0])
         return
-    assert abi.floating_point(2) == Error.BAD_ARGUMENT and abi.floating_point(1) == 0, "asking"
+    assert aegis.floating_point(2) == Error.BAD_ARGUMENT and aegis.floating_point(1) == 0, "asking"
     asm("fild qword ptr [rdi]", "{rdi},~{memory}", u64(addr(found)))
     check("at first")
     for i in range(33):
@@ -109,22 +110,22 @@ def main() -> None:
     for turn in range(ROUNDS):
         load(u64(addr(wanted)))
         if turn % 3 == 0:
-            abi.yield_to((number + 1) % 3)
+            aegis.yield_to((number + 1) % 3)
         elif turn % 3 == 1:
-            abi.yield_to(abi.ANY_ENVIRONMENT)
+            aegis.yield_to(abi.ANY_ENVIRONMENT)
         elif number == 0:
-            abi.transfer(1, message)
+            aegis.transfer(1, message)
         else:
             for _ in range(30000):
                 asm("pause", "~{memory}")
         check("later")
-    assert abi.floating_point(0) == 0 and abi.floating_point(1) == 0, "giving up"
+    assert aegis.floating_point(0) == 0 and aegis.floating_point(1) == 0, "giving up"
     asm("fild qword ptr [rdi]", "{rdi},~{memory}", u64(addr(wanted[33])))
     wanted.fill(0)
     check("after giving up")
     print("kept", number)
     if number == 0:
-        while abi.system_page().environments[1].state + abi.system_page().environments[2].state != 0:
-            abi.yield_to(abi.ANY_ENVIRONMENT)
-        while abi.system_page().environments[3].state != abi.State.FREE:
-            abi.yield_to(abi.ANY_ENVIRONMENT)
+        while aegis.system_page().environments[1].state + aegis.system_page().environments[2].state != 0:
+            aegis.yield_to(abi.ANY_ENVIRONMENT)
+        while aegis.system_page().environments[3].state != abi.State.FREE:
+            aegis.yield_to(abi.ANY_ENVIRONMENT)

@@ -4,6 +4,7 @@ interrupted many times, and ends with status 0 only if none of them changed.
 """
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import asm, i32, naked, u64
 
@@ -91,21 +92,21 @@ def others() -> u64:
     """How many environments there are besides this one."""
     count: u64 = 0
     for i in range(1, abi.ENVIRONMENTS):
-        count += u64(abi.system_page().environments[i].state != abi.State.FREE)
+        count += u64(aegis.system_page().environments[i].state != abi.State.FREE)
     return count
 
 
 def sleep() -> u64:
     """Sleeps MILLISECONDS; how many it really was."""
-    frequency = abi.system_page().timestamp_frequency
+    frequency = aegis.system_page().timestamp_frequency
     start = read_timestamp()
-    events = abi.wait(start + frequency * MILLISECONDS // 1000)
+    events = aegis.wait(start + frequency * MILLISECONDS // 1000)
     assert events == 0, "nobody sends events"
     return (read_timestamp() - start) * 1000 // frequency
 
 
 def main() -> i32:
-    number = abi.environment_page().identifier
+    number = aegis.environment_page().identifier
     if number != 0:
         return 0 if registers_kept(number << 32) == 0 else 1
     for _ in range(3):

@@ -5,6 +5,7 @@ then, gets it afterwards, and then tries to make page tables of the frames that 
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Error, Right
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, addr, asm, sizeof, u8, u64
 
@@ -17,10 +18,10 @@ packet: Array[u8, 64] = Array[u8, 64]()
 def build_ring() -> None:
     """A ring in frames whose numbers are known."""
     first: u64 = RING // abi.PAGE_BYTES
-    abi.tlb_node(first, u64(abi.frame_claim(abi.ANY)))
+    aegis.tlb_node(first, u64(aegis.frame_claim(abi.ANY)))
     for i in range(RING_PAGES):
-        frames[i] = u64(abi.frame_claim(abi.ANY))
-        abi.tlb_insert(first + i, frames[i], Right.READ | Right.WRITE)
+        frames[i] = u64(aegis.frame_claim(abi.ANY))
+        aegis.tlb_insert(first + i, frames[i], Right.READ | Right.WRITE)
 
 
 def nodes_refused() -> bool:
@@ -28,29 +29,29 @@ def nodes_refused() -> bool:
     first: u64 = RING // abi.PAGE_BYTES
     refused: u64 = 0
     for i in range(RING_PAGES):
-        abi.tlb_insert(first + i, 0, Right.NONE)
-        refused += u64(abi.tlb_node(first + 512, frames[i]) == Error.NOT_OWNER)
-        abi.tlb_insert(first + i, frames[i], Right.READ | Right.WRITE)
+        aegis.tlb_insert(first + i, 0, Right.NONE)
+        refused += u64(aegis.tlb_node(first + 512, frames[i]) == Error.NOT_OWNER)
+        aegis.tlb_insert(first + i, frames[i], Right.READ | Right.WRITE)
     return refused == RING_PAGES
 
 
 def bind_and_crash() -> None:
-    print("first", abi.network_bind(Ptr[abi.ReceiveRing](RING)[0]))
-    abi.wait(read_timestamp() + abi.system_page().timestamp_frequency // 100)
+    print("first", aegis.network_bind(Ptr[abi.ReceiveRing](RING)[0]))
+    aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency // 100)
     asm("ud2", "~{memory}")
 
 
 def main() -> None:
     build_ring()
-    if abi.environment_page().identifier == 1:
+    if aegis.environment_page().identifier == 1:
         bind_and_crash()
         return
     ring = Ptr[abi.ReceiveRing](RING)[0]
-    while abi.system_page().environments[1].state != abi.State.SLEEPING:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
-    print("bind", abi.network_bind(ring) == Error.BUSY)
-    print("transmit", abi.network_transmit(u64(addr(packet)), len(packet)) == Error.BUSY)
-    while abi.system_page().environments[1].state != abi.State.FREE:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
-    print("bind", abi.network_bind(ring), "nodes refused", nodes_refused())
-    print("again", abi.network_bind(ring), "nodes refused", nodes_refused())
+    while aegis.system_page().environments[1].state != abi.State.SLEEPING:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    print("bind", aegis.network_bind(ring) == Error.BUSY)
+    print("transmit", aegis.network_transmit(u64(addr(packet)), len(packet)) == Error.BUSY)
+    while aegis.system_page().environments[1].state != abi.State.FREE:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    print("bind", aegis.network_bind(ring), "nodes refused", nodes_refused())
+    print("again", aegis.network_bind(ring), "nodes refused", nodes_refused())

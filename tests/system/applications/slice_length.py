@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How long a slice is, said and measured: two environments compute, the first looks when it is interrupted."""
 
-from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import u64
 
@@ -9,8 +9,8 @@ GAPS = 40
 
 
 def main() -> None:
-    page = abi.system_page()
-    while abi.environment_page().identifier != 0:
+    page = aegis.system_page()
+    while aegis.environment_page().identifier != 0:
         pass
     length = page.slice_ticks * page.timestamp_frequency // 1_000_000_000
     shortest: u64 = 1 << 63

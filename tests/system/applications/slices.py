@@ -5,6 +5,7 @@ computes beside it and says what the other owes.
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Error
+from exokernel.exos import aegis
 from exokernel.metal import addr, asm, naked, offsetof, u8, u32, u64, volatile_load
 
 PAGE = abi.ENVIRONMENT_ADDRESS
@@ -145,36 +146,36 @@ def expect(what: str, good: bool) -> None:
 
 
 def owner(position: u64) -> u8:
-    return abi.system_page().slice_owners[position]
+    return aegis.system_page().slice_owners[position]
 
 
 def claims() -> None:
     """Claiming by position, any, giving, giving up; all of them; generations move on."""
-    before = abi.system_page().slice_generations[40]
-    expect("claim", abi.slice_claim(40) == 40 and owner(40) == 0)
-    expect("claim twice", abi.slice_claim(40) == Error.BUSY)
-    expect("claim of another's", abi.slice_claim(1) == Error.BUSY and owner(1) == 1)
-    expect("position out of range", abi.slice_claim(64) == Error.BAD_ARGUMENT)
-    expect("give to nobody", abi.slice_give(40, 63) == Error.NOT_RUNNABLE)
-    expect("give to nonsense", abi.slice_give(40, 1 << 63) == Error.NOT_RUNNABLE)
-    expect("give", abi.slice_give(40, 1) == 0 and owner(40) == 1)
-    expect("give another's", abi.slice_give(40, 0) == Error.NOT_OWNER)
-    expect("release another's", abi.slice_release(40) == Error.NOT_OWNER)
-    expect("release out of range", abi.slice_release(64) == Error.NOT_OWNER)
-    expect("generations", abi.system_page().slice_generations[40] == before + 2)
+    before = aegis.system_page().slice_generations[40]
+    expect("claim", aegis.slice_claim(40) == 40 and owner(40) == 0)
+    expect("claim twice", aegis.slice_claim(40) == Error.BUSY)
+    expect("claim of another's", aegis.slice_claim(1) == Error.BUSY and owner(1) == 1)
+    expect("position out of range", aegis.slice_claim(64) == Error.BAD_ARGUMENT)
+    expect("give to nobody", aegis.slice_give(40, 63) == Error.NOT_RUNNABLE)
+    expect("give to nonsense", aegis.slice_give(40, 1 << 63) == Error.NOT_RUNNABLE)
+    expect("give", aegis.slice_give(40, 1) == 0 and owner(40) == 1)
+    expect("give another's", aegis.slice_give(40, 0) == Error.NOT_OWNER)
+    expect("release another's", aegis.slice_release(40) == Error.NOT_OWNER)
+    expect("release out of range", aegis.slice_release(64) == Error.NOT_OWNER)
+    expect("generations", aegis.system_page().slice_generations[40] == before + 2)
     count: u64 = 0
-    while abi.slice_claim(abi.ANY) >= 0:
+    while aegis.slice_claim(abi.ANY) >= 0:
         count += 1
-    expect("all claimed", count == 61 and abi.slice_claim(abi.ANY) == Error.NO_SLICES)
+    expect("all claimed", count == 61 and aegis.slice_claim(abi.ANY) == Error.NO_SLICES)
     for position in range(abi.SLICES):
         if owner(position) == 0 and position != 0:
-            expect("release", abi.slice_release(position) == 0)
+            expect("release", aegis.slice_release(position) == 0)
     expect("all free", owner(63) == abi.ENVIRONMENTS and owner(0) == 0)
 
 
 def watch() -> None:
     """Says how much the other owes at most, then computes for ever."""
-    excess = addr(abi.system_page().excess[0])
+    excess = addr(aegis.system_page().excess[0])
     while volatile_load(excess) != abi.EXCESS_LIMIT:
         pass
     print("owes", abi.EXCESS_LIMIT)
@@ -186,14 +187,14 @@ def watch() -> None:
 
 
 def main() -> None:
-    page = abi.environment_page()
+    page = aegis.environment_page()
     if page.identifier != 0:
         watch()
     claims()
     page.slice_end_entry = u32(u64(epilogue))
     while volatile_load(addr(epilogues)) == 0:
         pass
-    print("epilogue", epilogues, "owes", abi.system_page().excess[0])
+    print("epilogue", epilogues, "owes", aegis.system_page().excess[0])
     page.slice_end_entry = u32(u64(epilogue))
     page.slice_start_entry = u32(u64(prologue))
     while volatile_load(addr(epilogues)) < 2 or volatile_load(addr(prologues)) == 0:

@@ -7,6 +7,7 @@ Prints `steady rounds N wrong N others N`.
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right
+from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, addr, u64, volatile_load, volatile_store
 
@@ -21,20 +22,20 @@ def others() -> u64:
     """How many environments there are besides this one."""
     count: u64 = 0
     for i in range(1, abi.ENVIRONMENTS):
-        count += u64(abi.system_page().environments[i].state != abi.State.FREE)
+        count += u64(aegis.system_page().environments[i].state != abi.State.FREE)
     return count
 
 
 def help_the_slow() -> None:
     """Lets those run that have no slices: they may have given them up."""
-    system = abi.system_page()
+    system = aegis.system_page()
     for i in range(1, abi.ENVIRONMENTS):
         if system.environments[i].state == abi.State.RUNNABLE:
             owned: u64 = 0
             for owner in system.slice_owners:
                 owned += u64(owner == i)
             if owned == 0:
-                abi.yield_to(i)
+                aegis.yield_to(i)
 
 
 def pattern(i: u64, turn: u64) -> u64:
@@ -43,14 +44,14 @@ def pattern(i: u64, turn: u64) -> u64:
 
 def prepare() -> u64:
     """A heap, before anything is exhausted; what went wrong."""
-    wrong = u64(abi.tlb_node(HEAP, u64(abi.frame_claim(abi.ANY))) != 0)
+    wrong = u64(aegis.tlb_node(HEAP, u64(aegis.frame_claim(abi.ANY))) != 0)
     for i in range(FRAMES):
-        wrong += u64(abi.tlb_insert(HEAP + i, u64(abi.frame_claim(abi.ANY)), Right.WRITE) != 0)
+        wrong += u64(aegis.tlb_insert(HEAP + i, u64(aegis.frame_claim(abi.ANY)), Right.WRITE) != 0)
     return wrong
 
 
 def main() -> None:
-    system = abi.system_page()
+    system = aegis.system_page()
     wrong = prepare()
     rounds: u64 = 0
     end = read_timestamp() + SECONDS * system.timestamp_frequency
@@ -61,7 +62,7 @@ def main() -> None:
             volatile_store(addr(memory[i]), pattern(i, rounds))
         for i in range(FRAMES):
             volatile_store(Ptr[u64]((HEAP + i) * abi.PAGE_BYTES), pattern(i, ~rounds))
-        wrong += u64(abi.wait(read_timestamp() + system.timestamp_frequency // 1000) != 0)
+        wrong += u64(aegis.wait(read_timestamp() + system.timestamp_frequency // 1000) != 0)
         for i in range(WORDS):
             wrong += u64(volatile_load(addr(memory[i])) != pattern(i, rounds))
         for i in range(FRAMES):

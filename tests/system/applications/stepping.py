@@ -2,7 +2,7 @@
 """Single steps, each an exception with its address, and exceptions of floating-point arithmetic."""
 
 from exokernel.aegis import abi
-from exokernel.exos import exceptions
+from exokernel.exos import aegis, exceptions
 from exokernel.exos.exceptions import Registers, Verdict
 from exokernel.metal import Array, addr, asm, naked, offsetof, u8, u16, u32, u64
 
@@ -67,16 +67,16 @@ def floating(registers: Registers) -> u8:
 
 
 def main() -> None:
-    abi.environment_page().exception_entry = u32(u64(step))
+    aegis.environment_page().exception_entry = u32(u64(step))
     result = stepped()
     print("stepped", steps, "result", result)
     print("lengths", end="")
     for i in range(1, STEPS):
         print("", addresses[i] - addresses[i - 1], end="")
     print()
-    abi.environment_page().exception_entry = 0
+    aegis.environment_page().exception_entry = 0
     exceptions.handle(exceptions.FLOATING_POINT, floating)
-    abi.floating_point(1)
+    aegis.floating_point(1)
     control = Array[u16, 1]([0x37B])  # a division by zero is not masked
     asm("fldcw [rdi]; fld1; fldz; fdivp; fwait", "{rdi},~{memory}", u64(addr(control)))
     print("floating point", vector_seen)

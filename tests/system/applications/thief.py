@@ -6,6 +6,7 @@ reads whatever it got.
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right, State
+from exokernel.exos import aegis
 from exokernel.metal import Array, Ptr, addr, u64, volatile_load, volatile_store
 
 HEAP = 0x10000000 // abi.PAGE_BYTES
@@ -21,8 +22,8 @@ def secret() -> u64:
 def hide() -> None:
     for i in range(u64(len(hoard))):
         volatile_store(addr(hoard[i]), secret())
-    if abi.environment_page().identifier == 1:
-        abi.wait(abi.FOREVER)
+    if aegis.environment_page().identifier == 1:
+        aegis.wait(abi.FOREVER)
 
 
 def count_secrets() -> u64:
@@ -35,32 +36,32 @@ def count_secrets() -> u64:
 
 
 def main() -> None:
-    system = abi.system_page()
-    if abi.environment_page().identifier != 0:
+    system = aegis.system_page()
+    if aegis.environment_page().identifier != 0:
         hide()
         return
     while system.environments[2].state != State.FREE or system.environments[1].state != State.SLEEPING:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
-    abi.tlb_node(HEAP, u64(abi.frame_claim(abi.ANY)))
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    aegis.tlb_node(HEAP, u64(aegis.frame_claim(abi.ANY)))
     for _ in range(3):
-        abi.frame_claim(abi.ANY)
+        aegis.frame_claim(abi.ANY)
     own = u64(system.environments[0].frames)
     mapped: u64 = 0
     found: u64 = 0
     for frame in range(system.frames + 1000):
-        if abi.tlb_insert(HEAP, frame, Right.READ) == 0:
+        if aegis.tlb_insert(HEAP, frame, Right.READ) == 0:
             mapped += 1
             found += count_secrets()
-            abi.tlb_insert(HEAP, 0, Right.NONE)
+            aegis.tlb_insert(HEAP, 0, Right.NONE)
     print("own", own, "mapped", mapped, "secrets", found)
     free = system.frames_free
     claimed: u64 = 0
     found = 0
     while True:
-        got = abi.frame_claim(abi.ANY)
+        got = aegis.frame_claim(abi.ANY)
         if got < 0:
             break
         claimed += 1
-        abi.tlb_insert(HEAP, u64(got), Right.READ)
+        aegis.tlb_insert(HEAP, u64(got), Right.READ)
         found += count_secrets()
     print("free", free, "claimed", claimed, "secrets", found)

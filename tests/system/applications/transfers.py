@@ -4,8 +4,9 @@ to call who is busy.
 """
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Error, Message
-from exokernel.exos import transfer
+from exokernel.aegis.abi import Error
+from exokernel.exos import aegis, transfer
+from exokernel.exos.aegis import Message
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import i64, u64
 
@@ -21,7 +22,7 @@ def expect(what: str, good: bool) -> None:
 
 def spin(slices: u64) -> None:
     """Computes for a time of so many slices."""
-    page = abi.system_page()
+    page = aegis.system_page()
     end = read_timestamp() + slices * page.slice_ticks * page.timestamp_frequency // 1_000_000_000
     while read_timestamp() < end:
         pass
@@ -39,14 +40,14 @@ def handle(caller: u64, message: Message) -> None:
     elif what == LONG:
         spin(10)
     elif what == SLEEP:
-        words[1] = u64(abi.wait(abi.FOREVER))
+        words[1] = u64(aegis.wait(abi.FOREVER))
     elif what == CALL_BACK:
-        words[1] = u64(abi.transfer(caller, message))
+        words[1] = u64(aegis.transfer(caller, message))
     elif what == PASS_ON:
         words[0] = ADD
-        words[3] = u64(abi.transfer(3, message))
+        words[3] = u64(aegis.transfer(3, message))
     elif what == END:
-        abi.exit(5)
+        aegis.exit(5)
     elif what == COUNT:
         words[1] = served
 
@@ -71,13 +72,13 @@ def disturb() -> None:
         message.words[0] = ADD
         message.words[1] = 40
         message.words[2] = 2
-        result = abi.transfer(1, message)
+        result = aegis.transfer(1, message)
         if result == Error.BUSY:
             busy_answers += 1
         else:
             assert result == Error.NOT_RUNNABLE or result == Error.PARTNER_LOST or message.words[1] == 42, "an answer"
-        if abi.system_page().environments[1].state == abi.State.FREE:
-            abi.exit(0 if busy_answers > 0 else 1)
+        if aegis.system_page().environments[1].state == abi.State.FREE:
+            aegis.exit(0 if busy_answers > 0 else 1)
 
 
 def call(what: u64, a: u64, b: u64, message: Message) -> i64:
@@ -86,32 +87,32 @@ def call(what: u64, a: u64, b: u64, message: Message) -> i64:
         message.words[0] = what
         message.words[1] = a
         message.words[2] = b
-        result = abi.transfer(1, message)
+        result = aegis.transfer(1, message)
         if result != Error.BUSY:
             return result
-        abi.yield_to(abi.ANY_ENVIRONMENT)
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
 
 
 def main() -> None:
-    identifier = abi.environment_page().identifier
+    identifier = aegis.environment_page().identifier
     if identifier == 1:
         background()
     if identifier == 2:
         while True:
-            abi.yield_to(abi.ANY_ENVIRONMENT)
+            aegis.yield_to(abi.ANY_ENVIRONMENT)
     if identifier == 3:
         disturb()
     message = Message()
     while call(ADD, 1, 2, message) == Error.NO_ENTRY:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
     for number in range(1000):
         expect("callee's number", call(ADD, number, 7, message) == 1)
         expect("answer", message.words[1] == number + 7 and message.words[7] == 0)
-    expect("no entry", abi.transfer(2, message) == Error.NO_ENTRY)
-    expect("nobody", abi.transfer(40, message) == Error.NOT_RUNNABLE)
-    expect("idle", abi.transfer(64, message) == Error.NOT_RUNNABLE)
-    expect("oneself", abi.transfer(0, message) == Error.BUSY)
-    expect("nobody waits", abi.transfer_back() == Error.NO_CALLER)
+    expect("no entry", aegis.transfer(2, message) == Error.NO_ENTRY)
+    expect("nobody", aegis.transfer(40, message) == Error.NOT_RUNNABLE)
+    expect("idle", aegis.transfer(64, message) == Error.NOT_RUNNABLE)
+    expect("oneself", aegis.transfer(0, message) == Error.BUSY)
+    expect("nobody waits", aegis.transfer_back() == Error.NO_CALLER)
     expect("long", call(LONG, 0, 0, message) == 1)
     expect("sleep", call(SLEEP, 0, 0, message) == 1 and message.words[1] == u64(i64(Error.BUSY)))
     expect("back into who waits", call(CALL_BACK, 0, 0, message) == 1 and message.words[1] == u64(i64(Error.BUSY)))
@@ -121,14 +122,14 @@ def main() -> None:
     expect("count", call(COUNT, 0, 0, message) == 1)
     before = message.words[1]
     message.words[0] = LONG
-    while abi.transfer_asynchronous(1, message) == Error.BUSY:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
-    expect("asynchronous no entry", abi.transfer_asynchronous(2, message) == Error.NO_ENTRY)
-    expect("asynchronous to oneself", abi.transfer_asynchronous(0, message) == Error.BUSY)
-    expect("asynchronous to nobody", abi.transfer_asynchronous(1 << 40, message) == Error.NOT_RUNNABLE)
+    while aegis.transfer_asynchronous(1, message) == Error.BUSY:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    expect("asynchronous no entry", aegis.transfer_asynchronous(2, message) == Error.NO_ENTRY)
+    expect("asynchronous to oneself", aegis.transfer_asynchronous(0, message) == Error.BUSY)
+    expect("asynchronous to nobody", aegis.transfer_asynchronous(1 << 40, message) == Error.NOT_RUNNABLE)
     expect("count again", call(COUNT, 0, 0, message) == 1 and message.words[1] >= before + 2)
     expect("an end", call(END, 0, 0, message) == Error.PARTNER_LOST)
     expect("gone", call(ADD, 0, 0, message) == Error.NOT_RUNNABLE)
-    while abi.system_page().environments[3].state != abi.State.FREE:
-        abi.yield_to(abi.ANY_ENVIRONMENT)
+    while aegis.system_page().environments[3].state != abi.State.FREE:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
     print("done")

@@ -2,6 +2,7 @@
 """A well-behaved environment among others: waits until it is the last, and says what is left."""
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.metal import u64
 
 
@@ -9,7 +10,7 @@ def others() -> u64:
     """How many environments there are besides this one."""
     count: u64 = 0
     for i in range(1, abi.ENVIRONMENTS):
-        if abi.system_page().environments[i].state != abi.State.FREE:
+        if aegis.system_page().environments[i].state != abi.State.FREE:
             count += 1
     return count
 
@@ -18,5 +19,5 @@ def main() -> None:
     rounds: u64 = 0
     while others() != 0 and rounds < 1_000_000:
         rounds += 1
-        abi.yield_to(abi.ANY_ENVIRONMENT)
-    print("others", others(), "free frames", abi.system_page().frames_free)
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    print("others", others(), "free frames", aegis.system_page().frames_free)

@@ -3,8 +3,7 @@
 received, delivered and had no room for, and those the library received, delivered and dropped on arrival.
 """
 
-from exokernel.aegis import abi
-from exokernel.exos import network
+from exokernel.exos import aegis, network
 from exokernel.exos.drop import Drop
 from exokernel.exos.interface import Peer
 from exokernel.metal import Array, Span, format_into, u8, u64
@@ -15,7 +14,7 @@ def echo(sender: Peer, data: Span[u8]) -> None:
 
 
 def tell(sender: Peer, data: Span[u8]) -> None:
-    kernel = abi.system_page().network
+    kernel = aegis.system_page().network
     card = network.card
     dropped: u64 = 0
     for reason in range(Drop.SEND_LENGTH):  # the reasons of arrival come first

@@ -4,7 +4,7 @@ status is the number of the check that failed.
 """
 
 from exokernel.aegis import abi
-from exokernel.exos import exceptions
+from exokernel.exos import aegis, exceptions
 from exokernel.exos.exceptions import Registers, Verdict
 from exokernel.metal import Array, Ptr, asm, i32, naked, u8, u64, volatile_load, volatile_store
 
@@ -25,14 +25,14 @@ def map_page(registers: Registers) -> u8:
     global faults
     faults += 1
     page = registers.address // abi.PAGE_BYTES
-    frame = abi.frame_claim(abi.ANY)
+    frame = aegis.frame_claim(abi.ANY)
     if frame < 0:
         return Verdict.END
-    if abi.tlb_insert(page, u64(frame), abi.Right.WRITE) == abi.Error.NO_NODE:
-        node = abi.frame_claim(abi.ANY)
-        if node < 0 or abi.tlb_node(page, u64(node)) != 0:
+    if aegis.tlb_insert(page, u64(frame), abi.Right.WRITE) == abi.Error.NO_NODE:
+        node = aegis.frame_claim(abi.ANY)
+        if node < 0 or aegis.tlb_node(page, u64(node)) != 0:
             return Verdict.END
-        abi.tlb_insert(page, u64(frame), abi.Right.WRITE)
+        aegis.tlb_insert(page, u64(frame), abi.Right.WRITE)
     return Verdict.RESUME
 
 

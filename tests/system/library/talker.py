@@ -4,27 +4,28 @@ ends, waits for the others and then prints a line that is longer than the consol
 """
 
 from exokernel.aegis import abi
+from exokernel.exos import aegis
 from exokernel.metal import u64
 
 
 def alone() -> bool:
     count: u64 = 0
-    for status in abi.system_page().environments:
+    for status in aegis.system_page().environments:
         if status.state != abi.State.FREE:
             count += 1
     return count == 1
 
 
 def main() -> None:
-    me = abi.environment_page().identifier
+    me = aegis.environment_page().identifier
     for i in range(200):
         print(f"<{me}", end=" ")
-        abi.yield_to(abi.ANY_ENVIRONMENT)
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
         print(i, end="")
         print(">")
     if me == 0:
         while not alone():
-            abi.yield_to(abi.ANY_ENVIRONMENT)
+            aegis.yield_to(abi.ANY_ENVIRONMENT)
         for i in range(1500):
             print(i % 10, end="")
         print()

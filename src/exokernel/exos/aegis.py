@@ -1,0 +1,525 @@
+# SPDX-License-Identifier: MIT
+"""The kernel as an application meets it: a Python function for each call of `aegis.abi`, and its exported pages as
+objects.
+
+These are only the few instructions that make a call; nothing here decides anything, and an application may make its
+calls otherwise. docs/abi.md is written from these docstrings.
+"""
+
+from exokernel.aegis.abi import (
+    ENTRIES_ADDRESS,
+    ENVIRONMENT_ADDRESS,
+    FRAMES_ADDRESS,
+    SYSTEM_ADDRESS,
+    Call,
+    EnvironmentPage,
+    FrameEntry,
+    ReceiveRing,
+    SystemPage,
+    TableEntry,
+)
+from exokernel.metal import (
+    Array,
+    Ptr,
+    Span,
+    addr,
+    asm,
+    i64,
+    inline,
+    naked,
+    noreturn,
+    offsetof,
+    sizeof,
+    struct,
+    u64,
+    unreachable,
+    volatile_load,
+)
+
+
+@inline
+def environment_page() -> EnvironmentPage:
+    """The caller's environment page."""
+    return Ptr[EnvironmentPage](ENVIRONMENT_ADDRESS)[0]
+
+
+@inline
+def system_page() -> SystemPage:
+    """The kernel's book-keeping. Reading it is free, writing it is a page fault."""
+    return Ptr[SystemPage](SYSTEM_ADDRESS)[0]
+
+
+@inline
+def frame_entry(frame: u64) -> FrameEntry:
+    """What is known of a frame, which must be one of the machine's. Reading it is free."""
+    return Ptr[FrameEntry](FRAMES_ADDRESS + frame * sizeof(FrameEntry))[0]
+
+
+@inline
+def table_entry(virtual_page: u64) -> TableEntry:
+    """How a page below USER_LIMIT / PAGE_BYTES is mapped in the caller's address space. Large pages do not show here."""
+    return volatile_load(Ptr[TableEntry](ENTRIES_ADDRESS) + virtual_page)
+
+
+@inline
+def call0(number: u64) -> i64:
+    """A system call without arguments."""
+    return asm("syscall", "={rax},{rax},~{rcx},~{r11},~{memory}", number, returns=i64)
+
+
+@inline
+def call1(number: u64, first: u64) -> i64:
+    """A system call with one argument."""
+    return asm("syscall", "={rax},{rax},{rdi},~{rcx},~{r11},~{memory}", number, first, returns=i64)
+
+
+@inline
+def call2(number: u64, first: u64, second: u64) -> i64:
+    """A system call with two arguments."""
+    return asm("syscall", "={rax},{rax},{rdi},{rsi},~{rcx},~{r11},~{memory}", number, first, second, returns=i64)
+
+
+@inline
+def call3(number: u64, first: u64, second: u64, third: u64) -> i64:
+    """A system call with three arguments."""
+    return asm(
+        "syscall",
+        "={rax},{rax},{rdi},{rsi},{rdx},~{rcx},~{r9},~{r10},~{r11},~{memory}",
+        number,
+        first,
+        second,
+        third,
+        returns=i64,
+    )
+
+
+@inline
+def call4(number: u64, first: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """A system call with four arguments."""
+    return asm(
+        "syscall",
+        "={rax},{rax},{rdi},{rsi},{rdx},{r8},~{rcx},~{r9},~{r10},~{r11},~{memory}",
+        number,
+        first,
+        second,
+        third,
+        fourth,
+        returns=i64,
+    )
+
+
+@inline
+def null() -> i64:
+    """Enters the kernel and returns 0."""
+    return call0(Call.NULL)
+
+
+@inline
+def console_write(text: bytes) -> i64:
+    """Writes at most CONSOLE_WRITE_LIMIT bytes to the serial port. Returns the count, BAD_ARGUMENT when longer,
+    BAD_ADDRESS.
+    """
+    if len(text) == 0:
+        return 0
+    return call2(Call.CONSOLE_WRITE, u64(addr(text[0])), len(text))
+
+
+@inline
+@noreturn
+def exit(status: i64) -> None:
+    """Ends the caller. When it is environment 0 the machine ends with `status` (its low 8 bits reach the host's
+    shell).
+    """
+    call1(Call.EXIT, u64(status))
+    unreachable()
+
+
+@inline
+def frame_claim(frame: u64) -> i64:
+    """Claims the free frame of that number (physical address / PAGE_BYTES), or ANY, filled with zeros. Returns the
+    number, NO_FRAMES, BUSY when it is not free or BAD_ARGUMENT when the machine has none of that number.
+    """
+    return call1(Call.FRAME_CLAIM, frame)
+
+
+@inline
+def frame_release(frame: u64) -> i64:
+    """Gives up a frame of the caller's, which is unmapped. Returns 0, NOT_OWNER, or IN_USE when somebody has bound it
+    (break it first) or it is pinned.
+    """
+    return call1(Call.FRAME_RELEASE, frame)
+
+
+@inline
+def frame_break(frame: u64) -> i64:
+    """Ends bindings of others to a frame of the caller's, with their mappings, and makes all its capabilities stale.
+
+    Returns 0 when none is left, 1 when there are more than this call had time for: make it again; NOT_OWNER.
+    """
+    return call1(Call.FRAME_BREAK, frame)
+
+
+@inline
+def frame_pin(frame: u64, pinned: u64) -> i64:
+    """Pins a frame of the caller's (1), so that it stays where it is, or ends that (0). Returns 0, NOT_OWNER,
+    BAD_ARGUMENT or NO_ROOM after PINNED_FRAMES.
+    """
+    return call2(Call.FRAME_PIN, frame, pinned)
+
+
+@inline
+def frame_guarantee(frame: u64, guaranteed: u64) -> i64:
+    """Counts a frame of the caller's among those that are never taken by force (1), or no longer (0). Returns 0,
+    NOT_OWNER, BAD_ARGUMENT or NO_ROOM after GUARANTEED_FRAMES.
+    """
+    return call2(Call.FRAME_GUARANTEE, frame, guaranteed)
+
+
+@inline
+def frame_give(frame: u64, environment: u64) -> i64:
+    """Makes `environment` the owner of a frame of the caller's, with its contents; the caller's mapping ends. Returns
+    0, NOT_OWNER, NO_ENVIRONMENT, or IN_USE when it is bound or has a flag.
+    """
+    return call2(Call.FRAME_GIVE, frame, environment)
+
+
+@inline
+def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
+    """Maps the caller's `frame` at `virtual_page` (address / PAGE_BYTES), in place of what was mapped there.
+
+    `rights`: `Right` bits and a protection key; only the low byte counts. NONE removes the mapping and ignores `frame`.
+    Returns 0, NO_NODE, NOT_OWNER, IN_USE when the frame is mapped at another page or the page is in a large one, or
+    BAD_ARGUMENT for a page at or above USER_LIMIT and for WRITE with EXECUTE.
+    """
+    return call3(Call.TLB_INSERT, virtual_page, frame, rights)
+
+
+@inline
+def capability_mint(name: u64, rights: u64) -> i64:
+    """The MAC of a capability of the caller's resource `name` (Kind.FRAME << NAME_INDEX_BITS | frame). `rights`:
+    `Right` bits, and from bit 32 on the resource's generation. Returns the MAC, NOT_OWNER, STALE when the generation is
+    not the present one, or BAD_ARGUMENT.
+    """
+    return call2(Call.CAPABILITY_MINT, name, rights)
+
+
+@inline
+def capability_weaken(name: u64, rights: u64, mac: u64, fewer: u64) -> i64:
+    """The MAC of a capability with `fewer` rights (and the same generation) than the one given. Everybody may do this.
+    Returns the MAC, FORGED or BAD_ARGUMENT.
+    """
+    return call4(Call.CAPABILITY_WEAKEN, name, rights, mac, fewer)
+
+
+@inline
+def bind(slot: u64, name: u64, rights: u64, mac: u64) -> i64:
+    """Checks a capability and notes it in `slot` (below BINDINGS), where its use costs no check. Returns 0, FORGED,
+    STALE, IN_USE when the slot is taken or BAD_ARGUMENT.
+    """
+    return call4(Call.BIND, slot, name, rights, mac)
+
+
+@inline
+def unbind(slot: u64) -> i64:
+    """Ends a binding and its mapping. Returns 0, also when there is none, or BAD_ARGUMENT."""
+    return call1(Call.UNBIND, slot)
+
+
+@inline
+def tlb_insert_bound(virtual_page: u64, slot: u64, rights: u64) -> i64:
+    """Maps the frame that `slot` binds at `virtual_page`, in place of what was mapped there. A binding maps at one page.
+
+    Returns 0, NO_NODE, NOT_PERMITTED when nothing is bound there or it allows less, IN_USE when it is mapped at another
+    page or the page is in a large one, or BAD_ARGUMENT.
+    """
+    return call3(Call.TLB_INSERT_BOUND, virtual_page, slot, rights)
+
+
+@inline
+def tlb_insert_batch(virtual_page: u64, frames: Span[u64], rights: u64) -> i64:
+    """Maps up to BATCH frames of the caller's at the pages from `virtual_page` on, as `tlb_insert` would, until one
+    cannot be mapped. Returns how many were mapped; if none, the error
+    of the first (NO_NODE, NOT_OWNER, IN_USE), BAD_ADDRESS or BAD_ARGUMENT.
+    """
+    if len(frames) == 0:
+        return 0
+    return call4(Call.TLB_INSERT_BATCH, virtual_page, u64(addr(frames[0])), len(frames), rights)
+
+
+@inline
+def tlb_insert_large(virtual_page: u64, first_frame: u64, rights: u64) -> i64:
+    """Maps LARGE_PAGES frames of the caller's from `first_frame` on at `virtual_page`, as one entry of the processor's;
+    both are multiples of LARGE_PAGES. `tlb_remove` with any page of it removes it.
+
+    Returns 0, NOT_OWNER, IN_USE (a frame is mapped, or there is a table node: remove it first) or BAD_ARGUMENT.
+    """
+    return call3(Call.TLB_INSERT_LARGE, virtual_page, first_frame, rights)
+
+
+@inline
+def tlb_protect(virtual_page: u64, count: u64, rights: u64) -> i64:
+    """Changes what `count` (1 to BATCH) mappings from `virtual_page` on allow. Pages that are not mapped are left alone.
+
+    Returns 0, BAD_ARGUMENT, or NOT_OWNER when one is a mapping of the kernel's or its binding allows less: the pages
+    before it are changed then.
+    """
+    return call3(Call.TLB_PROTECT, virtual_page, count, rights)
+
+
+@inline
+def tlb_remove(virtual_page: u64, count: u64) -> i64:
+    """Removes `count` (1 to BATCH) mappings from `virtual_page` on; pages that are not mapped are left alone. Returns 0
+    or BAD_ARGUMENT.
+    """
+    return call2(Call.TLB_REMOVE, virtual_page, count)
+
+
+@inline
+def tlb_node(virtual_page: u64, frame: u64) -> i64:
+    """Donates the caller's `frame` as the table node of the 512 pages around `virtual_page`.
+
+    The frame must not be mapped nor bound. Its contents are lost and it cannot be mapped any more. Returns 0 (also
+    when there is a node already: the frame is then left alone), NOT_OWNER, IN_USE when a large page is there, or
+    BAD_ARGUMENT.
+    """
+    return call2(Call.TLB_NODE, virtual_page, frame)
+
+
+@inline
+def tlb_node_remove(virtual_page: u64) -> i64:
+    """Takes back the table node of the 512 pages around `virtual_page`, none of which may be mapped: the frame is an
+    ordinary one again. Returns its number, NO_NODE, IN_USE or BAD_ARGUMENT.
+    """
+    return call1(Call.TLB_NODE_REMOVE, virtual_page)
+
+
+@inline
+def yield_to(environment: u64) -> i64:
+    """Gives the rest of the slice to `environment` (or ANY_ENVIRONMENT), of which the low 8 bits count. Returns 0 when
+    the caller runs again, or NOT_RUNNABLE at once. All registers but `rsp` are destroyed: nothing has to be saved.
+    """
+    return asm(
+        "syscall",
+        "={rax},{rax},{rdi},~{rdi},~{rbx},~{rcx},~{rdx},~{rsi},~{rbp},~{r8},~{r9},~{r10},~{r11},~{r12},~{r13},~{r14},"
+        "~{r15},~{memory},~{flags}",
+        u64(Call.YIELD_TO),
+        environment,
+        returns=i64,
+    )
+
+
+@inline
+def wait(deadline: u64) -> i64:
+    """Sleeps until an event is pending that is not masked, or until the timestamp counter has passed `deadline`
+    (FOREVER: no deadline).
+
+    Returns the pending events that are not masked: 0 means that the deadline passed. Deadlines are checked at slice
+    boundaries. BUSY: the caller serves a transfer, so its caller's time would go nowhere.
+    """
+    return call1(Call.WAIT, deadline)
+
+
+@inline
+def network_bind(ring: ReceiveRing) -> i64:
+    """Receives every Ethernet frame of the network device into `ring`, whose pages must be the caller's own and mapped
+    writable.
+
+    The kernel keeps to the frames behind them, whatever is mapped there later. Binding again replaces the ring; both
+    indices start at 0. Returns 0, NO_NETWORK, BUSY, BAD_ADDRESS or NOT_OWNER.
+    """
+    return call1(Call.NETWORK_BIND, u64(addr(ring)))
+
+
+@inline
+def network_transmit(address: u64, length: u64) -> i64:
+    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`; the memory is free again on
+    return.
+
+    Returns 0, NO_NETWORK, BUSY (the network is bound to another environment), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
+    """
+    return call2(Call.NETWORK_TRANSMIT, address, length)
+
+
+@inline
+def slice_claim(position: u64) -> i64:
+    """Claims the time slice at `position` (0 to SLICES - 1), or ANY. Returns the position, BUSY when it has an owner,
+    NO_SLICES or BAD_ARGUMENT.
+    """
+    return call1(Call.SLICE_CLAIM, position)
+
+
+@inline
+def slice_release(position: u64) -> i64:
+    """Gives up a slice. Its owner may give up the one that runs: it ends at the next tick. Returns 0 or NOT_OWNER."""
+    return call1(Call.SLICE_RELEASE, position)
+
+
+@inline
+def slice_give(position: u64, environment: u64) -> i64:
+    """Makes `environment` the owner of a slice of the caller's. Returns 0, NOT_OWNER or NOT_RUNNABLE when there is no
+    such environment.
+    """
+    return call2(Call.SLICE_GIVE, position, environment)
+
+
+@struct
+class Message:
+    """What the stubs of transfers carry over, in registers: `rsi rdx r8 r9 r10 r12 r13 r14`."""
+
+    words: Array[u64, 8]
+
+
+RETURN_ENTRY = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "transfer_return_entry")
+
+
+TRANSFER_STACK = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "transfer_stack")
+
+
+@naked
+def transfer(environment: u64, message: Message) -> i64:
+    """Calls `environment` (its low 8 bits count) and waits for its answer, which replaces `message`.
+
+    It continues at its `transfer_entry` with the caller's number in `rax` and runs in the caller's slices until its
+    `transfer_back`. No other register of the caller's reaches it. Returns the callee's number; NOT_RUNNABLE, NO_ENTRY
+    or BUSY (it serves or waits for another), and nothing has happened; or PARTNER_LOST when it ended before it answered.
+    """
+    asm("""
+        push rbx
+        push rbp
+        push r12
+        push r13
+        push r14
+        push r15
+        push rsi
+        push qword ptr [{TRANSFER_STACK}]
+        mov qword ptr [{TRANSFER_STACK}], rsp
+        lea rax, [rip + 2f]
+        mov dword ptr [{RETURN_ENTRY}], eax
+        mov rdx, qword ptr [rsi + 8]
+        mov r8, qword ptr [rsi + 16]
+        mov r9, qword ptr [rsi + 24]
+        mov r10, qword ptr [rsi + 32]
+        mov r12, qword ptr [rsi + 40]
+        mov r13, qword ptr [rsi + 48]
+        mov r14, qword ptr [rsi + 56]
+        mov rsi, qword ptr [rsi]
+        xor ebx, ebx
+        xor ebp, ebp
+        xor r15d, r15d
+        mov eax, {Call.TRANSFER}
+        syscall
+    2:
+        mov rsp, qword ptr [{TRANSFER_STACK}]
+        pop qword ptr [{TRANSFER_STACK}]
+        pop rdi
+        mov qword ptr [rdi], rsi
+        mov qword ptr [rdi + 8], rdx
+        mov qword ptr [rdi + 16], r8
+        mov qword ptr [rdi + 24], r9
+        mov qword ptr [rdi + 32], r10
+        mov qword ptr [rdi + 40], r12
+        mov qword ptr [rdi + 48], r13
+        mov qword ptr [rdi + 56], r14
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbp
+        pop rbx
+        ret
+    """)
+
+
+@inline
+def transfer_back() -> i64:
+    """Answers the caller: it continues at its `transfer_return_entry` with this environment's number in `rax` and all
+    other registers as they are here. After an asynchronous transfer, or when the caller has ended: continues with what
+    this environment did before it was called. Returns NO_CALLER, or not at all.
+    """
+    return call0(Call.TRANSFER_BACK)
+
+
+@naked
+def transfer_asynchronous(environment: u64, message: Message) -> i64:
+    """Gives the rest of the slice and `message` to `environment`, which continues at its `transfer_asynchronous_entry`
+    with the caller's number in `rax`, and nothing else of the caller's. Returns 0 when the caller runs again; at once
+    NOT_RUNNABLE, NO_ENTRY or BUSY (it serves or waits for another).
+    """
+    asm("""
+        push rbx
+        push rbp
+        push r12
+        push r13
+        push r14
+        push r15
+        mov rdx, qword ptr [rsi + 8]
+        mov r8, qword ptr [rsi + 16]
+        mov r9, qword ptr [rsi + 24]
+        mov r10, qword ptr [rsi + 32]
+        mov r12, qword ptr [rsi + 40]
+        mov r13, qword ptr [rsi + 48]
+        mov r14, qword ptr [rsi + 56]
+        mov rsi, qword ptr [rsi]
+        xor ebx, ebx
+        xor ebp, ebp
+        xor r15d, r15d
+        mov eax, {Call.TRANSFER_ASYNCHRONOUS}
+        syscall
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbp
+        pop rbx
+        ret
+    """)
+
+
+@inline
+def floating_point(wanted: u64) -> i64:
+    """1: the caller may use floating-point and vector registers (x87, SSE, AVX) from now on; it finds them as after a
+    reset. 0: not any more; they are lost. Without them their use is exception 7. Yields and transfers do not carry
+    them over, but the caller finds its own again. Returns 0 or BAD_ARGUMENT.
+    """
+    return call1(Call.FLOATING_POINT, wanted)
+
+
+@inline
+@noreturn
+def exception_return() -> None:
+    """Continues where `exception_frame` says, with `rcx` and `r11` from there and `rax` from its `address`; all other
+    registers are as they are. Needed only for single steps: with the trap flag set no instruction of the way back is
+    stepped into. Store the entry again before.
+    """
+    call0(Call.EXCEPTION_RETURN)
+    unreachable()
+
+
+@inline
+def line_bind(line: u64) -> i64:
+    """Makes the caller the owner of a device line (0 to LINES - 1), which from now on may fire: it is then masked, its
+    bit set in `EnvironmentPage.lines`, and LINE is pending. Returns 0, BUSY, NOT_PERMITTED or BAD_ARGUMENT.
+    """
+    return call1(Call.LINE_BIND, line)
+
+
+@inline
+def line_unmask(line: u64) -> i64:
+    """Lets a line of the caller's fire again, at once if its device still wants to. Returns 0, NOT_OWNER or
+    BAD_ARGUMENT.
+    """
+    return call1(Call.LINE_UNMASK, line)
+
+
+@inline
+def console_read() -> i64:
+    """The next byte typed on the console, for the owner of CONSOLE_LINE, or anybody while nobody owns it. Returns the
+    byte, NO_INPUT or BUSY.
+    """
+    return call0(Call.CONSOLE_READ)
+
+
+@inline
+def shutdown(status: i64) -> i64:
+    """Ends the machine with `status`. Only for environment 0; the others get NOT_PERMITTED."""
+    return call1(Call.SHUTDOWN, u64(status))
