@@ -11,6 +11,7 @@ import pytest
 from tests.host.commands import COMMAND, ENVIRONMENT, HELLO, Write
 
 from exokernel.host.build import BuildError, build
+from exokernel.host.image import File, read_bundle
 from exokernel.host.terminal import Failure
 
 APPLICATION = """
@@ -101,6 +102,115 @@ def test_forwards_are_known_without_compiling(tmp_path: Path, application: Write
     again = build([path], cache=cache)
     assert again.applications[0].seconds == 0
     assert again.forward == expected
+
+
+def test_declared_programs_and_files_are_in_the_bundle(tmp_path: Path, application: Write, cache: Path) -> None:
+    (tmp_path / "tools/data").mkdir(parents=True)
+    (tmp_path / "motd.txt").write_bytes(b"welcome")
+    (tmp_path / "tools/data/table.bin").write_bytes(bytes(5000))
+    application(
+        'PROGRAMS = ["../application.py", "inner.py"]\nFILES = ["data/table.bin"]\n' + APPLICATION, "tools/worker.py"
+    )
+    application('FORWARD = ["udp:17778:7"]\nFILES: list[str] = ["../motd.txt"]\n' + APPLICATION, "tools/inner.py")
+    path = application(
+        'PROGRAMS = ("tools/worker.py",)\nFILES = ["motd.txt", "tools/data/../data/table.bin"]\n' + APPLICATION
+    )
+    for _ in range(2):  # the second time from the cache
+        image = build([path], cache=cache)
+        bundle = read_bundle(image.data)
+        assert (
+            [p.name for p in bundle.programs]
+            == [a.name for a in image.applications]
+            == ["application", "worker", "inner"]
+        )
+        assert bundle.boot_count == 1
+        assert bundle.files == (
+            File("motd.txt", b"welcome"),
+            File("tools/data/../data/table.bin", bytes(5000)),
+            File("data/table.bin", bytes(5000)),
+            File("../motd.txt", b"welcome"),
+        )
+        assert image.forward == ("udp:17778:7",)
+    assert all(a.seconds == 0 for a in image.applications)
+
+
+def test_a_changed_file_is_noticed_and_nothing_compiled_for_it(tmp_path: Path, application: Write, cache: Path) -> None:
+    file = tmp_path / "motd.txt"
+    file.write_bytes(b"first")
+    path = application('FILES = ["motd.txt"]\n' + APPLICATION)
+    build([path], cache=cache)
+    stamp = file.stat()
+    file.write_bytes(b"other")
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    image = build([path], cache=cache)
+    assert image.applications[0].seconds == 0
+    assert read_bundle(image.path.read_bytes()).files == (File("motd.txt", b"other"),)
+    file.unlink()
+    with pytest.raises(BuildError, match="cannot be read"):
+        build([path], cache=cache)
+
+
+def test_a_program_that_runs_may_be_declared_too(application: Write, cache: Path) -> None:
+    one = application('PROGRAMS = ["two.py", "one.py"]\n' + APPLICATION, "one.py")
+    two = application('PROGRAMS = ["one.py"]\n' + APPLICATION, "two.py")
+    bundle = read_bundle(build([one, two, one], cache=cache).data)
+    assert [p.name for p in bundle.programs] == ["one", "two", "one-2"]
+    assert bundle.boot_count == 0  # all of them
+
+
+@pytest.mark.parametrize(
+    ("declaration", "expected"),
+    [
+        (
+            'FILES = [\n    "there.txt", "absent.txt"]',
+            ["'absent.txt' cannot be read: No such file", ":2:18", "^^^", "hint"],
+        ),
+        ('FILES = ["folder"]', ["'folder' cannot be read: Is a directory", ":1:10"]),
+        ('FILES = [""]', ["'' cannot be read: Is a directory", ":1:10"]),
+        (f'FILES = ["{"x" * 112}"]', ["is too long a name", "at most 111 bytes", ":1:10"]),
+        ('FILES = "there.txt"', ["FILES: it is a list of printable strings", ":1:1", 'write FILES = ["motd.txt"]']),
+        ("FILES = [17]", ["FILES: it is a list of printable strings, and not [17]", ":1:1"]),
+        ('FILES = ["\\0"]', ["FILES: it is a list of printable strings", ":1:1"]),
+        ('PROGRAMS = ["absent.py"]', ["PROGRAMS: 'absent.py' does not exist", ":1:13", "relative to this file"]),
+        ('PROGRAMS = ["there.txt"]', ["'there.txt' is not a Python file", ":1:13"]),
+        ('PROGRAMS = ["folder"]', ["'folder' is not a Python file", ":1:13"]),
+        (f'PROGRAMS = ["{"x" * 32}.py"]', ["has too long a name", "at most 31 bytes", ":1:13"]),
+        ('PROGRAMS = ["folder/application.py"]', ["is a second program named `application`", ":1:13", "rename one"]),
+        ('PROGRAMS = ["wrong.py"]', ["wrong.py:2", "x = 5"]),
+        ('FORWARD = ["udp:1:2", "udp:7"]', ["'udp:7' is not a port forward", ":1"]),
+        ("FORWARD = 7", ["FORWARD: it is a list of printable strings, and not 7", ":1:1"]),
+        ("globals()['FILES'] = ['absent.txt']", ["'absent.txt' cannot be read", ":1:1"]),
+    ],
+)
+def test_a_wrong_declaration_is_one_clear_error(
+    declaration: str, expected: list[str], tmp_path: Path, application: Write, cache: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "there.txt").touch()
+    for name in ("folder/application.py", f"{'x' * 32}.py"):
+        application(APPLICATION, name)
+    application("def main() -> None:\n    x = 5\n", "wrong.py")
+    path = application(declaration + "\n" + APPLICATION)
+    with pytest.raises(BuildError) as caught:
+        build([path], cache=cache)
+    assert caught.value.status == 2
+    for part in [*expected, "application.py" if "wrong" not in declaration else "wrong.py"]:
+        assert part in caught.value.message, caught.value.message
+    assert "Traceback" not in caught.value.message
+
+
+def test_two_files_of_one_name_are_an_error_if_they_differ(tmp_path: Path, application: Write, cache: Path) -> None:
+    (tmp_path / "other").mkdir()
+    text = '\nFILES = ["motd.txt"]\n' + APPLICATION
+    paths = [application(text), application(text, "other/application.py")]
+    (tmp_path / "motd.txt").write_bytes(b"one")
+    (tmp_path / "other/motd.txt").write_bytes(b"one")
+    assert read_bundle(build(paths, cache=cache).data).files == (File("motd.txt", b"one"),)
+    (tmp_path / "other/motd.txt").write_bytes(b"two")
+    with pytest.raises(BuildError) as caught:
+        build(paths, cache=cache)
+    for part in ("two different files", "other/application.py:2:10", str(tmp_path / "motd.txt")):
+        assert part in caught.value.message
 
 
 def test_nothing_is_written_beside_the_application(tmp_path: Path, application: Write, cache: Path) -> None:

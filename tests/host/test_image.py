@@ -9,8 +9,10 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from tests.host.commands import CRASH, HELLO
 
+from exokernel.aegis.abi import BundleHeader, BundleProgram
 from exokernel.host.build import Image, build
-from exokernel.host.image import EXECUTE, HEADER, WRITE, Bundle, ImageError, Program, assemble, read_bundle
+from exokernel.host.image import EXECUTE, HEADER, WRITE, Bundle, File, ImageError, Program, assemble, read_bundle
+from exokernel.metal import sizeof
 from exokernel.metal.linker import PF_R, PF_W, PF_X, Segment, entry_point, segments, symbols
 
 
@@ -22,7 +24,8 @@ def image(cache: Path) -> Image:
 def test_a_bundle_survives_the_round_trip() -> None:
     code = Segment(0x400000, 0x400000, PF_R | PF_X, b"\xc3" * 5000, 5000)
     data = Segment(0x402000, 0x402000, PF_R | PF_W, b"abc", 9000)
-    bundle = Bundle((Program("one", 0x400010, (code, data)), Program("two", 0x400000, (code,))), 1000, 1)
+    files = File("empty", b""), File("data/table.bin", bytes(range(256)) * 17), File("é", b"x" * 4096)
+    bundle = Bundle((Program("one", 0x400010, (code, data)), Program("two", 0x400000, (code,))), files, 1, 1000)
     raw = bundle.to_bytes()
     assert Bundle.from_bytes(raw) == bundle
     assert len(raw) % 4096 == 0
@@ -31,9 +34,10 @@ def test_a_bundle_survives_the_round_trip() -> None:
 def test_the_bundle_is_laid_out_as_documented() -> None:
     code = Segment(0x400000, 0x400000, PF_R | PF_X, b"code", 4)
     data = Segment(0x401000, 0x401000, PF_R | PF_W, b"data", 64)
-    raw = Bundle((Program("name", 0x400002, (code, data)),), 77).to_bytes()
+    program = Program("name", 0x400002, (code, data))
+    raw = Bundle((program,), (File("a/b", b"twice"), File("c", b"twice"), File("d", b"")), slice_ticks=77).to_bytes()
     assert raw[:8] == b"EXOBUNDL"
-    assert struct.unpack_from("<QIIII", raw, 8) == (len(raw), 1, 0, 77, 0)
+    assert struct.unpack_from("<QIIII", raw, 8) == (len(raw), 1, 3, 77, 1)
     assert HEADER.size == 64
     assert raw[64:96] == b"name".ljust(32, b"\0")
     assert struct.unpack_from("<QII", raw, 96) == (0x400002, 2, 0)
@@ -41,6 +45,11 @@ def test_the_bundle_is_laid_out_as_documented() -> None:
     assert struct.unpack_from("<5Q", raw, 152) == (0x401000, 8192, 4, 64, WRITE)
     assert raw[4096:4100] == b"code"
     assert raw[8192:8196] == b"data"
+    assert struct.unpack_from("<112s2Q", raw, 64 + 208) == (b"a/b".ljust(112, b"\0"), 12288, 5)
+    assert struct.unpack_from("<112s2Q", raw, 64 + 208 + 128) == (b"c".ljust(112, b"\0"), 12288, 5)
+    assert struct.unpack_from("<112s2Q", raw, 64 + 208 + 256) == (b"d".ljust(112, b"\0"), 16384, 0)
+    assert raw[12288:] == b"twice".ljust(4096, b"\0")
+    assert sizeof(BundleHeader) == 64 and sizeof(BundleProgram) == 208
 
 
 def test_an_image_holds_the_programs_that_were_linked(image: Image) -> None:
@@ -73,10 +82,16 @@ def test_the_same_parts_make_the_same_bytes(image: Image) -> None:
     assert assemble(image.kernel.elf, Bundle(programs)) == image.data
 
 
-@pytest.mark.parametrize("name", ["", "x" * 32, "é" * 16])
+@pytest.mark.parametrize("name", ["", "x" * 32, "é" * 16, "x\0"])
 def test_a_name_that_does_not_fit_is_refused(name: str) -> None:
     with pytest.raises(ImageError, match="name has 1 to 31 bytes"):
         Bundle((Program(name, 0, ()),)).to_bytes()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 112, "é" * 56, "\0"])
+def test_a_files_name_that_does_not_fit_is_refused(name: str) -> None:
+    with pytest.raises(ImageError, match="name has 1 to 111 bytes"):
+        Bundle((), (File(name, b""),)).to_bytes()
 
 
 def test_what_is_no_bundle_is_refused(image: Image) -> None:
@@ -85,6 +100,10 @@ def test_what_is_no_bundle_is_refused(image: Image) -> None:
     whole = Bundle((Program("one", 0, (Segment(0, 0, PF_R, b"x", 1),)),)).to_bytes()
     with pytest.raises(ImageError, match="cut short"):
         Bundle.from_bytes(whole[:-4096])
+    whole = Bundle((), (File("one", b"x"),)).to_bytes()
+    for at, value in ((8, 4096), (20, 64), (64 + 112, 8192), (64 + 120, 4097)):
+        with pytest.raises(ImageError, match="cut short"):
+            Bundle.from_bytes(whole[:at] + struct.pack("<I", value) + whole[at + 4 :])
     with pytest.raises(ImageError, match="carries no bundle"):
         read_bundle(image.kernel.elf)
     with pytest.raises(ImageError, match="__image_start"):

@@ -54,6 +54,9 @@ NOWHERE = 0xFFFFFFFF  # FrameEntry.page of a frame that its owner has not mapped
 FRAME_FREE = ENVIRONMENTS  # FrameEntry.owner of a frame that is nobody's
 FRAME_KERNEL = ENVIRONMENTS + 1
 FOREVER = 0xFFFFFFFFFFFFFFFF  # for wait: no deadline
+BUNDLE_MAGIC = int.from_bytes(b"EXOBUNDL", "little")
+MAY_EXECUTE = 1  # in BundleSegment.flags
+MAY_WRITE = 2
 
 
 class Call(IntEnum):
@@ -149,6 +152,7 @@ class FrameKind(IntEnum):
     NONE = 0
     DATA = 1  # its owner may map it
     NODE = 2  # a page table, or another page that only the kernel writes
+    PUBLIC = 3  # of the bundle: anybody may map it, any number of times, but not to write
 
 
 class FrameFlag(IntEnum):
@@ -354,7 +358,9 @@ class SystemPage:
     slice_generations: Array[u32, SLICES]  # moves on whenever the slice changes its owner
     excess: Array[u32, ENVIRONMENTS]  # slices that each environment will lose because it ended others late
     environments: Array[EnvironmentStatus, ENVIRONMENTS]
-    unused: Array[u8, PAGE_BYTES - 48 - 7 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 12)]
+    bundle_frame: u64  # where the bundle begins
+    bundle_frames: u64  # and how many frames it has
+    unused: Array[u8, PAGE_BYTES - 48 - 9 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 12)]
 
 
 @struct
@@ -382,6 +388,37 @@ class ReceiveRing:
 
     indices: RingIndices
     slots: Array[ReceiveSlot, RING_SLOTS]
+
+
+@struct
+class BundleHeader:
+    """The beginning of the bundle, before its programs; its files follow them (docs/decisions/0001-first-light.md)."""
+
+    magic: u64
+    total_bytes: u64
+    program_count: u32
+    file_count: u32
+    slice_ticks: u32  # length of a time slice in timer ticks (ns), 0: the default
+    boot_count: u32  # how many programs, from the first on, become environments at boot
+    reserved: Array[u64, 4]
+
+
+@struct
+class BundleSegment:
+    virtual: u64
+    offset: u64  # from the bundle's start
+    file_bytes: u64
+    memory_bytes: u64
+    flags: u64
+
+
+@struct
+class BundleProgram:
+    name: Array[u8, NAME_BYTES]
+    entry: u64
+    segment_count: u32
+    reserved: u32
+    segments: Array[BundleSegment, 4]
 
 
 assert sizeof(EnvironmentPage) == PAGE_BYTES and sizeof(SystemPage) == PAGE_BYTES  # nothing else may share these pages

@@ -1,73 +1,57 @@
 # SPDX-License-Identifier: MIT
-"""The bundle that the host appended to the kernel's image: the first programs, each of which becomes an environment at
-boot.
+"""The bundle that the host appended to the kernel's image: programs, of which the first become environments at boot, and
+files, which the kernel never looks at.
 
-What a program only reads is mapped where it lies, read-only; what it may write is copied into frames of its own.
-Format: docs/decisions/0001-first-light.md.
+What a program only reads is mapped where it lies, read-only; what it may write is copied into frames of its own. All
+frames of the bundle are public. Format: docs/decisions/0001-first-light.md.
 """
 
-from exokernel.aegis import environment
-from exokernel.aegis.abi import IMAGE_ADDRESS, NAME_BYTES, USER_LIMIT
+from exokernel.aegis import environment, frames, information
+from exokernel.aegis.abi import (
+    BUNDLE_MAGIC,
+    IMAGE_ADDRESS,
+    MAY_EXECUTE,
+    MAY_WRITE,
+    USER_LIMIT,
+    BundleHeader,
+    BundleProgram,
+    BundleSegment,
+    FrameKind,
+)
 from exokernel.machine import paging
-from exokernel.metal import Array, Ptr, Span, inline, struct, u8, u32, u64
-
-MAGIC = int.from_bytes(b"EXOBUNDL", "little")
-MAY_EXECUTE = 1
-MAY_WRITE = 2
-
-
-@struct
-class Segment:
-    virtual: u64
-    offset: u64  # from the bundle's start
-    file_bytes: u64
-    memory_bytes: u64
-    flags: u64
-
-
-@struct
-class Program:
-    name: Array[u8, NAME_BYTES]
-    entry: u64
-    segment_count: u32
-    reserved: u32
-    segments: Array[Segment, 4]
-
-
-@struct
-class Header:
-    magic: u64
-    total_bytes: u64
-    program_count: u32
-    file_count: u32
-    slice_ticks: u32  # length of a time slice in timer ticks (ns), 0: the default
-    flags: u32
-    reserved: Array[u64, 4]
-
+from exokernel.metal import Ptr, Span, addr, inline, sizeof, u8, u64
 
 first_frame: u64 = 0
 
 
 @inline
-def header() -> Header:
-    return Ptr[Header](paging.direct(first_frame * paging.PAGE))[0]
+def header() -> BundleHeader:
+    return Ptr[BundleHeader](paging.direct(first_frame * paging.PAGE))[0]
 
 
 @inline
-def program(number: u64) -> Program:
-    return (Ptr[Program](paging.direct(first_frame * paging.PAGE) + 64) + number)[0]
+def program(number: u64) -> BundleProgram:
+    return (Ptr[BundleProgram](u64(addr(header())) + sizeof(BundleHeader)) + number)[0]
 
 
 def open_at(frame: u64) -> bool:
     """Whether the bundle begins at `frame`."""
     global first_frame
     first_frame = frame
-    return header().magic == MAGIC
+    return header().magic == BUNDLE_MAGIC
 
 
 def end_frame() -> u64:
     """The frame after the bundle."""
     return first_frame + (header().total_bytes + paging.PAGE - 1) // paging.PAGE
+
+
+def publish() -> None:
+    """Lets everybody map the bundle's frames."""
+    for frame in range(first_frame, end_frame()):
+        frames.entry(frame).kind = FrameKind.PUBLIC
+    information.page.bundle_frame = first_frame
+    information.page.bundle_frames = end_frame() - first_frame
 
 
 def load(number: u64) -> bool:
@@ -85,7 +69,7 @@ def load(number: u64) -> bool:
     return True
 
 
-def load_segment(identifier: u64, segment: Segment) -> bool:
+def load_segment(identifier: u64, segment: BundleSegment) -> bool:
     """Maps one segment, page by page."""
     total = header().total_bytes
     if segment.offset > total or segment.file_bytes > total - segment.offset or segment.offset % paging.PAGE != 0:

@@ -152,6 +152,12 @@ def is_usable(frame: u64, owner: u64) -> bool:
     return frame < count and entry(frame).owner == owner and entry(frame).kind == FrameKind.DATA
 
 
+@inline
+def is_public(frame: u64) -> bool:
+    """Whether `frame` exists and everybody may map it, but not to write."""
+    return frame < count and entry(frame).kind == FrameKind.PUBLIC
+
+
 def is_idle(frame: u64, owner: u64) -> bool:
     """Whether `frame` is usable by its owner and nothing uses it: no mapping, no binding, no pin, no guarantee."""
     if not is_usable(frame, owner):

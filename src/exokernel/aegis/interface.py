@@ -80,10 +80,11 @@ frame_guarantee | frame value | 0 | NOT_OWNER NO_ROOM | owner of the frame | con
     3.5: a small number of guaranteed resources
 frame_give | frame environment | 0 | NOT_OWNER NO_ENVIRONMENT IN_USE | owner of the frame | one mapping ended | 3.3
 
-tlb_insert | virtual_page frame rights | 0 | NO_NODE NOT_OWNER IN_USE | owner of the frame | one entry | table 3: TLBwr
+tlb_insert | virtual_page frame rights | 0 | NO_NODE NOT_OWNER IN_USE |
+    owner of the frame, or not to write and it is public | one entry | table 3: TLBwr
 tlb_insert_bound | virtual_page slot rights | 0 | NO_NODE NOT_PERMITTED IN_USE | the binding | one entry | table 3: TLBwr
 tlb_insert_batch | virtual_page frames count rights | pages mapped | NO_NODE NOT_OWNER IN_USE BAD_ADDRESS |
-    owner of the frames | 128 entries | table 3: TLBwr
+    for each frame what `tlb_insert` needs | 128 entries | table 3: TLBwr
 tlb_insert_large | virtual_page frame rights | 0 | NOT_OWNER IN_USE | owner of the frames | 512 frames | table 3: TLBwr
 tlb_protect | virtual_page count rights | 0 | NOT_OWNER | owner of the frames, or bindings that allow it | 128 entries |
     table 10: prot100

@@ -78,6 +78,7 @@ def reserve_memory(start_information: u64) -> None:
         ending.panic(b"memory-too-small")
     free = paging.build(bundle.end_frame(), boot.memory_end, layout)
     frames.initialize(free, layout.code)
+    bundle.publish()
     if not environment.build(environment.IDLE, FRAME_KERNEL):
         ending.panic(b"memory-too-small")
     cpu.load_root(environment.records[environment.IDLE].root)
@@ -86,10 +87,10 @@ def reserve_memory(start_information: u64) -> None:
 
 
 def start_programs() -> None:
-    """Makes an environment of each program of the bundle, and gives each a slice."""
+    """Makes an environment of each of the bundle's first programs, and gives each a slice."""
     processor.initialize()
-    count = u64(bundle.header().program_count)
-    if count == 0 or count > environment.ENVIRONMENTS:
+    count = u64(bundle.header().boot_count)
+    if count == 0 or count > min(environment.ENVIRONMENTS, bundle.header().program_count):
         ending.panic(b"bad-bundle")
     for i in range(count):
         if not bundle.load(i):

@@ -4,8 +4,9 @@ that it donated.
 
 The application chooses page, frame and rights; the kernel composes the entry, so no entry ever maps what its inserter
 has no right to, nor is writable and executable. A mapping of an own frame is noted in the frame's entry, one through a
-binding in the binding, so that whoever must end it finds it. Nothing is ever evicted. Calls work on the current address
-space, through the window that shows its table nodes at a fixed address; `unmap` on any.
+binding in the binding, so that whoever must end it finds it; that of a public frame never need be found. Nothing is
+ever evicted. Calls work on the current address space, through the window that shows its table nodes at a fixed address;
+`unmap` on any.
 
 The two calls that are made most often are a few instructions of their own, which use no memory of the stack and, of the
 registers, `rax`, `r9` and `r10`. They do what an application usually wants and leave everything else to the functions.
@@ -290,13 +291,17 @@ def insert_for(identifier: u64, virtual_page: u64, frame: u64, rights: u64) -> i
     error = find_room(identifier, virtual_page)
     if error < 0:
         return error
+    entry = PageTableEntry(bits)
+    entry.frame = frame
+    if not entry.writable and frames.is_public(frame):
+        entry.own = False
+        put(identifier, virtual_page, entry)
+        return 0
     if not frames.is_usable(frame, identifier):
         return Error.NOT_OWNER
     page = frames.entry(frame).page
     if page != NOWHERE and page != virtual_page:
         return Error.IN_USE
-    entry = PageTableEntry(bits)
-    entry.frame = frame
     put(identifier, virtual_page, entry)
     frames.entry(frame).page = u32(virtual_page)
     return 0

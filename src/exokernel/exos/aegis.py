@@ -188,6 +188,7 @@ def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
     """Maps the caller's `frame` at `virtual_page` (address / PAGE_BYTES), in place of what was mapped there.
 
     `rights`: `Right` bits and a protection key; only the low byte counts. NONE removes the mapping and ignores `frame`.
+    A public frame (`FrameKind.PUBLIC`) can be anybody's `frame`, at any number of pages, without WRITE.
     Returns 0, NO_NODE, NOT_OWNER, IN_USE when the frame is mapped at another page or the page is in a large one, or
     BAD_ARGUMENT for a page at or above USER_LIMIT and for WRITE with EXECUTE.
     """
@@ -260,8 +261,8 @@ def tlb_insert_large(virtual_page: u64, first_frame: u64, rights: u64) -> i64:
 def tlb_protect(virtual_page: u64, count: u64, rights: u64) -> i64:
     """Changes what `count` (1 to BATCH) mappings from `virtual_page` on allow. Pages that are not mapped are left alone.
 
-    Returns 0, BAD_ARGUMENT, or NOT_OWNER when one is a mapping of the kernel's or its binding allows less: the pages
-    before it are changed then.
+    Returns 0, BAD_ARGUMENT, or NOT_OWNER when one is a mapping of the kernel's or of a public frame (insert that anew),
+    or its binding allows less: the pages before it are changed then.
     """
     return call3(Call.TLB_PROTECT, virtual_page, count, rights)
 

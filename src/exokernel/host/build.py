@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From applications to a bootable image, compiling only what changed.
+"""From applications, and the programs and files that they declare, to a bootable image, compiling only what changed.
 
 Each program is compiled by a child process (`worker`), the kernel and the applications side by side, and kept in the
 cache with a manifest of every file that was read for it. While that holds, neither the compiler nor LLVM is imported.
@@ -12,11 +12,12 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
-from exokernel.host.image import Bundle, Program, assemble
+from exokernel.host.image import FILE_NAME_BYTES, NAME_BYTES, Bundle, File, Program, assemble
 from exokernel.host.terminal import Failure, colored, progress
 
 KERNEL_MODULE = "exokernel.aegis.kernel"
@@ -34,21 +35,36 @@ class BuildError(Failure):
         return self.message
 
 
+class Declared(NamedTuple):
+    """One string of an application's FORWARD, PROGRAMS or FILES, and where it stands in the source."""
+
+    text: str
+    line: int
+    column: int
+    end_column: int
+
+
 @dataclass(frozen=True)
 class Compiled:
-    """A linked program in the cache. `forward` is the application's FORWARD; `seconds` is 0 for an unchanged one."""
+    """A linked program in the cache. `forward`, `programs` and `files` are what the application declares in FORWARD,
+    PROGRAMS and FILES; `seconds` is 0 for an unchanged one.
+    """
 
     name: str
     source: str
     path: Path
     elf: bytes
-    forward: tuple[str, ...] = ()
+    forward: tuple[Declared, ...] = ()
+    programs: tuple[Declared, ...] = ()
+    files: tuple[Declared, ...] = ()
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Image:
-    """A bootable image and what it was made of."""
+    """A bootable image and what it was made of. `applications` are started at boot, in this order; then come those that
+    are there to be spawned.
+    """
 
     path: Path
     data: bytes
@@ -59,7 +75,7 @@ class Image:
     @property
     def forward(self) -> tuple[str, ...]:
         """The default port forwards of all applications, each once."""
-        return tuple(dict.fromkeys(f for a in self.applications for f in a.forward))
+        return tuple(dict.fromkeys(f.text for a in self.applications for f in a.forward))
 
 
 def cache_folder() -> Path:
@@ -88,10 +104,16 @@ def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: i
     kernel, *programs = _compile_all([("kernel", KERNEL_MODULE), *(("application", str(p)) for p in paths)], folder)
 
     names = _unique_names([p.stem for p in paths])
-    programs = [
-        Compiled(n, p.source, p.path, p.elf, p.forward, p.seconds) for n, p in zip(names, programs, strict=True)
-    ]
-    bundle = Bundle(tuple(Program.from_elf(p.name, p.elf) for p in programs), slice_ticks)
+    programs = [replace(program, name=name) for name, program in zip(names, programs, strict=True)]
+    first = 0
+    while first < len(programs):  # those that were found last may declare further ones
+        found = _declared_programs(programs[first:], {p.name: p.source for p in programs})
+        first = len(programs)
+        compiled = _compile_all([("application", source) for source in found.values()], folder)
+        programs += [replace(program, name=name) for name, program in zip(found, compiled, strict=True)]
+    bundle = Bundle(
+        tuple(Program.from_elf(p.name, p.elf) for p in programs), _declared_files(programs), len(paths), slice_ticks
+    )
     data = assemble(kernel.elf, bundle)
     path = folder / f"{'+'.join(names)[:80]}-{_digest(*map(str, paths), str(slice_ticks))}.image.elf"
     if not path.exists() or path.read_bytes() != data:
@@ -110,6 +132,56 @@ def _checked(path: Path) -> Path:
     if path.suffix != ".py":
         raise Failure(f"{path} is not a Python file (.py)")
     return path.resolve()
+
+
+def _declared_programs(programs: list[Compiled], present: dict[str, str]) -> dict[str, str]:
+    """The files of the programs that `programs` declare, by name, without those that are present."""
+    known = dict(present)
+    for program in programs:
+        for declared in program.programs:
+            path = (Path(program.source).parent / declared.text).resolve()
+            if path.suffix != ".py" or not path.is_file():
+                complaint = "is not a Python file (.py)" if path.exists() else "does not exist"
+                raise _wrong(program, declared, "PROGRAMS", complaint, "paths are relative to this file's folder")
+            if len(path.stem.encode()) >= NAME_BYTES:
+                hint = f"a program's name is its file's, without .py: at most {NAME_BYTES - 1} bytes"
+                raise _wrong(program, declared, "PROGRAMS", "has too long a name", hint)
+            if known.setdefault(path.stem, str(path)) != str(path):
+                hint = f"rename one of them; the other is {known[path.stem]}"
+                raise _wrong(program, declared, "PROGRAMS", f"is a second program named `{path.stem}`", hint)
+    return {name: source for name, source in known.items() if name not in present}
+
+
+def _declared_files(programs: list[Compiled]) -> tuple[File, ...]:
+    """The files that `programs` declare, as they are now, each name once."""
+    files: dict[str, File] = {}
+    owners: dict[str, Path] = {}
+    for program in programs:
+        for declared in program.files:
+            path = (Path(program.source).parent / declared.text).resolve()
+            if len(declared.text.encode()) >= FILE_NAME_BYTES:
+                hint = f"a file is found by the path that is declared: at most {FILE_NAME_BYTES - 1} bytes"
+                raise _wrong(program, declared, "FILES", "is too long a name", hint)
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                hint = "paths are relative to this file's folder, and a folder's files are declared one by one"
+                raise _wrong(program, declared, "FILES", f"cannot be read: {error.strerror}", hint) from None
+            if files.setdefault(declared.text, File(declared.text, data)).data != data:
+                hint = f"rename one of them; the other is {owners[declared.text]}"
+                raise _wrong(program, declared, "FILES", "is the name of two different files", hint)
+            owners.setdefault(declared.text, path)
+    return tuple(files.values())
+
+
+def _wrong(program: Compiled, declared: Declared, name: str, complaint: str, hint: str) -> BuildError:
+    """An error in a declaration."""
+    from exokernel.metal.errors import Diagnostic
+
+    message = f"{name}: {declared.text!r} {complaint}"
+    return BuildError(
+        Diagnostic(message, program.source, *declared[1:], hint=hint).render(colored()), status=WRONG_PROGRAM
+    )
 
 
 def _unique_names(stems: list[str]) -> list[str]:
@@ -136,7 +208,7 @@ def _compile_all(programs: list[tuple[str, str]], folder: Path) -> list[Compiled
             found = _cached(program, places[program])
             if found is None:
                 raise Failure(f"{program[1]} changed while it was compiled", "run the command again")
-            ready[program] = Compiled(found.name, found.source, found.path, found.elf, found.forward, seconds[program])
+            ready[program] = replace(found, seconds=seconds[program])
     return [compiled for p in programs if (compiled := ready[p]) is not None]
 
 
@@ -207,7 +279,7 @@ def digest_of(path: Path) -> str:
         return ""
 
 
-def store(place: Path, elf: bytes, files: list[Path], forward: list[str], started: float) -> None:
+def store(place: Path, elf: bytes, files: list[Path], declared: dict[str, list[Declared]], started: float) -> None:
     """Keep a compiled program: called by the worker, which began at `started` (seconds since the epoch).
 
     A file written since then may not be the one that was read: its digest is left empty, which no file has.
@@ -215,7 +287,7 @@ def store(place: Path, elf: bytes, files: list[Path], forward: list[str], starte
     manifest = {
         "environment": environment(),
         "files": {str(p): digest_of(p) if p.stat().st_mtime < started else "" for p in files},
-        "forward": forward,
+        "declared": declared,
         "elf": hashlib.sha256(elf).hexdigest(),
     }
     _write(place.with_name(place.name + ".elf"), elf)
@@ -232,8 +304,10 @@ def _cached(program: tuple[str, str], place: Path) -> Compiled | None:
             return None
         if any(digest_of(Path(name)) != digest for name, digest in manifest["files"].items()):
             return None
-        return Compiled(program[0], program[1], path, elf, tuple(manifest["forward"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        declared = {name: tuple(Declared(*d) for d in found) for name, found in manifest["declared"].items()}
+        forward, programs, files = (declared.get(name, ()) for name in ("FORWARD", "PROGRAMS", "FILES"))
+        return Compiled(program[0], program[1], path, elf, forward, programs, files)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # absent or damaged: as if it were not there
 
 

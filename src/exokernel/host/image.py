@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bootable images: the kernel's ELF file with the *bundle* of applications appended as one more segment.
+"""Bootable images: the kernel's ELF file with the *bundle* of programs and files appended as one more segment.
 
 The bundle lies on the page after the kernel's last, where the kernel finds it by its symbol `__image_end`, so neither
 is linked again when the other changes. Layout: docs/decisions/0001-first-light.md, "The image". An image is a function
@@ -25,12 +25,14 @@ from exokernel.metal.linker import (
 )
 
 MAGIC = b"EXOBUNDL"
-HEADER = struct.Struct("<8sQIIII4Q")
+HEADER = struct.Struct("<8sQIIII32x")
 PROGRAM = struct.Struct("<32sQII")
 SEGMENT = struct.Struct("<5Q")
+FILE = struct.Struct("<112s2Q")
 SEGMENTS_PER_PROGRAM = 4
 PROGRAM_BYTES = PROGRAM.size + SEGMENTS_PER_PROGRAM * SEGMENT.size
 NAME_BYTES = 32
+FILE_NAME_BYTES = 112
 
 EXECUTE, WRITE = 1, 2  # rights in the bundle, other than reading, which all segments have
 
@@ -57,29 +59,46 @@ class Program:
 
 
 @dataclass(frozen=True)
+class File:
+    """A file of the bundle, by the name under which the guest finds it."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Bundle:
-    """The applications of an image; the first becomes environment 0. `slice_ticks` 0 leaves the kernel's default."""
+    """The programs and files of an image. The first `boot_count` programs (0: all) become environments 0, 1, ... at
+    boot; `slice_ticks` 0 leaves the kernel's default.
+    """
 
     programs: tuple[Program, ...]
+    files: tuple[File, ...] = ()
+    boot_count: int = 0
     slice_ticks: int = 0
-    flags: int = 0
 
     def to_bytes(self) -> bytes:
         """The bundle in memory, a whole number of pages. Raises `ImageError`."""
-        output = bytearray(_round_up(HEADER.size + len(self.programs) * PROGRAM_BYTES))
+        programs, files = len(self.programs), len(self.files)
+        output = bytearray(_round_up(HEADER.size + programs * PROGRAM_BYTES + files * FILE.size))
         for index, program in enumerate(self.programs):
-            name = program.name.encode()
-            if not 0 < len(name) < NAME_BYTES:
-                raise ImageError(f"{program.name!r}: a program's name has 1 to {NAME_BYTES - 1} bytes")
             at = HEADER.size + index * PROGRAM_BYTES
+            name = _name("program", program.name, NAME_BYTES)
             PROGRAM.pack_into(output, at, name, program.entry, len(program.segments), 0)
             for number, segment in enumerate(program.segments):
-                offset = len(output)
-                output += segment.data + bytes(-len(segment.data) % PAGE)
+                offset = _append(output, segment.data)
                 rights = (EXECUTE if segment.flags & PF_X else 0) | (WRITE if segment.flags & PF_W else 0)
                 fields = segment.virtual, offset, len(segment.data), segment.memory_size, rights
                 SEGMENT.pack_into(output, at + PROGRAM.size + number * SEGMENT.size, *fields)
-        HEADER.pack_into(output, 0, MAGIC, len(output), len(self.programs), 0, self.slice_ticks, self.flags, 0, 0, 0, 0)
+        places: dict[bytes, int] = {}  # equal contents are there once
+        for index, file in enumerate(self.files):
+            at = HEADER.size + programs * PROGRAM_BYTES + index * FILE.size
+            if file.data not in places:
+                places[file.data] = _append(output, file.data)
+            name = _name("file", file.name, FILE_NAME_BYTES)
+            FILE.pack_into(output, at, name, places[file.data], len(file.data))
+        boot_count = self.boot_count or programs
+        HEADER.pack_into(output, 0, MAGIC, len(output), programs, files, self.slice_ticks, boot_count)
         return bytes(output)
 
     @classmethod
@@ -87,23 +106,46 @@ class Bundle:
         """Read a bundle back. Raises `ImageError`."""
         if len(data) < HEADER.size or data[:8] != MAGIC:
             raise ImageError("no bundle here")
-        _, total, program_count, _, slice_ticks, flags, *_ = HEADER.unpack_from(data)
-        if total > len(data) or HEADER.size + program_count * PROGRAM_BYTES > total:
+        _, total, program_count, file_count, slice_ticks, boot_count = HEADER.unpack_from(data)
+        files_at = HEADER.size + program_count * PROGRAM_BYTES
+        if total > len(data) or files_at + file_count * FILE.size > total:
             raise ImageError("the bundle is cut short")
+
+        def part(offset: int, size: int) -> bytes:
+            if offset + size > total:
+                raise ImageError("the bundle is cut short")
+            return data[offset : offset + size]
+
         programs = []
-        for index in range(program_count):
-            at = HEADER.size + index * PROGRAM_BYTES
+        for at in range(HEADER.size, files_at, PROGRAM_BYTES):
             name, entry, segment_count, _ = PROGRAM.unpack_from(data, at)
             found = []
             for number in range(min(segment_count, SEGMENTS_PER_PROGRAM)):
                 place = at + PROGRAM.size + number * SEGMENT.size
                 virtual, offset, size, memory_size, rights = SEGMENT.unpack_from(data, place)
-                if offset + size > total:
-                    raise ImageError("the bundle is cut short")
                 elf_flags = PF_R | (PF_X if rights & EXECUTE else 0) | (PF_W if rights & WRITE else 0)
-                found.append(Segment(virtual, virtual, elf_flags, data[offset : offset + size], memory_size))
+                found.append(Segment(virtual, virtual, elf_flags, part(offset, size), memory_size))
             programs.append(Program(name.rstrip(b"\0").decode(), entry, tuple(found)))
-        return cls(tuple(programs), slice_ticks, flags)
+        files = []
+        for index in range(file_count):
+            name, offset, size = FILE.unpack_from(data, files_at + index * FILE.size)
+            files.append(File(name.rstrip(b"\0").decode(), part(offset, size)))
+        return cls(tuple(programs), tuple(files), boot_count % max(program_count, 1), slice_ticks)
+
+
+def _name(kind: str, text: str, size: int) -> bytes:
+    """A name as the bundle holds it, with a zero at its end at least."""
+    name = text.encode()
+    if not 0 < len(name) < size or b"\0" in name:
+        raise ImageError(f"{text!r}: a {kind}'s name has 1 to {size - 1} bytes, none of them 0")
+    return name
+
+
+def _append(output: bytearray, data: bytes) -> int:
+    """Put `data` at the end, on pages of its own; where it begins."""
+    offset = len(output)
+    output += data + bytes(-len(data) % PAGE)
+    return offset
 
 
 def assemble(kernel: bytes, bundle: Bundle) -> bytes:

@@ -6,6 +6,7 @@ why it is a process. What is wrong with the program goes to its output, rendered
 whose mistake it is. It must never show a traceback of ours for a mistake of the user's.
 """
 
+import ast
 import os
 import sys
 import sysconfig
@@ -14,7 +15,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from exokernel.host.build import INTERNAL_ERROR, WRONG_PROGRAM, cache_folder, llvm_version_file, store
+from exokernel.host.build import INTERNAL_ERROR, WRONG_PROGRAM, Declared, cache_folder, llvm_version_file, store
 
 PACKAGE = Path(__file__).resolve().parents[1]
 DIALECT = tuple(PACKAGE / name for name in ("machine", "aegis", "exos"))
@@ -38,8 +39,8 @@ def main(kind: str, source: str, place: str, color: bool) -> int:
                 # compiled file for current that is not (it compares whole seconds).
                 sys.dont_write_bytecode = True
             elf = compile_program(source if kind == "kernel" else Path(source), kind=kind)
-            forward = _forward(source) if kind == "application" else []
-            store(Path(place), elf, _sources(source, opened), forward, started)
+            declared = _declarations(source) if kind == "application" else {}
+            store(Path(place), elf, _sources(source, opened), declared, started)
         except CompileError as error:
             print(error.render(color))
             return WRONG_PROGRAM
@@ -78,26 +79,55 @@ def _sources(source: str, opened: set[str]) -> list[Path]:
     return sorted(found | ({version} if version else set()))
 
 
-def _forward(source: str) -> list[str]:
-    """The application's FORWARD declaration, checked."""
+def _declarations(source: str) -> dict[str, list[Declared]]:
+    """What the application declares in FORWARD, PROGRAMS and FILES. Only FORWARD is checked: the others name files,
+    which may change.
+    """
     from exokernel.host.machine import Forward
+    from exokernel.host.terminal import Failure
+    from exokernel.metal.errors import CompileError, Diagnostic
 
     module = next(m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == source)
-    declared = getattr(module, "FORWARD", [])
-    return [str(Forward.parse(item)) for item in declared]
+    found: dict[str, list[Declared]] = {}
+    for name, example in (("FORWARD", "udp:7777:7"), ("PROGRAMS", "worker.py"), ("FILES", "motd.txt")):
+        value = getattr(module, name, [])
+        strings = isinstance(value, (list, tuple)) and all(
+            isinstance(item, str) and item.isprintable() for item in value
+        )
+        found[name] = [Declared(item, *_place(source, name, item)) for item in value] if strings else []
+        try:
+            if not strings:
+                raise Failure(f"it is a list of printable strings, and not {value!r}", f'write {name} = ["{example}"]')
+            if name == "FORWARD":
+                found[name] = [item._replace(text=str(Forward.parse(item.text))) for item in found[name]]
+        except Failure as failure:
+            place = _place(source, name)
+            raise CompileError(Diagnostic(f"{name}: {failure.message}", source, *place, hint=failure.hint)) from None
+    return found
+
+
+def _place(source: str, name: str, item: str | None = None) -> tuple[int, int, int]:
+    """Line and columns of `item` in the module's assignment to `name`; of the assignment; or of the file's beginning."""
+    for statement in ast.parse(Path(source).read_bytes()).body:
+        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+        if any(isinstance(t, ast.Name) and t.id == name for t in targets):
+            here = [
+                n for n in ast.walk(statement) if isinstance(n, ast.Constant) and item is not None and n.value == item
+            ]
+            node: ast.stmt | ast.expr = here[0] if here else statement
+            line, column, end = node.lineno, node.col_offset, node.end_col_offset or 0
+            return line, column, end if node.end_lineno == line else column + 1
+    return 1, 0, 1
 
 
 def _render(error: BaseException, source: str, color: bool) -> str | None:
     """A mistake in the user's or the kernel's source as a diagnostic; None when the mistake is the compiler's."""
-    from exokernel.host.terminal import Failure
     from exokernel.metal.errors import Diagnostic
 
     if isinstance(error, SyntaxError) and error.filename:
         column = max((error.offset or 1) - 1, 0)
         end = max((error.end_offset or 0) - 1, column + 1) if error.end_lineno == error.lineno else column + 1
         return Diagnostic(error.msg, error.filename, error.lineno or 1, column, end).render(color)
-    if isinstance(error, Failure):
-        return Diagnostic(f"FORWARD: {error.message}", source, 1, 0, 1, hint=error.hint).render(color)
     place = _deepest(error.__traceback__, Path(source))
     if place is None:
         return None
