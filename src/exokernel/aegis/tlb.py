@@ -18,6 +18,7 @@ from exokernel.aegis import environment, frames
 from exokernel.aegis.abi import (
     BATCH,
     BINDINGS,
+    ENTRIES_ADDRESS,
     KEY_SHIFT,
     LARGE_PAGES,
     NOWHERE,
@@ -437,6 +438,7 @@ def node_for(identifier: u64, virtual_page: u64, frame: u64) -> i64:
     frames.clear(frame)
     paging.install_node(record.directory, record.nodes, virtual_page // 512, frame)
     cpu.forget_translation(paging.WINDOW + virtual_page // 512 * paging.PAGE)
+    cpu.forget_translation(ENTRIES_ADDRESS + virtual_page // 512 * paging.PAGE)  # where the application looks
     return 0
 
 

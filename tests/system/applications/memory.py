@@ -185,6 +185,16 @@ def check_tables() -> None:
     expect("kernel read", i64(seen() - before), 4)
 
 
+def check_new_node_is_seen() -> None:
+    """The exported table showed the place of a new node as it was before, if it had been read."""
+    page: u64 = 0x30000000 // abi.PAGE_BYTES
+    expect("vacant", i64(aegis.table_entry(page).raw), 2)
+    expect("new node", aegis.tlb_node(page, u64(aegis.frame_claim(abi.ANY))), 0)
+    expect("not vacant any more", i64(aegis.table_entry(page).raw), 0)
+    expect("remove the node", i64(aegis.tlb_node_remove(page) > 0), 1)
+    expect("vacant again", i64(aegis.table_entry(page).raw), 2)
+
+
 def main() -> None:
     exceptions.handle(exceptions.PAGE, count_fault)
     free = aegis.system_page().frames_free
@@ -195,4 +205,5 @@ def main() -> None:
     check_nodes(free)
     check_large()
     check_tables()
+    check_new_node_is_seen()
     print("done")
