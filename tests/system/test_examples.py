@@ -20,6 +20,12 @@ def test_hello_prints_and_ends() -> None:
         assert guest.status == 0
 
 
+def test_files_prints_itself() -> None:
+    with running([EXAMPLES / "files.py"]) as guest:
+        guest.wait()
+        assert guest.console == (EXAMPLES / "files.py").read_bytes() and guest.status == 0, guest.transcript()
+
+
 def test_crash_handles_everything_and_then_ends() -> None:
     """Each way of crashing shows its exception number, in this order; the last one is the kernel's to report."""
     with running([EXAMPLES / "crash.py"]) as guest:
