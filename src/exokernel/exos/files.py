@@ -133,12 +133,13 @@ def reveal(offset: u64, size: u64) -> i64:
     end = (offset + size + PAGE - 1) // PAGE
     if end > BUNDLE_PAGES:
         return FileError.NO_PLACE
-    return map_frames(BUNDLE // PAGE + first, aegis.system_page().bundle_frame + first, end - first)
+    frame = aegis.system_page().bundle_frame
+    while first < end and is_mapped(BUNDLE // PAGE + first, frame + first):
+        first += 1
+    return map_frames(BUNDLE // PAGE + first, frame + first, end - first) if first < end else 0
 
 
 # ---- finding
-
-ready: bool = False
 
 
 @inline
@@ -161,18 +162,13 @@ def files() -> Span[File]:
 
 
 def open() -> i64:
-    """Maps the bundle's tables, once. Returns 0, DAMAGED, NO_PLACE or NO_FRAMES. `find` and `find_program` do it too."""
-    global ready
-    if ready:
-        return 0
-    frames = aegis.system_page().bundle_frames
-    error = reveal(0, sizeof(BundleHeader)) if frames != 0 else i64(FileError.DAMAGED)
-    if error == 0 and not is_bundle(header(), frames):
+    """Maps the bundle's tables where they are not mapped yet: a forked process may have lost them. Returns 0, DAMAGED,
+    NO_PLACE or NO_FRAMES. `find` and `find_program` do it too.
+    """
+    error = reveal(0, sizeof(BundleHeader))
+    if error == 0 and not is_bundle(header(), aegis.system_page().bundle_frames):
         error = FileError.DAMAGED
-    if error == 0:
-        error = reveal(0, tables_bytes(header()))
-    ready = error == 0
-    return error
+    return reveal(0, tables_bytes(header())) if error == 0 else error
 
 
 def find(name: bytes) -> i64:
