@@ -24,3 +24,9 @@ def test_a_frame_is_shared_by_capability_until_it_is_broken() -> None:
     with running([APPLICATIONS / "sharing.py"] * 2) as guest:
         guest.wait()
         assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
+def test_environments_are_made_and_return_ten_thousand_times() -> None:
+    with running([APPLICATIONS / "children.py"]) as guest:
+        guest.wait()
+        assert guest.console == b"done\n" and guest.status == 0, guest.transcript()

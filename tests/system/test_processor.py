@@ -70,10 +70,10 @@ def test_a_line_wakes_its_owner_when_something_is_typed() -> None:
         guest.wait()
         assert sorted(guest.console.splitlines()) == sorted(
             [
-                b"refused -3 -4",
+                b"refused -11 -4",
                 b"bound 0 -9",
                 b"nothing -44",
-                b"other -11 -4",
+                b"other -4 -11 -4",
                 b"line one",
                 b"line two",
                 b"line three",

@@ -73,6 +73,7 @@ class Call(IntEnum):
     NETWORK_BIND = 8
     NETWORK_TRANSMIT = 9
     SHUTDOWN = 10
+    FRAME_CLAIM_TABLE = 11
     SLICE_CLAIM = 40
     SLICE_RELEASE = 41
     SLICE_GIVE = 42
@@ -99,6 +100,14 @@ class Call(IntEnum):
     LINE_BIND = 48
     LINE_UNMASK = 49
     CONSOLE_READ = 50
+    SLICE_TAKE = 31
+    ENVIRONMENT_CREATE = 51
+    ENVIRONMENT_GIVE = 52
+    ENVIRONMENT_NODE = 53
+    ENVIRONMENT_SHARE = 54
+    ENVIRONMENT_START = 55
+    ENVIRONMENT_END = 56
+    REVOKE = 57
 
 
 class Error(IntEnum):
@@ -114,7 +123,7 @@ class Error(IntEnum):
     NO_NETWORK = -8  # there is no network device
     BUSY = -9  # the resource is bound to another environment
     QUEUE_FULL = -10  # the device has not yet sent what was given to it before
-    NOT_PERMITTED = -11  # only environment 0 may do this, or the binding allows less
+    NOT_PERMITTED = -11  # only environment 0 may do this, or nothing is bound that allows it
     NO_SLICES = -40  # every position has an owner
     NO_ENTRY = -41  # the environment named has stored no entry for transfers
     PARTNER_LOST = -42  # the environment that was called ended before it answered
@@ -144,6 +153,17 @@ class Kind(IntEnum):
     """Of a resource that has a name: the name is the kind, shifted by NAME_INDEX_BITS, and a number."""
 
     FRAME = 1
+    SLICE = 2
+    ENVIRONMENT = 3
+    LINE = 4  # its owner, for minting, is environment 0
+    AUTHORITY = 5  # over an `Authority`; environment 0's
+
+
+class Authority(IntEnum):
+    """What `revoke` takes back: the number in the name of an authority, and the index of what the page says of it."""
+
+    MEMORY = 0  # frames
+    PROCESSOR = 1  # slices
 
 
 class FrameKind(IntEnum):
@@ -153,6 +173,7 @@ class FrameKind(IntEnum):
     DATA = 1  # its owner may map it
     NODE = 2  # a page table, or another page that only the kernel writes
     PUBLIC = 3  # of the bundle: anybody may map it, any number of times, but not to write
+    SPARE = 4  # with old contents: it can only become a node, or be released
 
 
 class FrameFlag(IntEnum):
@@ -197,6 +218,9 @@ class Event(IntEnum):
     """Bits of `EnvironmentPage.pending` and `masked`."""
 
     NETWORK = 1  # frames were put into the receive ring
+    CHILD_ENDED = 2  # an environment that this one created
+    REVOKE = 4  # see `EnvironmentPage.wanted`
+    REPOSSESSED = 8  # see `EnvironmentPage.lost`
     LINE = 256  # a device line fired: see `EnvironmentPage.lines`
 
 
@@ -259,6 +283,9 @@ class Context:
 _ENTRIES_BYTES = 4 + 4 + 8 + 8 + 8 + NAME_BYTES
 _PROCESSOR_BYTES = 6 * 4 + 2 * 8
 _FRAME_BYTES = 9 * 8
+LOST = 32  # names in the repossession vector
+_REVOCATION_BYTES = (2 + 2 + 1 + LOST) * 8
+ENVIRONMENT_FRAMES = 11  # that an environment is made of
 
 
 @struct(volatile=True)
@@ -303,8 +330,12 @@ class EnvironmentPage:
     reserved: u32
     transfer_stack: u64  # of the stub `transfer`; the kernel does not look at it
     lines: u64  # bit n: line n fired; the application clears it with one atomic instruction
+    wanted: Array[u64, 2]  # how many frames, and slices, are to be given back until `wanted_until`; 0: none
+    wanted_until: Array[u64, 2]  # timestamps; from then on the kernel takes what is missing
+    lost_count: u64  # what was taken so far: n is named in lost[n % LOST]
+    lost: Array[u64, LOST]  # the repossession vector: names, as in capabilities
     application: Array[
-        u8, PAGE_BYTES - _ENTRIES_BYTES - _PROCESSOR_BYTES - 3 * _FRAME_BYTES - 20 * 8
+        u8, PAGE_BYTES - _ENTRIES_BYTES - _PROCESSOR_BYTES - _REVOCATION_BYTES - 3 * _FRAME_BYTES - 20 * 8
     ]  # the application's own
     saved: Context
     slice_end_frame: ExceptionFrame
@@ -318,6 +349,8 @@ class State(IntEnum):
     FREE = 0
     RUNNABLE = 1
     SLEEPING = 2
+    EMBRYO = 3  # created, not yet started
+    ENDED = 4  # its frames are on their way back; then it is FREE
 
 
 @struct(volatile=True)
@@ -327,6 +360,8 @@ class EnvironmentStatus:
     name: Array[u8, NAME_BYTES]
     state: u32
     frames: u32  # that it owns, page tables included
+    generation: u32  # moves on whenever an environment of this number is created
+    status: u32  # with which the last one ended
 
 
 @struct(volatile=True)
@@ -360,7 +395,7 @@ class SystemPage:
     environments: Array[EnvironmentStatus, ENVIRONMENTS]
     bundle_frame: u64  # where the bundle begins
     bundle_frames: u64  # and how many frames it has
-    unused: Array[u8, PAGE_BYTES - 48 - 9 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 12)]
+    unused: Array[u8, PAGE_BYTES - 48 - 9 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
 
 
 @struct

@@ -7,19 +7,14 @@ OPEN_LINKS is the one value that lets it pass. `roots` and `runnable` have an en
 need not check the number that it is given.
 """
 
-from typing import Final
-
 from exokernel.aegis import environment
-from exokernel.aegis.abi import Context, Error, Registers
+from exokernel.aegis.abi import Context, Error
 from exokernel.aegis.environment import NOBODY, UNKNOWN, KernelPage
-from exokernel.machine import cpu
 from exokernel.metal import Array, i64, inline, u64
 
 OPEN_LINKS = NOBODY | NOBODY << 8 | 1 << 16  # no caller, no callee, put aside
 FREE_LINKS = NOBODY | NOBODY << 8  # no caller, no callee, and what it does on its own is in `context`
 LONGEST_CHAIN = 8  # of environments each of which waits for the next; what lies beyond gets no slices of those before
-
-NO_REGISTERS: Final[Registers] = Registers()
 
 roots: Array[u64, 256] = Array[u64, 256]()  # 0: there is no such environment
 runnable: Array[u64, 256] = Array[u64, 256]()  # 0: it cannot be yielded to
@@ -37,21 +32,11 @@ def serves(page: KernelPage) -> bool:
     return page.caller != NOBODY
 
 
-def clear(context: Context, ip: u64, sp: u64) -> None:
-    """Makes a context of which nothing but these is known."""
-    context.registers.copy_from(NO_REGISTERS)
-    context.ip = ip
-    context.cs = cpu.USER_CODE
-    context.flags = cpu.USER_FLAGS
-    context.sp = sp
-    context.ss = cpu.USER_DATA
-
-
 def unpack(page: KernelPage) -> None:
     """Makes a whole context of the two words that `yield_to` left, if it did."""
     if page.yielded_ip == 0:
         return
-    clear(page.context, page.yielded_ip, page.yielded_sp)
+    environment.set_context(page.context, page.yielded_ip, page.yielded_sp)
     page.yielded_ip = 0
 
 
@@ -110,7 +95,7 @@ def forget(identifier: u64) -> u64:
         record = environment.records[page.caller]
         waiting = record.kernel_page[0]
         waiting.callee = NOBODY
-        clear(waiting.context, u64(record.page[0].transfer_return_entry), 0)
+        environment.set_context(waiting.context, u64(record.page[0].transfer_return_entry), 0)
         waiting.context.registers.rax = u64(i64(Error.PARTNER_LOST))
     callee = u64(page.callee)
     if callee != NOBODY:

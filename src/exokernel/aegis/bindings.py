@@ -7,8 +7,8 @@ with each the one mapping that it may have. Nothing here asks whether somebody m
 """
 
 from exokernel.aegis import environment, frames, tlb
-from exokernel.aegis.abi import BINDINGS, NOWHERE
-from exokernel.aegis.environment import FRAME_BINDING, Binding
+from exokernel.aegis.abi import BINDINGS, NOWHERE, Kind
+from exokernel.aegis.environment import Binding
 from exokernel.metal import inline, u32, u64
 
 
@@ -19,22 +19,31 @@ def binding_at(reference: u32) -> Binding:
     return environment.records[number // BINDINGS].bindings[0][number % BINDINGS]
 
 
-def chain(identifier: u64, slot: u64) -> None:
-    """Puts a binding at the beginning of its frame's chain."""
+def make(identifier: u64, slot: u64, kind: u32, index: u64, rights: u32, generation: u32) -> None:
+    """Fills a free slot; a frame's binding comes to the beginning of the frame's chain."""
     binding = environment.records[identifier].bindings[0][slot]
-    reference = u32(identifier * BINDINGS + slot + 1)
-    entry = frames.entry(u64(binding.index))
-    binding.next = entry.bindings
-    binding.previous = 0
-    if entry.bindings != 0:
-        binding_at(entry.bindings).previous = reference
-    entry.bindings = reference
+    environment.records[identifier].bound += 1
+    binding.kind = kind
+    binding.index = u32(index)
+    binding.rights = rights
+    binding.generation = generation
+    binding.page = NOWHERE
+    if kind == Kind.FRAME:
+        reference = u32(identifier * BINDINGS + slot + 1)
+        entry = frames.entry(index)
+        binding.next = entry.bindings
+        binding.previous = 0
+        if entry.bindings != 0:
+            binding_at(entry.bindings).previous = reference
+        entry.bindings = reference
 
 
 def end(identifier: u64, slot: u64) -> None:
     """Frees a slot; the binding's mapping ends."""
     binding = environment.records[identifier].bindings[0][slot]
-    if binding.kind == FRAME_BINDING:
+    if binding.kind == 0:
+        return
+    if binding.kind == Kind.FRAME:
         if binding.page != NOWHERE:
             tlb.unmap(identifier, u64(binding.page))
         if binding.next != 0:
@@ -44,6 +53,7 @@ def end(identifier: u64, slot: u64) -> None:
         else:
             frames.entry(u64(binding.index)).bindings = binding.next
     binding.kind = 0
+    environment.records[identifier].bound -= 1
 
 
 def end_some(frame: u64, limit: u64) -> u64:
@@ -54,15 +64,3 @@ def end_some(frame: u64, limit: u64) -> u64:
         end(number // BINDINGS, number % BINDINGS)
         ended += 1
     return ended
-
-
-def end_all(identifier: u64) -> None:
-    """Ends what an environment has bound, and what others have bound of it."""
-    for slot in range(BINDINGS):
-        end(identifier, slot)
-    ring = frames.count + identifier
-    frame = u64(frames.entry(ring).next)
-    while frame != ring:
-        while frames.entry(frame).bindings != 0:
-            end_some(frame, BINDINGS)
-        frame = u64(frames.entry(frame).next)

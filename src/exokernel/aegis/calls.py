@@ -17,6 +17,7 @@ from exokernel.aegis import (
     activation,  # noqa: F401  (in assembly)
     capability,
     console,
+    creation,
     ending,
     environment,
     exceptions,
@@ -26,6 +27,7 @@ from exokernel.aegis import (
     memory,
     network,
     processor,
+    revocation,
     tlb,
     transfer,
 )
@@ -475,6 +477,7 @@ CALLS = {
     Call.CONSOLE_WRITE: console.write,
     Call.EXIT: ending.exit,
     Call.FRAME_CLAIM: memory.claim,
+    Call.FRAME_CLAIM_TABLE: memory.claim_table,
     Call.TLB_INSERT: tlb.insert,
     Call.TLB_NODE: tlb.node,
     Call.YIELD_TO: processor.yield_to,
@@ -485,6 +488,7 @@ CALLS = {
     Call.SLICE_CLAIM: processor.slice_claim,
     Call.SLICE_RELEASE: processor.slice_release,
     Call.SLICE_GIVE: processor.slice_give,
+    Call.SLICE_TAKE: processor.slice_take,
     Call.FRAME_RELEASE: memory.release,
     Call.FRAME_BREAK: memory.break_bindings,
     Call.FRAME_PIN: memory.pin,
@@ -500,6 +504,13 @@ CALLS = {
     Call.BIND: capability.bind,
     Call.UNBIND: capability.unbind,
     Call.TLB_INSERT_BOUND: tlb.insert_bound,
+    Call.ENVIRONMENT_CREATE: creation.create,
+    Call.ENVIRONMENT_GIVE: creation.give,
+    Call.ENVIRONMENT_NODE: creation.node,
+    Call.ENVIRONMENT_SHARE: creation.share,
+    Call.ENVIRONMENT_START: creation.start,
+    Call.ENVIRONMENT_END: creation.end,
+    Call.REVOKE: revocation.revoke,
     Call.FLOATING_POINT: floating.floating_point,
     Call.LINE_BIND: lines.line_bind,
     Call.LINE_UNMASK: lines.line_unmask,
@@ -522,7 +533,7 @@ OWN_ENTRIES = {
 
 HANDLERS: Final[Array[Handler, 262]] = Array[Handler, 262](
     [CALLS.get(number, no_call) for number in range(256)]
-    + [processor.tick, network.interrupt, exceptions.unhandled, floating.unavailable, processor.begin, lines.interrupt]
+    + [revocation.tick, network.interrupt, exceptions.unhandled, floating.unavailable, processor.begin, lines.interrupt]
 )
 ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
     [OWN_ENTRIES.get(number, call_entry) for number in range(256)]

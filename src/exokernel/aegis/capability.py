@@ -8,13 +8,25 @@ that changes its owner or is broken moves its generation on, which makes every c
 here may accept a MAC that it did not compute itself from the same two words.
 """
 
-from exokernel.aegis import bindings, environment, frames
-from exokernel.aegis.abi import BINDINGS, NAME_INDEX_BITS, NOWHERE, Error, Kind, Right
-from exokernel.aegis.environment import FRAME_BINDING
+from exokernel.aegis import bindings, environment, frames, information
+from exokernel.aegis.abi import (
+    BINDINGS,
+    ENVIRONMENTS,
+    LINES,
+    NAME_INDEX_BITS,
+    SLICES,
+    Authority,
+    Error,
+    FrameKind,
+    Kind,
+    Right,
+)
+from exokernel.aegis.environment import NOBODY, BindingPage
 from exokernel.machine import cpu
-from exokernel.metal import i64, inline, rotate_left, struct, u32, u64
+from exokernel.metal import Ptr, i64, inline, rotate_left, struct, u32, u64
 
 RIGHTS = Right.READ | Right.WRITE | Right.EXECUTE
+UNBOUND = 0xFFFFFFFFFFFFFFFF
 NON_NEGATIVE = 0x7FFFFFFFFFFFFFFF  # a MAC is the result of a call too
 
 
@@ -96,14 +108,51 @@ def is_weaker(rights: u64, fewer: u64) -> bool:
     return fewer & ~rights & 0xFFFFFFFF == 0 and fewer >> 32 == rights >> 32
 
 
+def owner_of(kind: u64, index: u64) -> u64:
+    """The environment that may mint capabilities of a resource; NOBODY if there is no such resource."""
+    if kind == Kind.FRAME and index < frames.count and frames.entry(index).kind == FrameKind.DATA:
+        return u64(frames.entry(index).owner)
+    if kind == Kind.SLICE and index < SLICES:
+        return u64(information.page.slice_owners[index])
+    if kind == Kind.ENVIRONMENT and index < ENVIRONMENTS and environment.exists(index):
+        return environment.records[index].creator
+    if (kind == Kind.LINE and index < LINES) or (kind == Kind.AUTHORITY and index < len(Authority)):
+        return 0
+    return NOBODY
+
+
+def generation_of(kind: u64, index: u64) -> u32:
+    """Of a resource that exists, or once did."""
+    if kind == Kind.FRAME:
+        return frames.entry(index).generation
+    if kind == Kind.SLICE:
+        return information.page.slice_generations[index]
+    if kind == Kind.ENVIRONMENT:
+        return information.page.environments[index].generation
+    return 0
+
+
+def bound(slot: u64, kind: u64) -> u64:
+    """The number of the resource of a kind that the current environment has bound in a slot and may change; UNBOUND if
+    there is none, or it is not any more what was bound.
+    """
+    if slot >= BINDINGS:
+        return UNBOUND
+    binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][slot]
+    if binding.kind != kind or binding.rights & Right.WRITE == 0:
+        return UNBOUND
+    return u64(binding.index) if binding.generation == generation_of(kind, u64(binding.index)) else UNBOUND
+
+
 def mint(name: u64, rights: u64, third: u64, fourth: u64) -> i64:
     """The call `capability_mint`."""
-    frame = name & ((1 << NAME_INDEX_BITS) - 1)
-    if name >> NAME_INDEX_BITS != Kind.FRAME or u32(rights) & ~u32(RIGHTS) != 0:
+    kind = name >> NAME_INDEX_BITS
+    index = name & ((1 << NAME_INDEX_BITS) - 1)
+    if kind == 0 or kind > Kind.AUTHORITY or u32(rights) & ~u32(RIGHTS) != 0:
         return Error.BAD_ARGUMENT
-    if not frames.is_usable(frame, environment.current().identifier):
+    if owner_of(kind, index) != environment.current().identifier:
         return Error.NOT_OWNER
-    if u64(frames.entry(frame).generation) != rights >> 32:
+    if u64(generation_of(kind, index)) != rights >> 32:
         return Error.STALE
     return i64(mac_of(key.low, key.high, name, rights))
 
@@ -123,18 +172,14 @@ def bind(slot: u64, name: u64, rights: u64, mac: u64) -> i64:
         return Error.BAD_ARGUMENT
     if not is_genuine(key.low, key.high, name, rights, mac):
         return Error.FORGED
-    frame = name & ((1 << NAME_INDEX_BITS) - 1)  # which exists, since its owner minted this
-    if u64(frames.entry(frame).generation) != rights >> 32:
+    kind = name >> NAME_INDEX_BITS
+    index = name & ((1 << NAME_INDEX_BITS) - 1)  # of what exists, since its owner minted this
+    if u64(generation_of(kind, index)) != rights >> 32:
         return Error.STALE
     identifier = environment.current().identifier
-    binding = environment.records[identifier].bindings[0][slot]
-    if binding.kind != 0:
+    if environment.records[identifier].bindings[0][slot].kind != 0:
         return Error.IN_USE
-    binding.kind = FRAME_BINDING
-    binding.index = u32(frame)
-    binding.rights = u32(rights)
-    binding.page = NOWHERE
-    bindings.chain(identifier, slot)
+    bindings.make(identifier, slot, u32(kind), index, u32(rights), u32(rights >> 32))
     return 0
 
 

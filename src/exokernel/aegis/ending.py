@@ -4,12 +4,25 @@ the format of docs/decisions/0001-first-light.md. An environment's end never har
 the end of the machine.
 """
 
-from exokernel.aegis import bindings, environment, floating, information, lines, network, processor
-from exokernel.aegis.abi import NAME_BYTES, Error, ExceptionFrame, Registers
+from exokernel.aegis import bindings, environment, floating, frames, information, lines, network, processor
+from exokernel.aegis.abi import (
+    FRAME_FREE,
+    NAME_BYTES,
+    Error,
+    Event,
+    ExceptionFrame,
+    FrameKind,
+    Registers,
+    State,
+)
+from exokernel.aegis.environment import NOBODY
 from exokernel.machine import cpu, serial
-from exokernel.metal import i64, noreturn, u64
+from exokernel.metal import count_trailing_zeros, i64, noreturn, u32, u64
 
 UNHANDLED = 128  # plus the vector: the status of an environment that ends by an exception
+GIVE_BACK_STEPS = 64
+
+unfinished: u64 = 0  # bit n: environment n has ended and still has frames or bindings
 
 
 def name_of(identifier: u64) -> bytes:
@@ -40,25 +53,66 @@ def report_exception(identifier: u64, frame: ExceptionFrame, address: u64, regis
 
 
 def end(identifier: u64, status: u64) -> i64:
-    """Takes everything from an environment, the current one, which was reported. Returns the root to load."""
+    """Ends the current environment. Returns the root to load."""
     cpu.load_root(environment.records[environment.IDLE].root)
     if identifier == 0:
         end_machine(status)
+    finish(identifier, status)
+    return processor.next_slice()
+
+
+def finish(identifier: u64, status: u64) -> None:
+    """Takes everything from an environment, whose address space is not the current one, and tells who created it. Its
+    frames follow in batches.
+    """
+    global unfinished
+    page = information.page.environments[identifier]
+    page.state = State.ENDED
+    page.status = u32(status)
     processor.remove(identifier)
     floating.release(identifier)
     lines.release(identifier)
     network.unbind(identifier)
-    bindings.end_all(identifier)
-    environment.destroy(identifier)
-    return processor.next_slice()
+    creator = environment.records[identifier].creator
+    if creator != NOBODY:
+        environment.records[creator].page[0].pending |= Event.CHILD_ENDED
+        processor.wake(creator)
+    for record in environment.records:
+        if record.creator == identifier:
+            record.creator = NOBODY
+    unfinished |= u64(1) << identifier
+    processor.earliest = 0  # the next tick looks at it
+    give_back()
+
+
+def give_back() -> None:
+    """Of those that ended, ends some bindings and frees some frames; who has none left can be created anew."""
+    global unfinished
+    for _ in range(GIVE_BACK_STEPS):
+        if unfinished == 0:
+            return
+        identifier = count_trailing_zeros(unfinished)
+        record = environment.records[identifier]
+        frame = frames.oldest(identifier)
+        if record.bound != 0:
+            record.bound_at -= 1
+            bindings.end(identifier, record.bound_at)
+        elif frame == 0:
+            information.page.environments[identifier].state = State.FREE
+            unfinished &= ~(u64(1) << identifier)
+        elif frames.entry(frame).bindings != 0:
+            bindings.end_some(frame, 1)
+        else:
+            frames.move(frame, FRAME_FREE, FrameKind.NONE)
 
 
 def exit(status: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `exit`. Returns the root to load."""
     identifier = environment.current().identifier
-    print("ended", f"environment={identifier:#x} name=", end="")
-    print(name_of(identifier), end="")
-    print(f" reason=exit status={status:#x}")
+    if environment.records[identifier].creator == NOBODY:  # else its creator knows, and may create thousands
+        print("ended", f"environment={identifier:#x} name=", end="")
+        print(name_of(identifier), end="")
+        print(f" reason=exit status={status:#x}")
     return end(identifier, status)
 
 

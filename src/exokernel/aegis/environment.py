@@ -8,12 +8,13 @@ environment, its page tables included, is in frames that it owns. Environment nu
 the processor when nobody else can run, and owns no user memory.
 """
 
+from typing import Final
+
 from exokernel.aegis import frames, information
 from exokernel.aegis.abi import (
     BINDINGS,
     ENVIRONMENT_ADDRESS,
     ENVIRONMENTS,
-    FRAME_FREE,
     NAME_BYTES,
     NOWHERE,
     STACK_BYTES,
@@ -24,18 +25,17 @@ from exokernel.aegis.abi import (
     EnvironmentPage,
     ExceptionFrame,
     FrameKind,
+    Registers,
     State,
 )
 from exokernel.machine import cpu, paging
-from exokernel.machine.paging import PageTableEntry
+from exokernel.machine.paging import PageTableEntry, Part, Parts
 from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u16, u32, u64
 
 IDLE = ENVIRONMENTS
 KERNEL_PAGE = paging.OWN_PAGES + paging.PAGE
 DIRECTORY = paging.OWN_PAGES + 2 * paging.PAGE
 BINDING_PAGE = paging.OWN_PAGES + 3 * paging.PAGE
-
-FRAME_BINDING = 1  # Binding.kind
 
 READ_ONLY = PageTableEntry(present=True, user=True, no_execute=True)
 READ_WRITE = PageTableEntry(present=True, user=True, writable=True, no_execute=True)
@@ -85,7 +85,7 @@ class Binding:
     page: u32  # where it maps the frame, or NOWHERE
     generation: u32
     rights: u32
-    kind: u32  # 0: the slot is free
+    kind: u32  # `Kind`; 0: the slot is free
     reserved: u32
 
 
@@ -106,9 +106,15 @@ class Environment:
     kernel_page: Ptr[KernelPage]
     positions: u64  # bit n: owns slice n
     deadline: u64  # timestamp, while it sleeps
+    creator: u64  # the environment that is told of its end, or NOBODY
+    bound: u64  # how many slots of `bindings` are taken
+    bound_at: u64  # when it has ended: the slots from here on are free
 
+
+NO_REGISTERS: Final[Registers] = Registers()
 
 records: Array[Environment, ENVIRONMENTS + 1] = Array[Environment, ENVIRONMENTS + 1]()
+parts: Parts = Parts()  # of the environment that is being made
 
 
 @inline
@@ -117,45 +123,50 @@ def current() -> KernelPage:
     return Ptr[KernelPage](KERNEL_PAGE)[0]
 
 
-def build(identifier: u64, owner: u64) -> bool:
-    """Makes the address space of an environment, without user memory, paid by `owner`. False if memory is short; the
-    caller then releases all.
+def claim_parts(owner: u64) -> bool:
+    """Fills `parts` with fresh frames of `owner`'s; False if memory is short."""
+    for i in range(paging.PARTS):
+        parts[i] = frames.claim(owner, FrameKind.NODE)
+    return parts[paging.PARTS - 1] != 0
+
+
+def assemble(identifier: u64) -> None:
+    """Makes an address space of `parts`, and the record of the environment that it is for. The environment page keeps
+    what is in it.
     """
-    parts = paging.SpaceFrames(
-        root=frames.claim(owner, FrameKind.NODE),
-        lower=frames.claim(owner, FrameKind.NODE),
-        directory=frames.claim(owner, FrameKind.NODE),
-        nodes=frames.claim(owner, FrameKind.NODE),
-        upper=frames.claim(owner, FrameKind.NODE),
-        upper_directory=frames.claim(owner, FrameKind.NODE),
-        own=frames.claim(owner, FrameKind.NODE),
-        page=frames.claim(owner, FrameKind.NODE),
-        kernel_page=frames.claim(owner, FrameKind.NODE),
-        bindings=frames.claim(owner, FrameKind.NODE),
-    )
-    if parts.bindings == 0:
-        return False
-    prepare(identifier, parts)
-    return True
-
-
-def prepare(identifier: u64, parts: paging.SpaceFrames) -> None:
-    """Makes an address space of frames, and the record of the environment that it is for."""
     paging.build_space(parts)
     record = records[identifier]
-    record.root = parts.root * paging.PAGE
-    record.directory = parts.directory
-    record.nodes = parts.nodes
-    record.page = Ptr[EnvironmentPage](paging.direct(parts.page * paging.PAGE))
-    record.kernel_page = Ptr[KernelPage](paging.direct(parts.kernel_page * paging.PAGE))
-    record.bindings = Ptr[BindingPage](paging.direct(parts.bindings * paging.PAGE))
+    record.root = parts[Part.ROOT] * paging.PAGE
+    record.directory = parts[Part.DIRECTORY]
+    record.nodes = parts[Part.NODES]
+    record.page = Ptr[EnvironmentPage](paging.direct(parts[Part.PAGE] * paging.PAGE))
+    record.kernel_page = Ptr[KernelPage](paging.direct(parts[Part.KERNEL_PAGE] * paging.PAGE))
+    record.bindings = Ptr[BindingPage](paging.direct(parts[Part.BINDINGS] * paging.PAGE))
     record.guaranteed = 0
     record.pinned = 0
+    record.creator = NOBODY
+    record.bound = 0
+    record.bound_at = BINDINGS
+    for binding in record.bindings[0]:
+        binding.kind = 0
     kernel_page = record.kernel_page[0]
     kernel_page.identifier = identifier
+    kernel_page.yielded_ip = 0
     kernel_page.caller = NOBODY
     kernel_page.callee = NOBODY
+    kernel_page.aside = 0
+    kernel_page.floating = 0
     kernel_page.unmapped = u64(NOWHERE) << 32 | FrameKind.DATA << 16 | identifier
+    if identifier == IDLE:
+        return
+    paging.install_node(record.directory, record.nodes, ENVIRONMENT_ADDRESS >> 21, parts[Part.FIRST_NODE])
+    map_page(identifier, ENVIRONMENT_ADDRESS, parts[Part.PAGE], READ_WRITE)
+    map_page(identifier, SYSTEM_ADDRESS, (u64(addr(information.page)) - paging.KERNEL_BASE) // paging.PAGE, READ_ONLY)
+    status = information.page.environments[identifier]
+    status.name.copy_from(record.page[0].name)
+    status.generation += 1
+    status.state = State.EMBRYO
+    record.page[0].identifier = identifier
 
 
 def map_page(identifier: u64, virtual: u64, frame: u64, entry: PageTableEntry) -> bool:
@@ -186,52 +197,34 @@ def map_new(identifier: u64, virtual: u64, entry: PageTableEntry) -> u64:
 
 
 def create(identifier: u64, name: Array[u8, NAME_BYTES], entry: u64) -> bool:
-    """Makes an environment with its two user-visible pages and its stack, ready to start at `entry`; False if memory
-    is short.
-    """
-    if not build(identifier, identifier):
+    """Makes an environment with a stack, ready to start at `entry`; False if memory is short."""
+    if not claim_parts(identifier):
         return False
-    record = records[identifier]
-    page_frame = (u64(record.page) - paging.DIRECT_MAP) // paging.PAGE
-    system_frame = (u64(addr(information.page)) - paging.KERNEL_BASE) // paging.PAGE
-    if not map_page(identifier, ENVIRONMENT_ADDRESS, page_frame, READ_WRITE):
-        return False
-    if not map_page(identifier, SYSTEM_ADDRESS, system_frame, READ_ONLY):
-        return False
+    frames.clear(parts[Part.PAGE])
+    Ptr[EnvironmentPage](paging.direct(parts[Part.PAGE] * paging.PAGE))[0].name.copy_from(name)
+    assemble(identifier)
     for i in range(STACK_BYTES // paging.PAGE):
         if map_new(identifier, STACK_TOP - (i + 1) * paging.PAGE, READ_WRITE) == 0:
             return False
-    page = record.page[0]
-    page.identifier = identifier
-    page.name.copy_from(name)
-    information.page.environments[identifier].name.copy_from(name)
-    context = record.kernel_page[0].context
-    context.ip = entry
-    context.cs = cpu.USER_CODE
-    context.flags = cpu.USER_FLAGS
-    context.sp = STACK_TOP
-    context.ss = cpu.USER_DATA
+    set_context(records[identifier].kernel_page[0].context, entry, STACK_TOP)
     return True
 
 
-def destroy(identifier: u64) -> None:
-    """Frees everything of an environment. Its address space must not be the current one, and nothing else may use its
-    frames.
-    """
-    status = information.page.environments[identifier]
-    status.state = State.FREE
-    status.name.fill(0)
-    frame = frames.oldest(identifier)
-    while frame != 0:
-        frames.move(frame, FRAME_FREE, FrameKind.NONE)
-        frame = frames.oldest(identifier)
-    records[identifier].root = 0
+def set_context(context: Context, ip: u64, sp: u64) -> None:
+    """Makes a context of which nothing but these is known."""
+    context.registers.copy_from(NO_REGISTERS)
+    context.ip = ip
+    context.cs = cpu.USER_CODE
+    context.flags = cpu.USER_FLAGS
+    context.sp = sp
+    context.ss = cpu.USER_DATA
 
 
 @inline
 def exists(identifier: u64) -> bool:
-    """Whether there is an environment of that number, which is less than ENVIRONMENTS."""
-    return information.page.environments[identifier].state != State.FREE
+    """Whether there is an environment of that number, which is less than ENVIRONMENTS, and has not ended."""
+    state = information.page.environments[identifier].state
+    return state != State.FREE and state != State.ENDED
 
 
 def awaited_events(identifier: u64) -> u64:

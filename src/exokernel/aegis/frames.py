@@ -108,12 +108,7 @@ def move(frame: u64, owner: u64, kind: u16) -> None:
     moved.flags = 0
     if owner == FRAME_KERNEL:
         return
-    ring = count + owner
-    last = table[ring].previous
-    moved.next = u32(ring)
-    moved.previous = last
-    table[last].next = u32(frame)
-    table[ring].previous = u32(frame)
+    append(frame, owner)
     if owner == FRAME_FREE:
         information.page.frames_free += 1
     else:
@@ -128,7 +123,7 @@ def oldest(owner: u64) -> u64:
 
 
 def claim(owner: u64, kind: u16) -> u64:
-    """Gives a free frame, cleared, to an environment (or FRAME_KERNEL). Returns its number, 0 if none is free."""
+    """Gives a free frame to an environment (or FRAME_KERNEL). Returns its number, 0 if none is free."""
     frame = oldest(FRAME_FREE)
     if frame != 0:
         claim_named(frame, owner, kind)
@@ -136,8 +131,9 @@ def claim(owner: u64, kind: u16) -> u64:
 
 
 def claim_named(frame: u64, owner: u64, kind: u16) -> None:
-    """Gives one free frame, cleared, to an environment."""
-    clear(frame)
+    """Gives one free frame to an environment: cleared, unless nobody but the kernel will see what is in it."""
+    if kind == FrameKind.DATA:
+        clear(frame)
     move(frame, owner, kind)
 
 
@@ -164,3 +160,27 @@ def is_idle(frame: u64, owner: u64) -> bool:
         return False
     found = entry(frame)
     return found.page == NOWHERE and found.bindings == 0 and found.pins == 0 and found.flags == 0
+
+
+def can_become_table(frame: u64, owner: u64) -> bool:
+    """Whether `owner` may make a table of `frame`."""
+    spare = frame < count and entry(frame).owner == owner and entry(frame).kind == FrameKind.SPARE
+    return spare or is_idle(frame, owner)
+
+
+def rotate(frame: u64, owner: u64) -> None:
+    """Makes a frame of `owner`'s its newest."""
+    moved = entry(frame)
+    table[moved.previous].next = moved.next
+    table[moved.next].previous = moved.previous
+    append(frame, owner)
+
+
+def append(frame: u64, owner: u64) -> None:
+    """Puts a frame that is in no ring at the end of an owner's."""
+    ring = count + owner
+    last = table[ring].previous
+    entry(frame).next = u32(ring)
+    entry(frame).previous = last
+    table[last].next = u32(frame)
+    table[ring].previous = u32(frame)

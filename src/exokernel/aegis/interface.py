@@ -35,15 +35,21 @@ class Description:
 # Name: unit, kind of values. What follows a colon only tells two of the same name apart.
 ARGUMENTS = {
     "address": ("user address", "address"),
+    "address:ip": ("address of the first instruction", "address"),
+    "address:sp": ("value of `rsp`", "address"),
     "count": ("pages, 1 to 128", "count"),
+    "count:wanted": ("frames or slices", "count"),
     "deadline": ("timestamp, or FOREVER", "timestamp"),
     "environment": ("number", "environment"),
+    "environment:new": ("number of the new environment, or ANY", "environment"),
     "environment:any": ("number, or ANY_ENVIRONMENT; its low 8 bits", "environment"),
     "environment:byte": ("number; its low 8 bits", "environment"),
     "fewer": ("rights, and the same generation", "word"),
     "frame": ("physical address / 4096", "frame"),
     "frame:any": ("physical address / 4096, or ANY", "frame"),
     "frames": ("user address of frame numbers, 8 bytes each", "address"),
+    "frames:parts": ("user address of 11 frame numbers, 8 bytes each", "address"),
+    "how": ("the most that is allowed (Right bits), and from bit 8 on its first binding slot", "rights"),
     "length:console": ("bytes, up to 4096", "length"),
     "length:frame": ("bytes, 14 to 1514", "length"),
     "line": ("of a device, 0 to 23", "word"),
@@ -72,6 +78,7 @@ exit | status | does not return | | none | the frames that it owns | 3.4
 shutdown | status | does not return | NOT_PERMITTED | environment 0 | constant | not in the paper
 
 frame_claim | frame:any | frame | NO_FRAMES BUSY | none | one frame cleared | table 2: Alloc
+frame_claim_table | frame:any | frame | NO_FRAMES BUSY | none | constant | table 2: Alloc
 frame_release | frame | 0 | NOT_OWNER IN_USE | owner of the frame | one mapping ended | table 2: Dealloc
 frame_break | frame | 0, or 1 when more are left | NOT_OWNER | owner of the frame | 64 bindings ended |
     3.4: breaking secure bindings
@@ -103,6 +110,7 @@ unbind | slot | 0 | | none | one mapping ended | 3.2
 slice_claim | position:any | position | BUSY NO_SLICES | none | 64 slices | 5.1.1
 slice_release | position | 0 | NOT_OWNER | owner of the slice | constant | 5.1.1
 slice_give | position environment | 0 | NOT_OWNER NOT_RUNNABLE | owner of the slice | constant | 3
+slice_take | slot | 0 | NOT_PERMITTED | the binding | constant | 3.2: secure bindings
 yield_to | environment:any | 0 when the caller runs again | NOT_RUNNABLE | none | one switch | table 2: Yield
 wait | deadline | pending events; 0 when the deadline passed | BUSY | none | one switch | 5.1.1
 floating_point | wanted | 0 | | none | 1024 bytes cleared | table 3: FPUmod
@@ -114,7 +122,20 @@ transfer_back | | does not return | NO_CALLER | to have been called | one switch
 transfer_asynchronous | environment | 0 when the caller runs again | NOT_RUNNABLE NO_ENTRY BUSY |
     none: the callee learns who calls | one switch | 5.5, table 2: Acall
 
-line_bind | line | 0 | BUSY NOT_PERMITTED | environment 0 | constant | 5.1.2: interrupt context
+environment_create | slot environment:new frames:parts | number | NO_ROOM BUSY IN_USE BAD_ADDRESS NOT_OWNER |
+    owner of the frames | 11 frames, 8 of them cleared | 5.1.2
+environment_give | slot virtual_page frame rights | 0 | NOT_PERMITTED NO_NODE NOT_OWNER IN_USE |
+    the binding, owner of the frame | one entry | 3.2: secure bindings
+environment_node | slot virtual_page frame | 0 | NOT_PERMITTED NOT_OWNER IN_USE | the binding, owner of the frame |
+    one frame cleared | 5.4: page tables
+environment_share | slot virtual_page count how | pages looked at | NOT_PERMITTED NO_NODE IN_USE NO_ROOM |
+    the binding | 128 entries | 3.2: secure bindings
+environment_start | slot address:ip address:sp | 0 | NOT_PERMITTED BUSY | the binding | constant | 5.1.2
+environment_end | slot status | 0 | NOT_PERMITTED | the binding | 64 slices and lines, 64 frames or bindings | 3.4
+revoke | slot environment count:wanted deadline | 0 | NOT_PERMITTED NO_ENVIRONMENT BUSY | the authority | constant |
+    3.3: visible revocation
+
+line_bind | slot | 0 | BUSY NOT_PERMITTED | the binding | constant | 5.1.2: interrupt context
 line_unmask | line | 0 | NOT_OWNER | owner of the line | constant | 5.1.2: interrupt context
 
 network_bind | ring | 0 | NO_NETWORK BUSY BAD_ADDRESS NOT_OWNER | owner of the ring's frames | the ring's pages | 3.2.1

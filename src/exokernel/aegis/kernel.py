@@ -79,8 +79,9 @@ def reserve_memory(start_information: u64) -> None:
     free = paging.build(bundle.end_frame(), boot.memory_end, layout)
     frames.initialize(free, layout.code)
     bundle.publish()
-    if not environment.build(environment.IDLE, FRAME_KERNEL):
+    if not environment.claim_parts(FRAME_KERNEL):
         ending.panic(b"memory-too-small")
+    environment.assemble(environment.IDLE)
     cpu.load_root(environment.records[environment.IDLE].root)
     cpu.protect()
     calls.prepare_idle()

@@ -3,11 +3,11 @@
 
 A line is masked when it fires, so no device can keep the processor busy. The kernel knows nothing of the devices
 behind the lines but one: the serial port's, whose input goes to the owner of its line, or to anybody while nobody has
-it. Only environment 0 may bind lines; the network's line is the kernel's own.
+it. Environment 0 mints the capabilities of lines; the network's line is the kernel's own.
 """
 
-from exokernel.aegis import environment, processor
-from exokernel.aegis.abi import LINES, Error, Event
+from exokernel.aegis import capability, environment, processor
+from exokernel.aegis.abi import LINES, Error, Event, Kind
 from exokernel.aegis.environment import NOBODY
 from exokernel.machine import interrupts, serial
 from exokernel.metal import Array, asm, i64, module_asm, u8, u32, u64
@@ -31,12 +31,11 @@ def initialize() -> None:
         interrupts.set_gate(interrupts.LINES + line, entries + line * ENTRY_BYTES, 1, 0)
 
 
-def line_bind(line: u64, second: u64, third: u64, fourth: u64) -> i64:
+def line_bind(slot: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `line_bind`."""
     caller = environment.current().identifier
-    if line >= LINES:
-        return Error.BAD_ARGUMENT
-    if caller != 0:
+    line = capability.bound(slot, Kind.LINE)
+    if line == capability.UNBOUND:
         return Error.NOT_PERMITTED
     if interrupts.routed >> line & 1 or (owners[line] != NOBODY and owners[line] != caller):
         return Error.BUSY

@@ -3,7 +3,7 @@
 and bindings first, in a bounded number of steps; what does not fit is refused or left for the next call.
 """
 
-from exokernel.aegis import bindings, environment, frames, tlb
+from exokernel.aegis import bindings, ending, environment, frames, tlb
 from exokernel.aegis.abi import (
     ANY,
     ENVIRONMENTS,
@@ -15,22 +15,34 @@ from exokernel.aegis.abi import (
     FrameFlag,
     FrameKind,
 )
-from exokernel.metal import i64, u32, u64
+from exokernel.metal import i64, u16, u32, u64
 
 BREAK_STEPS = 64  # bindings that one call ends
 
 
 def claim(frame: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `frame_claim`."""
+    return claim_as(frame, FrameKind.DATA)
+
+
+def claim_table(frame: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The call `frame_claim_table`."""
+    return claim_as(frame, FrameKind.SPARE)
+
+
+def claim_as(frame: u64, kind: u16) -> i64:
+    """Claims a frame, or ANY, for the current environment."""
+    if ending.unfinished != 0:
+        ending.give_back()
     identifier = environment.current().identifier
     if frame == ANY:
-        found = frames.claim(identifier, FrameKind.DATA)
+        found = frames.claim(identifier, kind)
         return i64(found) if found != 0 else i64(Error.NO_FRAMES)
     if frame >= frames.count:
         return Error.BAD_ARGUMENT
     if frames.entry(frame).owner != FRAME_FREE:
         return Error.BUSY
-    frames.claim_named(frame, identifier, FrameKind.DATA)
+    frames.claim_named(frame, identifier, kind)
     return i64(frame)
 
 
@@ -48,7 +60,8 @@ def detach(frame: u64, identifier: u64) -> i64:
 
 def release(frame: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `frame_release`."""
-    error = detach(frame, environment.current().identifier)
+    caller = environment.current().identifier
+    error: i64 = 0 if frames.can_become_table(frame, caller) else detach(frame, caller)
     if error == 0:
         frames.move(frame, FRAME_FREE, FrameKind.NONE)
     return error

@@ -10,7 +10,7 @@ epilogue. The functions that choose return the physical address of the root to l
 there.
 """
 
-from exokernel.aegis import activation, environment, information
+from exokernel.aegis import activation, bindings, capability, environment, information
 from exokernel.aegis.abi import (
     ANY,
     ANY_ENVIRONMENT,
@@ -21,6 +21,7 @@ from exokernel.aegis.abi import (
     Cause,
     EnvironmentPage,
     Error,
+    Kind,
     State,
 )
 from exokernel.aegis.environment import NOBODY
@@ -99,9 +100,19 @@ def slice_give(slice: u64, receiver: u64, third: u64, fourth: u64) -> i64:
     """The call `slice_give`."""
     if not owns(slice, environment.current().identifier):
         return Error.NOT_OWNER
-    if receiver >= ENVIRONMENTS or information.page.environments[receiver].state == State.FREE:
+    if receiver >= ENVIRONMENTS or not environment.exists(receiver):
         return Error.NOT_RUNNABLE
     change_owner(slice, receiver)
+    return 0
+
+
+def slice_take(slot: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The call `slice_take`."""
+    slice = capability.bound(slot, Kind.SLICE)
+    if slice == capability.UNBOUND:
+        return Error.NOT_PERMITTED
+    change_owner(slice, environment.current().identifier)
+    bindings.end(environment.current().identifier, slot)
     return 0
 
 
@@ -127,9 +138,8 @@ def remove(identifier: u64) -> None:
     """Takes the slices of an environment that ends, and its part in transfers."""
     global ready, sleepers, borrower
     sleepers &= ~(u64(1) << identifier)
-    for i in range(SLICES):
-        if information.page.slice_owners[i] == identifier:
-            change_owner(i, ENVIRONMENTS)
+    while environment.records[identifier].positions != 0:
+        change_owner(count_trailing_zeros(environment.records[identifier].positions), ENVIRONMENTS)
     callee = activation.forget(identifier)
     if callee != NOBODY:
         ready |= environment.records[callee].positions
@@ -265,12 +275,8 @@ def wake_expired(now: u64) -> None:
                 earliest = min(earliest, deadline)
 
 
-def tick(first: u64, second: u64, third: u64, fourth: u64) -> i64:
-    """The timer, acknowledged: a slice ends, and this is not the plain case. Returns the root to load."""
-    if sleepers != 0:
-        now = cpu.read_timestamp()
-        if earliest <= now:
-            wake_expired(now)
+def tick() -> i64:
+    """A slice ends, and this is not the plain case. Returns the root to load."""
     running = environment.current().identifier
     if may_go_on(running):
         return dispatch(running)

@@ -27,6 +27,7 @@ from exokernel.aegis.abi import (
     Error,
     FrameEntry,
     FrameKind,
+    Kind,
     Right,
 )
 from exokernel.aegis.environment import Binding, BindingPage, KernelPage
@@ -349,7 +350,7 @@ def insert_bound(virtual_page: u64, slot: u64, rights: u64, fourth: u64) -> i64:
 
 @inline
 def is_frame_binding(binding: Binding) -> bool:
-    return binding.kind == environment.FRAME_BINDING
+    return binding.kind == Kind.FRAME
 
 
 def protect(virtual_page: u64, count: u64, rights: u64, fourth: u64) -> i64:
@@ -425,17 +426,16 @@ def node(virtual_page: u64, frame: u64, third: u64, fourth: u64) -> i64:
 
 
 def node_for(identifier: u64, virtual_page: u64, frame: u64) -> i64:
-    """`tlb_node` for any environment, with a frame of its own."""
+    """`tlb_node` for any environment, with a frame of the caller's."""
     if virtual_page >= PAGES:
         return Error.BAD_ARGUMENT
-    if not frames.is_idle(frame, identifier):
+    if not frames.can_become_table(frame, environment.current().identifier):
         return Error.NOT_OWNER
     record = environment.records[identifier]
     present = paging.table(record.directory)[virtual_page // 512]
     if present.present:
         return i64(Error.IN_USE) if present.large else 0
     frames.move(frame, identifier, FrameKind.NODE)
-    frames.clear(frame)
     paging.install_node(record.directory, record.nodes, virtual_page // 512, frame)
     cpu.forget_translation(paging.WINDOW + virtual_page // 512 * paging.PAGE)
     cpu.forget_translation(ENTRIES_ADDRESS + virtual_page // 512 * paging.PAGE)  # where the application looks

@@ -160,7 +160,7 @@ def asynchronous(target: u64, second: u64, third: u64, fourth: u64) -> i64:
     record = environment.records[target]
     page = record.kernel_page[0]
     activation.put_aside(page)
-    activation.clear(page.context, u64(record.page[0].transfer_asynchronous_entry), caller.context.sp)
+    environment.set_context(page.context, u64(record.page[0].transfer_asynchronous_entry), caller.context.sp)
     page.context.registers.copy_from(caller.context.registers)
     page.context.registers.rax = caller.identifier
     page.context.registers.rcx = 0

@@ -9,6 +9,7 @@ calls otherwise. docs/abi.md is written from these docstrings.
 from exokernel.aegis.abi import (
     ENTRIES_ADDRESS,
     ENVIRONMENT_ADDRESS,
+    ENVIRONMENT_FRAMES,
     FRAMES_ADDRESS,
     SYSTEM_ADDRESS,
     Call,
@@ -497,11 +498,11 @@ def exception_return() -> None:
 
 
 @inline
-def line_bind(line: u64) -> i64:
-    """Makes the caller the owner of a device line (0 to LINES - 1), which from now on may fire: it is then masked, its
-    bit set in `EnvironmentPage.lines`, and LINE is pending. Returns 0, BUSY, NOT_PERMITTED or BAD_ARGUMENT.
+def line_bind(slot: u64) -> i64:
+    """Makes the caller the owner of the device line that `slot` binds, which from now on may fire: it is then masked,
+    its bit set in `EnvironmentPage.lines`, and LINE is pending. Returns 0, BUSY or NOT_PERMITTED.
     """
-    return call1(Call.LINE_BIND, line)
+    return call1(Call.LINE_BIND, slot)
 
 
 @inline
@@ -518,6 +519,89 @@ def console_read() -> i64:
     byte, NO_INPUT or BUSY.
     """
     return call0(Call.CONSOLE_READ)
+
+
+@inline
+def frame_claim_table(frame: u64) -> i64:
+    """Claims a free frame, or ANY, with what is in it: it cannot be mapped, only become a table (`tlb_node`,
+    `environment_create`, `environment_node`) or be released. Returns as `frame_claim`: NO_FRAMES, BUSY.
+    """
+    return call1(Call.FRAME_CLAIM_TABLE, frame)
+
+
+@inline
+def slice_take(slot: u64) -> i64:
+    """Makes the caller the owner of the slice that `slot` binds; the binding ends. Returns 0, or NOT_PERMITTED when none
+    is bound there (any more).
+    """
+    return call1(Call.SLICE_TAKE, slot)
+
+
+@inline
+def environment_create(slot: u64, number: u64, frames: Array[u64, ENVIRONMENT_FRAMES]) -> i64:
+    """Makes environment `number` (or ANY) of frames of the caller's: eight for its tables, then its environment page,
+    its kernel page and its binding page. The environment page keeps what the caller has written into it; of the others
+    the contents are lost, so they may come from `frame_claim_table`. `slot` binds it, with all rights.
+
+    Returns the number; NO_ROOM when there is none, BUSY when it is not free, IN_USE when the slot is taken,
+    BAD_ADDRESS, or NOT_OWNER when a frame is not the caller's or in use: those before it can then only become tables.
+    """
+    return call3(Call.ENVIRONMENT_CREATE, slot, number, u64(addr(frames[0])))
+
+
+@inline
+def environment_give(slot: u64, virtual_page: u64, frame: u64, rights: u64) -> i64:
+    """Makes the environment that `slot` binds the owner of a frame of the caller's, and maps it at its `virtual_page`, in
+    place of what is there. Returns 0, NOT_PERMITTED, NO_NODE, NOT_OWNER, IN_USE or BAD_ARGUMENT.
+    """
+    return call4(Call.ENVIRONMENT_GIVE, slot, virtual_page, frame, rights)
+
+
+@inline
+def environment_node(slot: u64, virtual_page: u64, frame: u64) -> i64:
+    """Donates the caller's `frame` as a table node of the environment that `slot` binds, as `tlb_node` does. Returns 0,
+    NOT_PERMITTED, NOT_OWNER, IN_USE or BAD_ARGUMENT.
+    """
+    return call3(Call.ENVIRONMENT_NODE, slot, virtual_page, frame)
+
+
+@inline
+def environment_share(slot: u64, virtual_page: u64, count: u64, first_slot: u64, rights: u64) -> i64:
+    """Maps what the caller has mapped at `count` (1 to BATCH) pages, its own frames and bound ones, at the same pages of
+    the environment that `slot` binds, with no more than `rights`, each through a binding of that environment's, from
+    `first_slot` on. Pages without such a frame are passed over.
+
+    Returns how many pages it looked at; fewer than `count` when it could not go on, which if it is the first is the
+    error: NO_NODE, IN_USE when there is a large page, NO_ROOM when the slot is taken; else NOT_PERMITTED or BAD_ARGUMENT.
+    """
+    return call4(Call.ENVIRONMENT_SHARE, slot, virtual_page, count, first_slot << 8 | rights)
+
+
+@inline
+def environment_start(slot: u64, ip: u64, sp: u64) -> i64:
+    """Lets the environment that `slot` binds run, from `ip` on, all other registers but `rsp` zero, once it has a slice
+    or is yielded to. Returns 0, NOT_PERMITTED, BUSY when it runs already, or BAD_ARGUMENT.
+    """
+    return call3(Call.ENVIRONMENT_START, slot, ip, sp)
+
+
+@inline
+def environment_end(slot: u64, status: u64) -> i64:
+    """Ends the environment that `slot` binds, and the binding. Returns 0, NOT_PERMITTED, or BAD_ARGUMENT for the caller
+    itself and for environment 0.
+    """
+    return call2(Call.ENVIRONMENT_END, slot, status)
+
+
+@inline
+def revoke(slot: u64, environment: u64, count: u64, deadline: u64) -> i64:
+    """Asks an environment for `count` frames or slices, by the authority that `slot` binds: `EnvironmentPage.wanted`
+    and event REVOKE. What it has not given back when the timestamp counter reaches `deadline` is taken at the following
+    ticks, never what is guaranteed, pinned or a table, nor the last slice; event REPOSSESSED.
+
+    Returns 0, NOT_PERMITTED, NO_ENVIRONMENT, or BUSY while an order for the same is pending.
+    """
+    return call4(Call.REVOKE, slot, environment, count, deadline)
 
 
 @inline

@@ -20,6 +20,8 @@ there is no table node it shows one that all share, whose entries are VACANT.
 No page is both writable and executable, in the direct map either: it shows the kernel's code and constants read-only.
 """
 
+from enum import IntEnum
+
 from exokernel.metal import Array, Ptr, bits, field, inline, struct, u64
 
 PAGE = 4096
@@ -179,56 +181,67 @@ def show_frame_table(first_node: u64, nodes: u64, first: u64, count: u64) -> Non
         table(first_node + i // 512)[i % 512] = entry
 
 
-@struct
-class SpaceFrames:
-    """The frames of an address space, all zeroed."""
+class Part(IntEnum):
+    """What the frames of an address space are, in `Parts`: first the tables."""
 
-    root: u64  # the top table
-    lower: u64  # of the application's GiB
-    directory: u64  # of its table nodes
-    nodes: u64  # the same as a page table for WINDOW, without gaps
-    upper: u64  # three tables of the upper 2 GiB
-    upper_directory: u64
-    own: u64
-    page: u64  # what the own pages show
-    kernel_page: u64
-    bindings: u64
+    ROOT = 0
+    LOWER = 1  # of the application's GiB
+    DIRECTORY = 2  # of its table nodes
+    NODES = 3  # the same as a page table for WINDOW, without gaps
+    UPPER = 4  # three tables of the upper 2 GiB
+    UPPER_DIRECTORY = 5
+    OWN = 6
+    FIRST_NODE = 7  # the table node of the pages that the kernel maps
+    PAGE = 8  # what the own pages show
+    KERNEL_PAGE = 9
+    BINDINGS = 10
 
 
-def build_space(parts: SpaceFrames) -> None:
+PARTS = len(Part)
+TABLES = Part.PAGE
+Parts = Array[u64, PARTS]
+
+
+def build_space(parts: Parts) -> None:
     """Fills in the tables of an address space in which the application has nothing mapped yet."""
-    top = table(parts.root)
+    for i in range(TABLES):
+        if i != Part.NODES:
+            table(parts[i]).fill(PageTableEntry())
+    top = table(parts[Part.ROOT])
     top[256] = node(direct_map_frame)
-    top[511] = node(parts.upper)
-    gigabytes = table(parts.upper)
-    gigabytes[510] = node(parts.upper_directory)
+    top[511] = node(parts[Part.UPPER])
+    gigabytes = table(parts[Part.UPPER])
+    gigabytes[510] = node(parts[Part.UPPER_DIRECTORY])
     gigabytes[511] = node(devices_frame)
-    megabytes = table(parts.upper_directory)
+    megabytes = table(parts[Part.UPPER_DIRECTORY])
     megabytes[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_frame)
     visible = PageTableEntry(present=True, writable=True, user=True)
     for i in range(frame_table_node_count):
         visible.frame = frame_table_nodes + i
         megabytes[(FRAME_TABLE - KERNEL_BASE) // LARGE_PAGE + i] = visible
-    visible.frame = parts.nodes
+    visible.frame = parts[Part.NODES]
     megabytes[510] = visible
-    megabytes[511] = node(parts.own)
-    table(parts.nodes).fill(PageTableEntry(present=True, user=True, frame=vacant_frame, no_execute=True))
-    pages = table(parts.own)
-    pages[0] = PageTableEntry(present=True, writable=True, frame=parts.page, no_execute=True)
-    pages[1] = PageTableEntry(present=True, writable=True, frame=parts.kernel_page, no_execute=True)
-    pages[2] = PageTableEntry(present=True, writable=True, frame=parts.directory, no_execute=True)
-    pages[3] = PageTableEntry(present=True, writable=True, frame=parts.bindings, no_execute=True)
-    visible.frame = parts.lower
+    megabytes[511] = node(parts[Part.OWN])
+    table(parts[Part.NODES]).fill(PageTableEntry(present=True, user=True, frame=vacant_frame, no_execute=True))
+    pages = table(parts[Part.OWN])
+    pages[0] = PageTableEntry(present=True, writable=True, frame=parts[Part.PAGE], no_execute=True)
+    pages[1] = PageTableEntry(present=True, writable=True, frame=parts[Part.KERNEL_PAGE], no_execute=True)
+    pages[2] = PageTableEntry(present=True, writable=True, frame=parts[Part.DIRECTORY], no_execute=True)
+    pages[3] = PageTableEntry(present=True, writable=True, frame=parts[Part.BINDINGS], no_execute=True)
+    visible.frame = parts[Part.LOWER]
     top[0] = visible
-    visible.frame = parts.directory
-    table(parts.lower)[0] = visible
+    visible.frame = parts[Part.DIRECTORY]
+    table(parts[Part.LOWER])[0] = visible
     # The kernel's own view of the upper 2 GiB, two GiB up for the application: of what it leads to only the frame table
     # and the nodes are marked for users.
-    table(parts.lower)[2] = PageTableEntry(present=True, user=True, frame=parts.upper_directory, no_execute=True)
+    table(parts[Part.LOWER])[2] = PageTableEntry(
+        present=True, user=True, frame=parts[Part.UPPER_DIRECTORY], no_execute=True
+    )
 
 
 def install_node(directory: u64, nodes: u64, number: u64, frame: u64) -> None:
-    """Makes `frame` table node `number` of the address space whose tables are given."""
+    """Makes `frame`, which is cleared, table node `number` of the address space whose tables are given."""
+    table(frame).fill(PageTableEntry())
     table(directory)[number] = PageTableEntry(present=True, writable=True, user=True, frame=frame)
     table(nodes)[number] = PageTableEntry(present=True, writable=True, user=True, frame=frame, no_execute=True)
 

@@ -2,20 +2,30 @@
 """Sleeps until something is typed and repeats each line, until the line `end`."""
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Error, Event
+from exokernel.aegis.abi import Error, Event, Kind, Right
 from exokernel.exos import aegis
 from exokernel.metal import Array, addr, atomic_and, i64, u8, u64
 
+LINE = Kind.LINE << abi.NAME_INDEX_BITS
+
 line: Array[u8, 64] = Array[u8, 64]()
+
+
+def bind(slot: u64, number: u64) -> None:
+    mac = aegis.capability_mint(LINE | number, Right.WRITE)
+    assert aegis.bind(slot, LINE | number, Right.WRITE, u64(mac)) == 0, "line"
 
 
 def main() -> None:
     page = aegis.environment_page()
     if page.identifier != 0:
-        print("other", aegis.line_bind(abi.CONSOLE_LINE), aegis.line_unmask(abi.CONSOLE_LINE))
+        mint = aegis.capability_mint(LINE | abi.CONSOLE_LINE, Right.WRITE)
+        print("other", mint, aegis.line_bind(0), aegis.line_unmask(abi.CONSOLE_LINE))
         return
-    print("refused", aegis.line_bind(abi.LINES), aegis.line_unmask(abi.CONSOLE_LINE))
-    print("bound", aegis.line_bind(abi.CONSOLE_LINE), aegis.line_bind(12))
+    print("refused", aegis.line_bind(0), aegis.line_unmask(abi.CONSOLE_LINE))
+    bind(0, abi.CONSOLE_LINE)
+    bind(1, 12)
+    print("bound", aegis.line_bind(0), aegis.line_bind(1))
     print("nothing", aegis.console_read())
     length: u64 = 0
     sleeps: u64 = 0
