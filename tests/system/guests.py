@@ -26,10 +26,11 @@ def running(
     link: machine.Link | None = None,
     forward: Sequence[str] = (),
     memory: int = 64,
+    slice_ticks: int = 0,
 ) -> Iterator[Machine]:
     """Build and boot `applications`; they are ended with the block."""
     options = machine.Options(link=link, forward=tuple(machine.Forward.parse(f) for f in forward), memory=memory)
-    with Machine(build(list(applications)).path, options, timeout=TIMEOUT) as guest:
+    with Machine(build(list(applications), slice_ticks=slice_ticks).path, options, timeout=TIMEOUT) as guest:
         yield guest
 
 
