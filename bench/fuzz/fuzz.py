@@ -434,7 +434,7 @@ def audit(total: u64) -> None:
         if owner > abi.ENVIRONMENTS:
             violation("a slice of nobody's", i, owner)
     for i in range(abi.ENVIRONMENTS):
-        if system.environments[i].state > abi.State.SLEEPING:
+        if system.environments[i].state > abi.State.ENDED:
             violation("a state that is none", i, u64(system.environments[i].state))
 
 
