@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.system.guests import EXAMPLES, TIMEOUT, running
 
+from exokernel.aegis.abi import ENVIRONMENT_FRAMES
 from exokernel.host.build import Image, build
 from exokernel.host.image import EXECUTE, WRITE, read_bundle
 from exokernel.host.machine import Machine, Options
@@ -78,6 +79,22 @@ def test_without_frames_a_file_is_an_error_and_later_it_is_there(librarian: Path
         guest.wait()
         text = librarian.with_name("motd.txt").read_bytes()
         assert guest.console == b"starved -5 -5 -5\nfed 0 " + text + b" -5\nagain 1\n", guest.transcript()
+
+
+def test_a_program_is_started_from_where_it_lies(librarian: Path) -> None:
+    """The code of three processes is the bundle's; each has frames of its own for what it writes, and they come back."""
+    source = librarian.with_name("spawning.py")
+    shutil.copyfile(APPLICATIONS / "spawning.py", source)
+    spare = read_bundle(build([source]).data).programs[1]
+    written = sum(-(-s.memory_size // 4096) for s in spare.segments if s.flags & PF_W)
+    with running([source]) as guest:
+        guest.wait()
+        lines = guest.console.decode().splitlines()
+        assert lines[0] == f"frames {3 * (ENVIRONMENT_FRAMES + 1 + 4 + written)}", guest.transcript()
+        assert sorted(line for line in lines if line.startswith("Hello")) == [
+            f"Hello from environment {number}" for number in (1, 2, 3)
+        ]
+        assert lines[-1] == "done" and len(lines) == 8 and guest.status == 0, guest.transcript()
 
 
 def damaged(image: Image, folder: Path, damages: list[tuple[int, bytes]]) -> Path:

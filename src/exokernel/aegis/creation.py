@@ -87,7 +87,7 @@ def give(slot: u64, virtual_page: u64, frame: u64, rights: u64) -> i64:
     if virtual_page >= tlb.PAGES or tlb.RIGHTS[rights & 0xFF] == tlb.REFUSED:
         return Error.BAD_ARGUMENT
     error = tlb.find_room(target, virtual_page)
-    if error == 0:
+    if error == 0 and not frames.is_public(frame):
         error = memory.give(frame, target, 0, 0)
     return error if error != 0 else tlb.insert_for(target, virtual_page, frame, rights)
 

@@ -125,7 +125,7 @@ transfer_asynchronous | environment | 0 when the caller runs again | NOT_RUNNABL
 environment_create | slot environment:new frames:parts | number | NO_ROOM BUSY IN_USE BAD_ADDRESS NOT_OWNER |
     owner of the frames | 11 frames, 8 of them cleared | 5.1.2
 environment_give | slot virtual_page frame rights | 0 | NOT_PERMITTED NO_NODE NOT_OWNER IN_USE |
-    the binding, owner of the frame | one entry | 3.2: secure bindings
+    the binding, and what `tlb_insert` needs | one entry | 3.2: secure bindings
 environment_node | slot virtual_page frame | 0 | NOT_PERMITTED NOT_OWNER IN_USE | the binding, owner of the frame |
     one frame cleared | 5.4: page tables
 environment_share | slot virtual_page count how | pages looked at | NOT_PERMITTED NO_NODE IN_USE NO_ROOM |

@@ -552,7 +552,8 @@ def environment_create(slot: u64, number: u64, frames: Array[u64, ENVIRONMENT_FR
 @inline
 def environment_give(slot: u64, virtual_page: u64, frame: u64, rights: u64) -> i64:
     """Makes the environment that `slot` binds the owner of a frame of the caller's, and maps it at its `virtual_page`, in
-    place of what is there. Returns 0, NOT_PERMITTED, NO_NODE, NOT_OWNER, IN_USE or BAD_ARGUMENT.
+    place of what is there. A public frame is only mapped. Returns 0, NOT_PERMITTED, NO_NODE, NOT_OWNER, IN_USE or
+    BAD_ARGUMENT.
     """
     return call4(Call.ENVIRONMENT_GIVE, slot, virtual_page, frame, rights)
 

@@ -124,6 +124,11 @@ def refusals() -> None:
     expect("slot taken", aegis.environment_create(0, 21, parts), Error.IN_USE)
     expect("no node", aegis.environment_give(0, CODE, u64(aegis.frame_claim(abi.ANY)), Right.READ), Error.NO_NODE)
     expect("not our frame", aegis.environment_give(0, 0x3F0, 1, Right.READ), Error.NOT_OWNER)
+    public = aegis.system_page().bundle_frame
+    expect("public", aegis.environment_give(0, 0x3F0, public, Right.READ), 0)
+    expect("public, again", aegis.environment_give(0, 0x3F1, public, Right.EXECUTE), 0)
+    expect("public, to write", aegis.environment_give(0, 0x3F1, public, Right.WRITE), Error.NOT_OWNER)
+    expect("still nobody's", i64(aegis.frame_entry(public).owner), abi.FRAME_KERNEL)
     expect("both", aegis.environment_give(0, 0x3F0, 1, Right.WRITE | Right.EXECUTE), Error.BAD_ARGUMENT)
     expect("kernel address", aegis.environment_start(0, 0xFFFFFFFF80200000, 0), Error.BAD_ARGUMENT)
     name = u64(Kind.ENVIRONMENT) << abi.NAME_INDEX_BITS | 20
