@@ -30,3 +30,20 @@ def test_environments_are_made_and_return_ten_thousand_times() -> None:
     with running([APPLICATIONS / "children.py"]) as guest:
         guest.wait()
         assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
+def test_revoke_cooperative_slow_silent_and_malicious() -> None:
+    """All lose what was wanted and not more, except what they guaranteed; the cooperative one chooses all of it."""
+    with running([APPLICATIONS / "revoked.py"] * 5) as guest:
+        guest.wait()
+        lines = guest.console.decode().splitlines()
+        assert [line for line in lines if "lost" not in line] == [
+            *(f"{number}: gave 100" for number in (1, 2, 3, 4)),
+            "3: slices 1",
+            "4: slices 1",
+            "done",
+        ], guest.transcript()
+        assert "1: lost 0, told False, mapped 100" in lines
+        assert any(line.startswith("2: lost 75, told True") for line in lines), guest.transcript()
+        assert any(line.startswith("3: lost 100, told True") for line in lines), guest.transcript()
+        assert guest.status == 0, guest.transcript()
