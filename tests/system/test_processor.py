@@ -86,3 +86,9 @@ def test_single_steps_and_floating_point_errors_are_the_applications() -> None:
     with running([APPLICATIONS / "stepping.py"]) as guest:
         guest.wait()
         assert guest.console == b"stepped 6 result 15\nlengths 3 5 2 6 3\nfloating point 16\n", guest.transcript()
+
+
+def test_protection_keys_are_kept_for_who_asked_and_hinder_nobody_else() -> None:
+    with running([APPLICATIONS / "keys.py"] * 3) as guest:
+        guest.wait()
+        assert guest.console == b"done\n" and guest.status == 0, guest.transcript()

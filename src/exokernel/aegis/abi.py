@@ -108,6 +108,7 @@ class Call(IntEnum):
     ENVIRONMENT_START = 55
     ENVIRONMENT_END = 56
     REVOKE = 57
+    PROTECTION_KEYS = 58
 
 
 class Error(IntEnum):
@@ -133,6 +134,7 @@ class Error(IntEnum):
     NO_ROOM = -13  # the limit of what one environment may have is reached
     NO_ENVIRONMENT = -14  # the environment named does not exist
     FORGED = -15  # this is no capability
+    NO_KEYS = -17  # the processor has no protection keys
     STALE = -16  # the resource has changed its owner or was broken since the capability was minted
 
 

@@ -2,7 +2,7 @@
 """Where an environment continues. What it does on its own may have been put aside while it serves a transfer; it may
 have left only two words behind in `yield_to`; or it waits for an answer, and whom it called runs in its place.
 
-`caller`, `callee` and `aside` of the kernel page are read at once as one word by the way in of a transfer:
+`caller`, `callee`, `aside` and `keyed` of the kernel page are read at once as one word by the way in of a transfer:
 OPEN_LINKS is the one value that lets it pass. `roots` and `runnable` have an entry for each value of a byte, so a call
 need not check the number that it is given.
 """

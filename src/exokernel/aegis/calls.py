@@ -46,6 +46,9 @@ FLOATING = 259
 BEGIN = 260
 LINE = 261
 
+PUSH_KEPT, POP_KEPT = environment.saving(("r11", "rcx", "rdi", "rsi", "rdx", "r8", "r9", "r10"))
+CLEAR = "\n".join(f"xor {r}, {r}" for r in "eax ebx edx esi ebp r8d r9d r10d r12d r13d r14d r15d".split())
+
 LAST_SLICE = SLICES - 1
 
 SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
@@ -56,6 +59,7 @@ CONTEXT = KERNEL_PAGE + offsetof(KernelPage, "context") - SIGNED
 CONTEXT_IP = CONTEXT + offsetof(Context, "ip")
 CONTEXT_SP = CONTEXT + offsetof(Context, "sp")
 CONTEXT_SS = CONTEXT + offsetof(Context, "ss")
+KEYED = KERNEL_PAGE + offsetof(KernelPage, "keyed") - SIGNED
 LINKS = KERNEL_PAGE + offsetof(KernelPage, "caller") - SIGNED
 SLICE_START_ENTRY = exceptions.ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "slice_start_entry")
 SLICE_END_ENTRY = exceptions.ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "slice_end_entry")
@@ -99,28 +103,10 @@ def leave_floating_entry() -> None:
     asm("""
         mov qword ptr [{USER_STACK}], rsp
         mov rsp, offset kernel_stack + {STACK}
-        push rax
-        push rcx
-        push rdx
-        push rsi
-        push rdi
-        push r8
-        push r9
-        push r10
-        push r11
-        push r11
+        {environment.PUSH_MESSAGE}
         cld
         call {floating.leave}
-        pop r11
-        pop r11
-        pop r10
-        pop r9
-        pop r8
-        pop rdi
-        pop rsi
-        pop rdx
-        pop rcx
-        pop rax
+        {environment.POP_MESSAGE}
         mov rsp, qword ptr [{USER_STACK}]
         jmp qword ptr [{ENTRIES} + rax*8]
     """)
@@ -143,24 +129,10 @@ def call_entry() -> None:
     asm("""
         mov qword ptr [{USER_STACK}], rsp
         mov rsp, offset kernel_stack + {STACK}
-        push r11
-        push rcx
-        push rdi
-        push rsi
-        push rdx
-        push r8
-        push r9
-        push r10
+        {PUSH_KEPT}
         mov rcx, r8
         call qword ptr [{HANDLERS} + rax*8]
-        pop r10
-        pop r9
-        pop r8
-        pop rdx
-        pop rsi
-        pop rdi
-        pop rcx
-        pop r11
+        {POP_KEPT}
         mov rsp, qword ptr [{USER_STACK}]
         sysretq
     """)
@@ -201,18 +173,7 @@ def yield_entry() -> None:
         jrcxz 3f
         mov rsp, qword ptr [{YIELDED_SP}]
         mov r11d, {cpu.USER_FLAGS}
-        xor eax, eax
-        xor ebx, ebx
-        xor edx, edx
-        xor esi, esi
-        xor ebp, ebp
-        xor r8d, r8d
-        xor r9d, r9d
-        xor r10d, r10d
-        xor r12d, r12d
-        xor r13d, r13d
-        xor r14d, r14d
-        xor r15d, r15d
+        {CLEAR}
         sysretq
     2:
         xchg rcx, qword ptr [{YIELDED_IP}]
@@ -414,7 +375,7 @@ def continue_context() -> None:
     asm("""
         mov rcx, cr3
         cmp rax, rcx
-        je 2f
+        je 5f
         cmp qword ptr [{floating.reachable}], 0
         jne 3f
     4:
@@ -424,6 +385,10 @@ def continue_context() -> None:
         mov es, ecx
         mov fs, ecx
         mov gs, ecx
+    5:
+        cmp byte ptr [{KEYED}], 0
+        je 2f
+        call {floating.reach_keys}
     2:
         mov rsp, {CONTEXT}
         {environment.POP_ALL}
@@ -512,6 +477,7 @@ CALLS = {
     Call.ENVIRONMENT_END: creation.end,
     Call.REVOKE: revocation.revoke,
     Call.FLOATING_POINT: floating.floating_point,
+    Call.PROTECTION_KEYS: floating.protection_keys,
     Call.LINE_BIND: lines.line_bind,
     Call.LINE_UNMASK: lines.line_unmask,
     Call.CONSOLE_READ: lines.console_read,
@@ -538,7 +504,11 @@ HANDLERS: Final[Array[Handler, 262]] = Array[Handler, 262](
 ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
     [OWN_ENTRIES.get(number, call_entry) for number in range(256)]
 )
-SWITCHING = (Call.YIELD_TO, Call.TRANSFER, Call.TRANSFER_BACK)
+LEAVING = {
+    Call.YIELD_TO: switch_entry,
+    Call.TRANSFER: leave_floating_entry,
+    Call.TRANSFER_BACK: leave_floating_entry,
+}
 FLOATING_ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
-    [leave_floating_entry if n in SWITCHING else OWN_ENTRIES.get(n, call_entry) for n in range(256)]
+    [(OWN_ENTRIES | LEAVING).get(number, call_entry) for number in range(256)]
 )

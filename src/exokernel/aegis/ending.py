@@ -54,6 +54,8 @@ def report_exception(identifier: u64, frame: ExceptionFrame, address: u64, regis
 
 def end(identifier: u64, status: u64) -> i64:
     """Ends the current environment. Returns the root to load."""
+    if floating.reachable:
+        floating.leave()
     cpu.load_root(environment.records[environment.IDLE].root)
     if identifier == 0:
         end_machine(status)

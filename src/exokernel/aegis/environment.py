@@ -30,7 +30,7 @@ from exokernel.aegis.abi import (
 )
 from exokernel.machine import cpu, paging
 from exokernel.machine.paging import PageTableEntry, Part, Parts
-from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u16, u32, u64
+from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u32, u64
 
 IDLE = ENVIRONMENTS
 KERNEL_PAGE = paging.OWN_PAGES + paging.PAGE
@@ -43,9 +43,17 @@ EXECUTE = PageTableEntry(present=True, user=True)
 
 
 REGISTERS = ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
-PUSH_ALL = "\n".join(f"push {register}" for register in REGISTERS)  # assembly that leaves a `Registers` on the stack
+
+
+def saving(registers: tuple[str, ...]) -> tuple[str, str]:
+    """Assembly that pushes registers, and the one that pops them."""
+    return "\n".join(f"push {r}" for r in registers), "\n".join(f"pop {r}" for r in reversed(registers))
+
+
+PUSH_ALL, POP_ALL = saving(REGISTERS)  # leaves a `Registers` on the stack
 PUSH_AFTER_RAX = PUSH_ALL.removeprefix("push rax\n")
-POP_ALL = "\n".join(f"pop {register}" for register in reversed(REGISTERS))
+# What a function may destroy, around a call in the middle of a transfer.
+PUSH_MESSAGE, POP_MESSAGE = saving(("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r11"))
 
 
 NOBODY = 255  # in `KernelPage.caller` and `callee`
@@ -62,13 +70,15 @@ class KernelPage:
     yielded_sp: u64
     caller: u8  # the environment that it serves (`transfer`)
     callee: u8  # the environment whose answer it waits for
-    aside: u16  # 1: what it did before it was called is in `resting`
+    aside: u8  # 1: what it did before it was called is in `resting`
+    keyed: u8  # 1: it uses protection keys
     floating: u32  # 1: it may use floating-point and vector registers
     unmapped: u64  # owner, kind and page, as in FrameEntry, of a frame that this environment may map
     scratch: u64  # a register of the caller's during a system call
     floating_state: Array[u8, FLOATING_BYTES]  # at a multiple of 64, as `xsave` wants it
     resting: Context
-    unused: Array[u8, paging.PAGE - 64 - FLOATING_BYTES - 2 * sizeof(Context)]
+    key_rights: u64  # PKRU while it does not run
+    unused: Array[u8, paging.PAGE - 72 - FLOATING_BYTES - 2 * sizeof(Context)]
     context: Context  # must be last: the processor pushes its upper end
 
 
@@ -156,6 +166,7 @@ def assemble(identifier: u64) -> None:
     kernel_page.callee = NOBODY
     kernel_page.aside = 0
     kernel_page.floating = 0
+    kernel_page.keyed = 0
     kernel_page.unmapped = u64(NOWHERE) << 32 | FrameKind.DATA << 16 | identifier
     if identifier == IDLE:
         return

@@ -114,6 +114,7 @@ slice_take | slot | 0 | NOT_PERMITTED | the binding | constant | 3.2: secure bin
 yield_to | environment:any | 0 when the caller runs again | NOT_RUNNABLE | none | one switch | table 2: Yield
 wait | deadline | pending events; 0 when the deadline passed | BUSY | none | one switch | 5.1.1
 floating_point | wanted | 0 | | none | 1024 bytes cleared | table 3: FPUmod
+protection_keys | wanted | 0 | NO_KEYS | none | constant | table 3: primitive operations
 exception_return | | does not return | | none | 14 instructions in the kernel | not in the paper
 
 transfer | environment:byte | in `transfer_return_entry`: the callee's number and its registers |

@@ -305,7 +305,12 @@ def after_interrupt() -> i64:
 
 def resume() -> i64:
     """Continues the current environment, to which another has yielded, or whom it called. Returns the root to load."""
-    runner = activation.end_of_chain(environment.current().identifier)
+    return run(environment.current().identifier)
+
+
+def run(identifier: u64) -> i64:
+    """Continues an environment, or whom it called. Returns the root to load."""
+    runner = activation.end_of_chain(identifier)
     return dispatch(runner) if runner != NOBODY else next_slice()
 
 
@@ -315,10 +320,13 @@ def yield_to(target: u64, second: u64, third: u64, fourth: u64) -> i64:
     """
     caller = environment.current()
     caller.context.registers.rax = 0
+    target &= 0xFF
     if target == ANY_ENVIRONMENT:
         return next_slice()
-    caller.context.registers.rax = u64(i64(Error.NOT_RUNNABLE))
-    return dispatch(caller.identifier)
+    if activation.runnable[target] == 0:
+        caller.context.registers.rax = u64(i64(Error.NOT_RUNNABLE))
+        return dispatch(caller.identifier)
+    return run(target)
 
 
 def begin_service(identifier: u64) -> i64:

@@ -10,7 +10,7 @@ caller's memory, so a transfer happens whole or not at all.
 Who may call is the callee's business, so there is no capability here: it is told who calls.
 """
 
-from exokernel.aegis import activation, environment, processor
+from exokernel.aegis import activation, environment, floating, processor
 from exokernel.aegis.abi import ENVIRONMENTS, Call, EnvironmentPage, Error
 from exokernel.aegis.environment import KERNEL_PAGE, NOBODY, UNKNOWN, KernelPage
 from exokernel.machine import boot, cpu, paging
@@ -26,6 +26,8 @@ IDENTIFIER = KERNEL_PAGE + offsetof(KernelPage, "identifier") - SIGNED
 USER_IP = KERNEL_PAGE + offsetof(KernelPage, "user_ip") - SIGNED
 USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack") - SIGNED
 CALLER = KERNEL_PAGE + offsetof(KernelPage, "caller") - SIGNED
+KEYED = KERNEL_PAGE + offsetof(KernelPage, "keyed") - SIGNED
+PUSHED_RAX = 72  # behind PUSH_MESSAGE
 CALLEE = KERNEL_PAGE + offsetof(KernelPage, "callee") - SIGNED
 STACK = paging.PAGE + boot.STACK_BYTES  # the kernel stack's upper end, from `kernel_stack`
 
@@ -56,30 +58,15 @@ def transfer_entry() -> None:
         jmp {refuse}
     4:
         mov rax, {Error.NOT_RUNNABLE}
-        mov rcx, qword ptr [{USER_IP}]
-        mov r11d, {FLAGS}
-        sysretq
+        jmp {return_to_user}
     5:
         mov qword ptr [{USER_STACK}], rsp
         mov rsp, offset kernel_stack + {STACK}
-        push r11
-        push rdi
-        push rsi
-        push rdx
-        push r8
-        push r9
-        push r10
-        push r10
+        {environment.PUSH_MESSAGE}
         cld
         call {make_room}
-        pop r10
-        pop r10
-        pop r9
-        pop r8
-        pop rdx
-        pop rsi
-        pop rdi
-        pop r11
+        mov qword ptr [rsp + {PUSHED_RAX}], rax
+        {environment.POP_MESSAGE}
         mov rsp, qword ptr [{USER_STACK}]
         test rax, rax
         jz 2b
@@ -94,9 +81,29 @@ def refuse() -> None:
         mov rcx, qword ptr [{activation.roots} + r11*8]
         mov cr3, rcx
         mov byte ptr [{CALLEE}], {NOBODY}
+        jmp {return_to_user}
+    """)
+
+
+@naked
+def return_to_user() -> None:
+    """Continues at `user_ip`, all registers but `rcx` and `r11` as they are."""
+    asm("""
+        cmp byte ptr [{KEYED}], 0
+        jne 3f
+    2:
         mov rcx, qword ptr [{USER_IP}]
         mov r11d, {FLAGS}
         sysretq
+    3:
+        mov qword ptr [{USER_STACK}], rsp
+        mov rsp, offset kernel_stack + {STACK}
+        {environment.PUSH_MESSAGE}
+        cld
+        call {floating.reach_keys}
+        {environment.POP_MESSAGE}
+        mov rsp, qword ptr [{USER_STACK}]
+        jmp 2b
     """)
 
 
@@ -108,6 +115,8 @@ def make_room() -> i64:
     if Ptr[EnvironmentPage](paging.OWN_PAGES)[0].transfer_entry == 0:
         return Error.NO_ENTRY
     activation.put_aside(page)
+    if page.keyed:
+        floating.reach_keys()
     return 0
 
 
@@ -127,8 +136,13 @@ def transfer_back_entry() -> None:
         mov cr3, rcx
         mov byte ptr [{CALLEE}], {NOBODY}
         mov ecx, dword ptr [{RETURN_ENTRY}]
+        cmp byte ptr [{KEYED}], 0
+        jne 3f
         mov r11d, {FLAGS}
         sysretq
+    3:
+        mov qword ptr [{USER_IP}], rcx
+        jmp {return_to_user}
     2:
         mov rcx, qword ptr [{USER_IP}]
         mov eax, {BACK}

@@ -487,6 +487,15 @@ def floating_point(wanted: u64) -> i64:
 
 
 @inline
+def protection_keys(wanted: u64) -> i64:
+    """1: from now on the protection keys in the rights of the caller's mappings count, and it may use `rdpkru` and
+    `wrpkru`; all keys allow everything at first. 0: not any more. Others are not affected. Returns 0, NO_KEYS or
+    BAD_ARGUMENT.
+    """
+    return call1(Call.PROTECTION_KEYS, wanted)
+
+
+@inline
 @noreturn
 def exception_return() -> None:
     """Continues where `exception_frame` says, with `rcx` and `r11` from there and `rax` from its `address`; all other

@@ -64,6 +64,7 @@ CR4_UMIP = 1 << 11
 CR4_OSXSAVE = 1 << 18
 CR4_SMEP = 1 << 20
 CR4_SMAP = 1 << 21
+CR4_PKE = 1 << 22
 
 EFER = 0xC0000080
 EFER_BITS = 0x901  # SCE LME NXE
@@ -132,12 +133,14 @@ def random() -> u64:
     return mixed
 
 
+has_keys: bool = False  # of protection
+control: u64 = 0  # CR4, without protection keys
 access_prevention: bool = False  # SMAP is on: user memory is out of reach outside `allow_user_access`
 
 
 def protect() -> None:
     """Turns on every protection that the processor has, and keeps floating-point and vector registers out of reach."""
-    global access_prevention, extended_save
+    global access_prevention, extended_save, has_keys, control
     flags: u64 = CR4_PAE | CR4_PGE | CR4_FLOATING
     if highest_leaf() >= 7:
         features = feature_bits(7)
@@ -148,10 +151,12 @@ def protect() -> None:
             access_prevention = True
         if features >> 34 & 1:
             flags |= CR4_UMIP
+        has_keys = features >> 35 & 1 != 0
     extensions = feature_bits(1)
     extended_save = extensions >> 58 & 1 != 0
     if extended_save:
         flags |= CR4_OSXSAVE
+    control = flags
     asm("mov cr4, rdi", "{rdi},~{memory}", flags)
     if extended_save:
         has_avx = extensions >> 60 & 1 != 0
@@ -188,6 +193,22 @@ def reach_floating() -> None:
 def hide_floating() -> None:
     """From now on it raises one: vector 7."""
     asm("mov cr0, rdi", "{rdi},~{memory}", u64(CR0))
+
+
+# ---- protection keys (SDM volume 3, 4.6.2): each mapping has one of 16, PKRU has two bits for each
+
+
+def reach_keys(rights: u32) -> None:
+    """From now on the keys count, and PKRU is the application's to read and write."""
+    asm("mov cr4, rdi", "{rdi},~{memory}", control | CR4_PKE)
+    asm("wrpkru", "{eax},{ecx},{edx},~{memory}", rights, u32(0), u32(0))
+
+
+def hide_keys() -> u32:
+    """Ends that; what was in PKRU."""
+    rights = asm("rdpkru", "={eax},{ecx},~{edx}", u32(0), returns=u32)
+    asm("mov cr4, rdi", "{rdi},~{memory}", control)
+    return rights
 
 
 @inline

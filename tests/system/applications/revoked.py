@@ -40,10 +40,10 @@ def hold() -> None:
     for frame in range(aegis.system_page().frames):
         entry = aegis.frame_entry(frame)
         page = u64(entry.page)
-        if entry.owner == aegis.environment_page().identifier and entry.page != abi.NOWHERE:
-            if page >= abi.IMAGE_ADDRESS // abi.PAGE_BYTES or page >= abi.STACK_TOP // abi.PAGE_BYTES - 4:
-                expect("guarantee vital ones", aegis.frame_guarantee(frame, 1), 0)
-                vital += 1
+        ours = entry.owner == aegis.environment_page().identifier and entry.page != abi.NOWHERE
+        if ours and page >= abi.STACK_TOP // abi.PAGE_BYTES - 4:
+            expect("guarantee vital ones", aegis.frame_guarantee(frame, 1), 0)
+            vital += 1
     aegis.tlb_node(FIRST, u64(aegis.frame_claim(abi.ANY)))
     for i in range(HELD):
         frames[i] = u64(aegis.frame_claim(abi.ANY))
