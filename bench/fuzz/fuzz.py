@@ -18,8 +18,8 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call, Error, Right
-from exokernel.aegis.interface import INTERFACE
 from exokernel.exos import aegis
+from exokernel.host.interface import INTERFACE
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, addr, aligned, asm, i64, naked, u8, u32, u64, volatile_load, volatile_store
 

@@ -11,9 +11,9 @@ import pytest
 
 from exokernel.aegis import abi, calls
 from exokernel.aegis.abi import Call, Error
-from exokernel.aegis.interface import INTERFACE, Description
 from exokernel.exos import aegis
 from exokernel.host import interface_document
+from exokernel.host.interface import INTERFACE, Description
 from exokernel.host.interface_document import DOCUMENT, document, meanings, name_of, stated_costs
 
 BY_CALL = {description.call: description for description in INTERFACE}

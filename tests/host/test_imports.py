@@ -23,7 +23,7 @@ ALLOWED = {
 EXCEPTIONS = {
     ("host/worker.py", "exokernel.exos.start"),
     ("host/interface_document.py", "exokernel.aegis.abi"),
-    ("host/interface_document.py", "exokernel.aegis.interface"),
+    ("host/interface.py", "exokernel.aegis.abi"),
     ("host/interface_document.py", "exokernel.exos.aegis"),
 }
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from tests.system.guests import ANSWER, EXAMPLES, TIMEOUT, free_port, running
 
-from exokernel.aegis import calls, interface
+from exokernel.aegis import calls
 from exokernel.aegis.abi import Call
+from exokernel.host import interface
 from exokernel.host.build import build
 from exokernel.host.image import PAGE, read_bundle
 from exokernel.host.machine import Forward, Machine, Options

@@ -10,17 +10,7 @@ compiled. A call is `syscall` with its number in `al`, arguments in `rdi`, `rsi`
 
 from enum import IntEnum
 
-from exokernel.metal import (
-    Array,
-    bits,
-    field,
-    sizeof,
-    struct,
-    u8,
-    u16,
-    u32,
-    u64,
-)
+from exokernel.metal import *
 
 # An application's address space. Everything that it can map lies below USER_LIMIT.
 PAGE_BYTES = 4096

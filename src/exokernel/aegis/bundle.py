@@ -7,17 +7,7 @@ frames of the bundle are public. Format: docs/decisions/0001-first-light.md.
 """
 
 from exokernel.aegis import environment, frames, information
-from exokernel.aegis.abi import (
-    BUNDLE_MAGIC,
-    IMAGE_ADDRESS,
-    MAY_EXECUTE,
-    MAY_WRITE,
-    USER_LIMIT,
-    BundleHeader,
-    BundleProgram,
-    BundleSegment,
-    FrameKind,
-)
+from exokernel.aegis.abi import *
 from exokernel.machine import paging
 from exokernel.metal import Ptr, Span, addr, inline, sizeof, u8, u64
 

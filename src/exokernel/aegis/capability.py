@@ -9,18 +9,7 @@ here may accept a MAC that it did not compute itself from the same two words.
 """
 
 from exokernel.aegis import bindings, environment, frames, information
-from exokernel.aegis.abi import (
-    BINDINGS,
-    ENVIRONMENTS,
-    LINES,
-    NAME_INDEX_BITS,
-    SLICES,
-    Authority,
-    Error,
-    FrameKind,
-    Kind,
-    Right,
-)
+from exokernel.aegis.abi import *
 from exokernel.aegis.environment import NOBODY, BindingPage
 from exokernel.machine import cpu
 from exokernel.metal import Ptr, i64, inline, rotate_left, struct, u32, u64

@@ -7,18 +7,7 @@ let the creator see what the environment claimed itself.
 """
 
 from exokernel.aegis import bindings, capability, ending, environment, frames, information, memory, processor, tlb
-from exokernel.aegis.abi import (
-    ANY,
-    BATCH,
-    BINDINGS,
-    ENVIRONMENTS,
-    USER_LIMIT,
-    Error,
-    FrameKind,
-    Kind,
-    Right,
-    State,
-)
+from exokernel.aegis.abi import *
 from exokernel.aegis.capability import UNBOUND
 from exokernel.aegis.environment import BindingPage, parts
 from exokernel.aegis.user_memory import UserAddress, copy_in

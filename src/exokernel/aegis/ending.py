@@ -5,16 +5,7 @@ the end of the machine.
 """
 
 from exokernel.aegis import bindings, environment, floating, frames, information, lines, network, processor
-from exokernel.aegis.abi import (
-    FRAME_FREE,
-    NAME_BYTES,
-    Error,
-    Event,
-    ExceptionFrame,
-    FrameKind,
-    Registers,
-    State,
-)
+from exokernel.aegis.abi import *
 from exokernel.aegis.environment import NOBODY
 from exokernel.machine import cpu, serial
 from exokernel.metal import count_trailing_zeros, i64, noreturn, u32, u64

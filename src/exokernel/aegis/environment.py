@@ -11,23 +11,7 @@ the processor when nobody else can run, and owns no user memory.
 from typing import Final
 
 from exokernel.aegis import frames, information
-from exokernel.aegis.abi import (
-    BINDINGS,
-    ENVIRONMENT_ADDRESS,
-    ENVIRONMENTS,
-    NAME_BYTES,
-    NOWHERE,
-    STACK_BYTES,
-    STACK_TOP,
-    SYSTEM_ADDRESS,
-    Cause,
-    Context,
-    EnvironmentPage,
-    ExceptionFrame,
-    FrameKind,
-    Registers,
-    State,
-)
+from exokernel.aegis.abi import *
 from exokernel.machine import cpu, paging
 from exokernel.machine.paging import PageTableEntry, Part, Parts
 from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u32, u64

@@ -4,17 +4,7 @@ and bindings first, in a bounded number of steps; what does not fit is refused o
 """
 
 from exokernel.aegis import bindings, ending, environment, frames, tlb
-from exokernel.aegis.abi import (
-    ANY,
-    ENVIRONMENTS,
-    FRAME_FREE,
-    GUARANTEED_FRAMES,
-    NOWHERE,
-    PINNED_FRAMES,
-    Error,
-    FrameFlag,
-    FrameKind,
-)
+from exokernel.aegis.abi import *
 from exokernel.metal import i64, u16, u32, u64
 
 BREAK_STEPS = 64  # bindings that one call ends

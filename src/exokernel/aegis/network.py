@@ -8,36 +8,11 @@ consumer index as a hint that can only hurt its writer. What cannot be delivered
 """
 
 from exokernel.aegis import environment, frames, information, processor, tlb
-from exokernel.aegis.abi import (
-    ENVIRONMENTS,
-    RING_SLOTS,
-    TRANSMIT_LIMIT,
-    USER_LIMIT,
-    Error,
-    Event,
-    ReceiveRing,
-    ReceiveSlot,
-    RingIndices,
-)
+from exokernel.aegis.abi import *
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import interrupts, paging, virtio
 from exokernel.machine.virtio import QUEUE_LENGTH, Queue, QueueState
-from exokernel.metal import (
-    Array,
-    Ptr,
-    Span,
-    addr,
-    aligned,
-    compiler_barrier,
-    count_trailing_zeros,
-    i64,
-    sizeof,
-    struct,
-    u8,
-    u16,
-    u32,
-    u64,
-)
+from exokernel.metal import *
 
 HEADER_BYTES = 12  # virtio_net_hdr (5.1.6), all zero: no offloads
 BUFFER_BYTES = 2048

@@ -11,19 +11,7 @@ there.
 """
 
 from exokernel.aegis import activation, bindings, capability, environment, information
-from exokernel.aegis.abi import (
-    ANY,
-    ANY_ENVIRONMENT,
-    ENVIRONMENTS,
-    EXCESS_LIMIT,
-    FOREVER,
-    SLICES,
-    Cause,
-    EnvironmentPage,
-    Error,
-    Kind,
-    State,
-)
+from exokernel.aegis.abi import *
 from exokernel.aegis.environment import NOBODY
 from exokernel.machine import cpu, paging, timer
 from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64

@@ -9,19 +9,7 @@ guaranteed, pinned or a table is never taken, nor is the last slice.
 """
 
 from exokernel.aegis import bindings, capability, ending, environment, frames, information, processor, tlb
-from exokernel.aegis.abi import (
-    ENVIRONMENTS,
-    FOREVER,
-    FRAME_FREE,
-    LOST,
-    NAME_INDEX_BITS,
-    NOWHERE,
-    Authority,
-    Error,
-    Event,
-    FrameKind,
-    Kind,
-)
+from exokernel.aegis.abi import *
 from exokernel.machine import cpu
 from exokernel.metal import Array, count_ones, count_trailing_zeros, i64, struct, u64
 

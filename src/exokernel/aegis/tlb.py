@@ -15,21 +15,7 @@ registers, `rax`, `r9` and `r10`. They do what an application usually wants and 
 from typing import Final
 
 from exokernel.aegis import environment, frames
-from exokernel.aegis.abi import (
-    BATCH,
-    BINDINGS,
-    ENTRIES_ADDRESS,
-    KEY_SHIFT,
-    LARGE_PAGES,
-    NOWHERE,
-    USER_LIMIT,
-    Call,
-    Error,
-    FrameEntry,
-    FrameKind,
-    Kind,
-    Right,
-)
+from exokernel.aegis.abi import *
 from exokernel.aegis.environment import Binding, BindingPage, KernelPage
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import cpu, paging
@@ -110,6 +96,11 @@ def insert_entry() -> None:
     """)
 
 
+FOUR = [f"qword ptr [r9 + r10*8 - {8 * (i + 1)}]" for i in range(4)]
+LOOK_AT_FOUR = "\n".join(f"and rax, {entry}" for entry in FOUR)
+CHANGE_FOUR = "\n".join(f"and {entry}, rdx\nor {entry}, rax" for entry in FOUR)
+
+
 @naked
 @align(64)
 def protect_entry() -> None:
@@ -153,10 +144,7 @@ def protect_entry() -> None:
         jnz 3b
         jmp 5f
     4:
-        and rax, qword ptr [r9 + r10*8 - 8]
-        and rax, qword ptr [r9 + r10*8 - 16]
-        and rax, qword ptr [r9 + r10*8 - 24]
-        and rax, qword ptr [r9 + r10*8 - 32]
+        {LOOK_AT_FOUR}
         sub r10, 4
         jnz 4b
     5:
@@ -178,14 +166,7 @@ def protect_entry() -> None:
         jnz 6b
         jmp 9f
     7:
-        and qword ptr [r9 + r10*8 - 8], rdx
-        or qword ptr [r9 + r10*8 - 8], rax
-        and qword ptr [r9 + r10*8 - 16], rdx
-        or qword ptr [r9 + r10*8 - 16], rax
-        and qword ptr [r9 + r10*8 - 24], rdx
-        or qword ptr [r9 + r10*8 - 24], rax
-        and qword ptr [r9 + r10*8 - 32], rdx
-        or qword ptr [r9 + r10*8 - 32], rax
+        {CHANGE_FOUR}
         sub r10, 4
         jnz 7b
     9:

@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 
 from exokernel.aegis import abi
-from exokernel.aegis.interface import INTERFACE, Description
 from exokernel.exos import aegis
 from exokernel.host.bench import EXHIBITS, load
 from exokernel.host.build import REPOSITORY, build
+from exokernel.host.interface import INTERFACE, Description
 from exokernel.host.machine import Machine, Options
 
 DOCUMENT = REPOSITORY / "docs/abi.md"
@@ -35,7 +35,7 @@ TIMEOUT = 60.0  # seconds of a measurement
 INTRODUCTION = """\
 # The kernel's interface
 
-*Written by `python -m exokernel.host.interface_document` from `src/exokernel/aegis/interface.py` and the stubs in
+*Written by `python -m exokernel.host.interface_document` from `src/exokernel/host/interface.py` and the stubs in
 `src/exokernel/exos/aegis.py`; a test compares it. Do not edit it by hand.*
 
 {conventions}

@@ -8,20 +8,7 @@ The device is not trusted: what it writes into a queue is checked before use. So
 """
 
 from exokernel.machine import cpu, interrupts, paging
-from exokernel.metal import (
-    Array,
-    Ptr,
-    addr,
-    compiler_barrier,
-    inline,
-    struct,
-    u8,
-    u16,
-    u32,
-    u64,
-    volatile_load,
-    volatile_store,
-)
+from exokernel.metal import *
 
 NETWORK_DEVICE = 1
 FEATURE_MAC = 5  # 5.1.3: the device knows its address
