@@ -77,7 +77,7 @@ def test_a_line_wakes_its_owner_when_something_is_typed() -> None:
                 b"line one",
                 b"line two",
                 b"line three",
-                b"slept True",
+                b"woken by events True",
             ]
         ), guest.transcript()
 

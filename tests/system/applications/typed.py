@@ -28,7 +28,8 @@ def main() -> None:
     print("bound", aegis.line_bind(0), aegis.line_bind(1))
     print("nothing", aegis.console_read())
     length: u64 = 0
-    sleeps: u64 = 0
+    sleeps: u64 = 1
+    assert aegis.wait(abi.FOREVER) == Event.LINE, "pending, if something was typed meanwhile"
     while True:
         byte: i64 = aegis.console_read()
         if byte == Error.NO_INPUT:
@@ -40,7 +41,7 @@ def main() -> None:
             sleeps += 1
         elif byte == 10:
             if line[:length] == b"end":
-                print("slept", sleeps > 1)
+                print("woken by events", sleeps > 0)
                 return
             print("line", line[:length])
             length = 0
