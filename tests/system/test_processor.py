@@ -77,7 +77,6 @@ def test_a_line_wakes_its_owner_when_something_is_typed() -> None:
                 b"line one",
                 b"line two",
                 b"line three",
-                b"woken by events True",
             ]
         ), guest.transcript()
 

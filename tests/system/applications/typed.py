@@ -28,7 +28,6 @@ def main() -> None:
     print("bound", aegis.line_bind(0), aegis.line_bind(1))
     print("nothing", aegis.console_read())
     length: u64 = 0
-    sleeps: u64 = 1
     assert aegis.wait(abi.FOREVER) == Event.LINE, "pending, if something was typed meanwhile"
     while True:
         byte: i64 = aegis.console_read()
@@ -38,10 +37,8 @@ def main() -> None:
             aegis.line_unmask(abi.CONSOLE_LINE)
             events = aegis.wait(abi.FOREVER)
             assert events == Event.LINE and page.lines == 1 << abi.CONSOLE_LINE, "an event"
-            sleeps += 1
         elif byte == 10:
             if line[:length] == b"end":
-                print("woken by events", sleeps > 0)
                 return
             print("line", line[:length])
             length = 0
