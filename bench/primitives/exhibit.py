@@ -22,6 +22,9 @@ TIMEOUT = 30.0  # seconds of one boot
 LIMIT = {  # instructions
     "null-call": 5,
     "tlb-protect": 19,
+    "tlb-insert": 19,
+    "tlb-insert-bound": 19,
+    "tlb-protect-bound": 19,
     "undefined-instruction": 11,
     "page-fault": 16,
     "transfer-round-trip": 28,

@@ -7,7 +7,7 @@ nothing.
 """
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Call, Right
+from exokernel.aegis.abi import Call, Kind, Right  # noqa: F401  (in assembly)
 from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, asm, naked, noinline, offsetof, u32, u64
@@ -16,7 +16,6 @@ SAMPLES = 101
 PAGES = 100
 FIRST_PAGE = 0x10000000 // abi.PAGE_BYTES
 NOWHERE = 0x30000000
-PROTECT = getattr(Call, "TLB_PROTECT", -1)  # protects a range; without it one page is inserted anew
 
 ENTRY = abi.ENVIRONMENT_ADDRESS + offsetof(abi.EnvironmentPage, "exception_entry")
 FRAME = abi.ENVIRONMENT_ADDRESS + offsetof(abi.EnvironmentPage, "exception_frame")
@@ -120,17 +119,30 @@ def measure_null() -> None:
 
 
 @noinline
-def measure_protect(page: u64, frame: u64, count: u64) -> None:
+def measure_protect(page: u64, count: u64) -> None:
     for i in range(SAMPLES):
         rights = u64(Right.READ) + u64(i % 2)
-        if PROTECT >= 0:
-            before = read_timestamp()
-            aegis.tlb_protect(page, count, rights)
-            samples[i] = read_timestamp() - before
-        else:
-            before = read_timestamp()
-            aegis.tlb_insert(page, frame, rights)
-            samples[i] = read_timestamp() - before
+        before = read_timestamp()
+        aegis.tlb_protect(page, count, rights)
+        samples[i] = read_timestamp() - before
+
+
+@noinline
+def measure_insert(page: u64, frame: u64) -> None:
+    for i in range(SAMPLES):
+        aegis.tlb_remove(page, 1)
+        before = read_timestamp()
+        aegis.tlb_insert(page, frame, Right.READ)
+        samples[i] = read_timestamp() - before
+
+
+@noinline
+def measure_insert_bound(page: u64, slot: u64) -> None:
+    for i in range(SAMPLES):
+        aegis.tlb_remove(page, 1)
+        before = read_timestamp()
+        aegis.tlb_insert_bound(page, slot, Right.READ)
+        samples[i] = read_timestamp() - before
 
 
 @noinline
@@ -162,6 +174,13 @@ def claim() -> u64:
     return u64(aegis.frame_claim(abi.ANY))
 
 
+def bind(slot: u64, frame: u64) -> None:
+    """Binds a frame of our own, as any other environment that has the capability would."""
+    name = u64(Kind.FRAME) << abi.NAME_INDEX_BITS | frame
+    rights = u64(aegis.frame_entry(frame).generation) << 32 | Right.WRITE
+    aegis.bind(slot, name, rights, u64(aegis.capability_mint(name, rights)))
+
+
 def main() -> None:
     global nothing
     number = aegis.environment_page().identifier
@@ -179,14 +198,18 @@ def main() -> None:
     aegis.tlb_node(FIRST_PAGE, claim())
     for i in range(PAGES):
         aegis.tlb_insert(FIRST_PAGE + i, claim(), Right.READ)
-    frame = claim()
-    if PROTECT < 0:
-        aegis.tlb_insert(FIRST_PAGE, frame, Right.READ)
-    measure_protect(FIRST_PAGE, frame, 1)
+    measure_protect(FIRST_PAGE, 1)
     report("tlb-protect")
-    if PROTECT >= 0:
-        measure_protect(FIRST_PAGE, frame, PAGES)
-        report("tlb-protect-100")
+    measure_protect(FIRST_PAGE, PAGES)
+    report("tlb-protect-100")
+    frame = claim()
+    measure_insert(FIRST_PAGE + PAGES, frame)
+    report("tlb-insert")
+    bind(0, frame)
+    measure_insert_bound(FIRST_PAGE + PAGES + 1, 0)
+    report("tlb-insert-bound")
+    measure_protect(FIRST_PAGE + PAGES + 1, 1)
+    report("tlb-protect-bound")
     aegis.environment_page().exception_entry = u32(u64(handler))
     measure_undefined()
     report("undefined-instruction")

@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from tests.system.guests import running
 
+from exokernel.host.build import build
+from exokernel.machine.boot import SECTIONS_END
+from exokernel.machine.paging import KERNEL_BASE, PAGE
+from exokernel.metal.linker import PF_W, segments
+
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
 
 APPLICATIONS = Path(__file__).parent / "applications"
@@ -47,3 +52,17 @@ def test_revoke_cooperative_slow_silent_and_malicious() -> None:
         assert any(line.startswith("2: lost 75, told True") for line in lines), guest.transcript()
         assert any(line.startswith("3: lost 100, told True") for line in lines), guest.transcript()
         assert guest.status == 0, guest.transcript()
+
+
+def test_the_kernel_takes_little_memory() -> None:
+    """Code and constants below 96 KiB, tables below 2 % of memory: what is left of the kernel's frames without its image,
+    the bundle, and the first MiB with the boot sections behind it, which nobody uses.
+    """
+    kernel = segments(build([APPLICATIONS / "kept.py"]).kernel.elf)
+    assert sum(s.memory_size for s in kernel if not s.flags & PF_W) < 96 << 10
+    image = sum(-(-s.memory_size // PAGE) for s in kernel if s.virtual >= KERNEL_BASE)
+    for mebibytes in (64, 512):
+        with running([APPLICATIONS / "kept.py"], memory=mebibytes) as guest:
+            guest.wait()
+            kept, frames = map(int, guest.console.split())
+            assert 0 < kept - image - SECTIONS_END // PAGE < 0.02 * frames, guest.transcript()

@@ -7,7 +7,7 @@ with each the one mapping that it may have. Nothing here asks whether somebody m
 """
 
 from exokernel.aegis import environment, frames, tlb
-from exokernel.aegis.abi import BINDINGS, NOWHERE, Kind
+from exokernel.aegis.abi import BINDINGS, NOWHERE, Kind, Right
 from exokernel.aegis.environment import Binding
 from exokernel.metal import inline, u32, u64
 
@@ -26,6 +26,7 @@ def make(identifier: u64, slot: u64, kind: u32, index: u64, rights: u32, generat
     binding.kind = kind
     binding.index = u32(index)
     binding.rights = rights
+    binding.forbidden = ~rights & (Right.WRITE | Right.EXECUTE)
     binding.generation = generation
     binding.page = NOWHERE
     if kind == Kind.FRAME:

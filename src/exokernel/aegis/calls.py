@@ -491,6 +491,7 @@ OWN_ENTRIES = {
     Call.WAIT: switch_entry,
     Call.TLB_INSERT: tlb.insert_entry,
     Call.TLB_PROTECT: tlb.protect_entry,
+    Call.TLB_INSERT_BOUND: tlb.insert_bound_entry,
     Call.EXCEPTION_RETURN: exception_return_entry,
     Call.TRANSFER: transfer.transfer_entry,
     Call.TRANSFER_BACK: transfer.transfer_back_entry,

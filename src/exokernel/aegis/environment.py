@@ -73,14 +73,14 @@ assert sizeof(KernelPage) == paging.PAGE
 class Binding:
     """A right that was checked once. Those to one frame form a chain, whose links are `reference`s."""
 
-    next: u32
-    previous: u32  # 0: the first
-    index: u32  # of what is bound, within its kind
+    kind: u32  # `Kind`; 0: the slot is free
     page: u32  # where it maps the frame, or NOWHERE
+    index: u32  # of what is bound, within its kind
     generation: u32
     rights: u32
-    kind: u32  # `Kind`; 0: the slot is free
-    reserved: u32
+    forbidden: u32  # of WRITE and EXECUTE, those that it does not allow
+    next: u32
+    previous: u32  # 0: the first
 
 
 BindingPage = Array[Binding, BINDINGS]

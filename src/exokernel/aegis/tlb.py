@@ -8,7 +8,7 @@ binding in the binding, so that whoever must end it finds it; that of a public f
 ever evicted. Calls work on the current address space, through the window that shows its table nodes at a fixed address;
 `unmap` on any.
 
-The two calls that are made most often are a few instructions of their own, which use no memory of the stack and, of the
+The calls that are made most often are a few instructions of their own, which use no memory of the stack and, of the
 registers, `rax`, `r9` and `r10`. They do what an application usually wants and leave everything else to the functions.
 """
 
@@ -29,8 +29,16 @@ FRAME_OWNER = paging.FRAME_TABLE + offsetof(FrameEntry, "owner") - SIGNED  # and
 FRAME_PAGE = paging.FRAME_TABLE + offsetof(FrameEntry, "page") - SIGNED
 UNMAPPED = environment.KERNEL_PAGE + offsetof(KernelPage, "unmapped") - SIGNED
 SCRATCH = environment.KERNEL_PAGE + offsetof(KernelPage, "scratch") - SIGNED
-INSERT, PROTECT = Call.TLB_INSERT, Call.TLB_PROTECT
-OWN = 1 << 9  # PageTableEntry.own, which only entries that are present have
+INSERT, PROTECT, INSERT_BOUND = Call.TLB_INSERT, Call.TLB_PROTECT, Call.TLB_INSERT_BOUND
+OWN_BIT = 9  # PageTableEntry.own, which only entries that are present have, as the next
+OWN = 1 << OWN_BIT
+BOUND = 1 << 10
+SLOT_SHIFT = 52
+BINDING_SHIFT = 5  # a Binding is 32 bytes
+BINDING_KIND = environment.BINDING_PAGE + offsetof(Binding, "kind") - SIGNED  # and page
+BINDING_PLACE = environment.BINDING_PAGE + offsetof(Binding, "page") - SIGNED
+BINDING_INDEX = environment.BINDING_PAGE + offsetof(Binding, "index") - SIGNED
+BINDING_FORBIDDEN = environment.BINDING_PAGE + offsetof(Binding, "forbidden") - SIGNED
 REFUSED = 0xFFFFFFFFFFFFFFFF  # what RIGHTS holds for a byte that is no rights; adding it to an entry carries
 
 
@@ -44,6 +52,8 @@ def _entry_bits(rights: int) -> int:
 
 
 RIGHTS: Final[Array[u64, 256]] = Array[u64, 256]([_entry_bits(rights) for rights in range(256)])
+IDLE_BINDING: Final[Array[u64, 1]] = Array[u64, 1]([NOWHERE << 32 | Kind.FRAME])  # kind and page of one not mapped
+KEPT_BOUND: Final[Array[u64, 1]] = Array[u64, 1]([0x07FFFFFFFFFFF460])  # as KEPT, with `bound` and `slot`
 KEPT: Final[Array[u64, 1]] = Array[u64, 1]([0x000FFFFFFFFFF060])  # when rights change: frame, accessed, dirty
 SAME: Final[Array[u64, 1]] = Array[u64, 1]([0x000FFFFFFFFFF000 | OWN])  # of the entries of one frame
 
@@ -96,6 +106,43 @@ def insert_entry() -> None:
     """)
 
 
+@naked
+@align(64)
+def insert_bound_entry() -> None:
+    """`tlb_insert_bound` of a binding that is not mapped at a page where nothing is."""
+    asm("""
+        cmp rdi, {PAGES}
+        jae 8f
+        cmp rsi, {BINDINGS}
+        jae 8f
+        cmp qword ptr [rdi*8 + {WINDOW}], 0
+        jne 8f
+        mov rax, rsi
+        shl rax, {BINDING_SHIFT}
+        mov r9, qword ptr [{IDLE_BINDING}]
+        cmp r9, qword ptr [rax + {BINDING_KIND}]
+        jne 8f
+        test byte ptr [rax + {BINDING_FORBIDDEN}], dl
+        jnz 8f
+        mov r10d, dword ptr [rax + {BINDING_INDEX}]
+        shl r10, 12
+        movzx r9d, dl
+        add r10, qword ptr [{RIGHTS} + r9*8]
+        jc 8f
+        mov r9, rsi
+        shl r9, {SLOT_SHIFT}
+        lea r10, [r10 + r9 + {BOUND - OWN}]
+        mov qword ptr [rdi*8 + {WINDOW}], r10
+        mov dword ptr [rax + {BINDING_PLACE}], edi
+        xor eax, eax
+        sysretq
+    8:
+        xor r9d, r9d
+        mov eax, {INSERT_BOUND}
+        jmp call_entry
+    """)
+
+
 FOUR = [f"qword ptr [r9 + r10*8 - {8 * (i + 1)}]" for i in range(4)]
 LOOK_AT_FOUR = "\n".join(f"and rax, {entry}" for entry in FOUR)
 CHANGE_FOUR = "\n".join(f"and {entry}, rdx\nor {entry}, rax" for entry in FOUR)
@@ -114,7 +161,7 @@ def protect_entry() -> None:
         jae 8f
         mov r10, qword ptr [rdi*8 + {WINDOW}]
         test r10d, {OWN}
-        jz 8f
+        jz 11f
         movzx r9d, dl
         and r10, qword ptr [{KEPT}]
         add r10, qword ptr [{RIGHTS} + r9*8]
@@ -123,6 +170,26 @@ def protect_entry() -> None:
         mov rax, rdi
         shl rax, 12
         invlpg [rax]
+        xor eax, eax
+        sysretq
+    11:
+        test r10d, {BOUND}
+        jz 8f
+        mov r9, r10
+        shr r9, {SLOT_SHIFT - BINDING_SHIFT}
+        and r9d, {(BINDINGS - 1) << BINDING_SHIFT}
+        test byte ptr [r9 + {BINDING_FORBIDDEN}], dl
+        jnz 8f
+        movzx r9d, dl
+        and r10, qword ptr [{KEPT_BOUND}]
+        add r10, qword ptr [{RIGHTS} + r9*8]
+        jc 8f
+        btr r10, {OWN_BIT}
+        mov qword ptr [rdi*8 + {WINDOW}], r10
+        mov rax, rdi
+        shl rax, 12
+        invlpg [rax]
+        xor r9d, r9d
         xor eax, eax
         sysretq
     2:

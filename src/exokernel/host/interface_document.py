@@ -25,6 +25,8 @@ DOCUMENT = REPOSITORY / "docs/abi.md"
 MEASURED = REPOSITORY / "bench/calls/costs.py"
 PRIMITIVES = {  # rows of bench/primitives, which measures these calls better
     "null": ("null-call", ""),
+    "tlb_insert": ("tlb-insert", ""),
+    "tlb_insert_bound": ("tlb-insert-bound", ""),
     "tlb_protect": ("tlb-protect", " for one page"),
     "yield_to": ("yield-round-trip", ", there and back"),
     "transfer": ("transfer-round-trip", ", the answer by `transfer_back` included"),

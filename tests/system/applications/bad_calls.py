@@ -38,7 +38,7 @@ FREE_WITH_REGISTERS: Final[Array[bool, 256]] = Array[bool, 256](
 IS_CALL: Final[Array[bool, 256]] = Array[bool, 256]([n in list(Call) for n in range(256)])
 
 FREE_WITH_SCRATCH: Final[Array[bool, 256]] = Array[bool, 256](
-    [n in (Call.TLB_INSERT, Call.TLB_PROTECT) for n in range(256)]
+    [n in (Call.TLB_INSERT, Call.TLB_INSERT_BOUND, Call.TLB_PROTECT) for n in range(256)]
 )
 R9, R10 = 4, 5  # where `registers_around` notes them
 
