@@ -132,7 +132,10 @@ class NativeFunction:
             kept.append((value, buffer))
             return struct.pack("<Q", ctypes.addressof(buffer))
         if kinds.is_view(kind):
-            data = value.encode() if isinstance(value, str) else bytes(value)
+            if kinds.is_reference(type(value)):  # an array, of any elements
+                data = content_of(value)
+            else:
+                data = value.encode() if isinstance(value, str) else bytes(value)
             buffer = ctypes.create_string_buffer(data, max(1, len(data)))
             kept.append((value, buffer))
             count = len(data) // kinds.size_of(kinds.element_of(kind))
