@@ -29,6 +29,16 @@ def twice(a: u64) -> u64:
     """)
 
 
+def divided(a: u64, b: u64) -> tuple[u64, u64]:
+    """Two outputs."""
+    quotient, rest = asm("xor edx, edx; div rcx", "={rax},={rdx},{rax},{rcx}", a, b, returns=tuple[u64, u64])
+    return quotient, rest
+
+
+def test_assembly_has_as_many_outputs_as_its_tuple() -> None:
+    assert native.compile_functions([divided]).divided(47, 5) == (9, 2)
+
+
 def test_a_name_stands_for_a_number_a_text_or_a_function() -> None:
     module = native.compile_functions([total, twice])
     assert module.total(2, 40) == 45

@@ -677,14 +677,16 @@ class Calls:
                 f"the constraints name {len(inputs)} inputs, {len(values)} are given",
                 'inputs come after outputs ("=...") and before effects ("~{...}")',
             )
-        if len(outputs) != (result is not NONE):
+        several = result.items if isinstance(result, kinds.TupleType) else (result,) if result is not NONE else ()
+        if len(outputs) != len(several):
             self.error(
                 node,
-                f"the constraints name {len(outputs)} outputs, but returns= gives {int(result is not NONE)}",
-                "asm has one output at most, whose type is `returns=`",
+                f"the constraints name {len(outputs)} outputs, but returns= gives {len(several)}",
+                "the type of the output is `returns=`; of several it is a tuple",
             )
-        if result is not NONE and not (kinds.is_integer(result) or kinds.is_pointer(result) or kinds.is_bits(result)):
-            self.error(node, f"asm cannot return a {type_name(result)}", "return an integer")
+        for kind in several:
+            if not (kinds.is_integer(kind) or kinds.is_pointer(kind) or kinds.is_bits(kind)):
+                self.error(node, f"asm cannot return a {type_name(kind)}", "return an integer")
         for i, (value, argument) in enumerate(zip(values, node.args[2:], strict=True)):
             if value.type is Literal:
                 self.error(argument, f"the constant {value.constant} has no width", f"write `u64({value.constant})`")
