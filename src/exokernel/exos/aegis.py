@@ -393,6 +393,7 @@ def transfer(environment: u64, message: Message) -> i64:
         push r14
         push r15
         push rsi
+        push qword ptr [{RETURN_ENTRY}]
         push qword ptr [{TRANSFER_STACK}]
         mov qword ptr [{TRANSFER_STACK}], rsp
         lea rax, [rip + 2f]
@@ -413,6 +414,7 @@ def transfer(environment: u64, message: Message) -> i64:
     2:
         mov rsp, qword ptr [{TRANSFER_STACK}]
         pop qword ptr [{TRANSFER_STACK}]
+        pop qword ptr [{RETURN_ENTRY}]
         pop rdi
         mov qword ptr [rdi], rsi
         mov qword ptr [rdi + 8], rdx

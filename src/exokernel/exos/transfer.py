@@ -14,6 +14,7 @@ from exokernel.exos.aegis import Message
 from exokernel.metal import Array, aligned, asm, naked, u8, u32, u64
 
 STACK_BYTES = 16384
+NO_METHOD = -102  # what a call of `rpc` gets that no function is for
 
 
 def nobody(caller: u64, message: Message) -> None:
@@ -25,10 +26,13 @@ handlers: Array[Callable[[u64, Message], None], 1] = Array[Callable[[u64, Messag
 
 
 def serve(handler: Callable[[u64, Message], None]) -> None:
-    """From now on `handler` answers calls, synchronous or not, by what it leaves in the message."""
+    """From now on `handler` answers calls, synchronous or not, by what it leaves in the message. If there is an entry
+    already, it decides what comes here.
+    """
     handlers[0] = handler
     page = aegis.environment_page()
-    page.transfer_entry = u32(u64(enter))
+    if page.transfer_entry == 0:
+        page.transfer_entry = u32(u64(enter))
     page.transfer_asynchronous_entry = u32(u64(enter))
 
 
@@ -39,9 +43,11 @@ def answer(caller: u64, message: Message) -> None:
 @naked
 def enter() -> None:
     """Where the kernel continues: builds the message on the handler's stack and sends it back. No other register of
-    this environment's reaches the caller.
+    this environment's reaches the caller. A message has 0 in `rbx`.
     """
     asm("""
+        test ebx, ebx
+        jnz 2f
         mov esp, offset {stack} + {STACK_BYTES}
         push r14
         push r13
@@ -66,7 +72,11 @@ def enter() -> None:
         xor ebx, ebx
         xor ebp, ebp
         xor r15d, r15d
+    3:
         mov eax, {Call.TRANSFER_BACK}
         syscall
         ud2
+    2:
+        mov rbx, {NO_METHOD}
+        jmp 3b
     """)

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: MIT
+"""Memory that environments share. Who owns pages offers them as capabilities, three words of plain data each, which
+`publish` and `find` carry to whom they are meant for; who accepts them has the same memory at an address of its own,
+until one of the two ends it.
+
+A partner is named by its number and its generation, so that a later environment of the same number is not taken for
+it; the kernel's calls count only the number in it. A partner may write anything into what is shared, at any time: read
+once, then check. When the owner ends, or ends the sharing, a page of zeros takes the place of what was shared, so a
+survivor goes on and `lost` tells. All memory here is in the library's region, and every failure is an error value.
+"""
+
+from collections.abc import Callable
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Error, Kind, Right, State
+from exokernel.exos import aegis, exceptions, slots, transfer
+from exokernel.exos.aegis import Message
+from exokernel.exos.exceptions import Registers, Verdict
+from exokernel.metal import Array, Ptr, Span, compiler_barrier, i64, inline, noinline, struct, u8, u64, volatile_load
+
+REGION = 0x1E00_0000 // abi.PAGE_BYTES  # the upper part of the library's region
+PAGES = 4096
+NOBODY = 0xFFFF_FFFF_FFFF_FFFF  # in `bound_at`
+PUBLICATIONS = 16
+FIND = 0x6573_6F68_7769_7468  # the first word of a message that asks for a publication
+
+
+@struct
+class Capability:
+    """The right to a page, for whoever has these three words."""
+
+    name: u64
+    rights: u64  # `Right` bits, and from bit 32 on the frame's generation
+    mac: u64
+
+
+@struct
+class Publication:
+    """A capability that `receiver` may have by asking for `key`."""
+
+    key: u64  # 0: nothing is here
+    receiver: u64  # a partner, or ANY
+    capability: Capability
+
+
+taken: Array[u64, PAGES // 64] = Array[u64, PAGES // 64]()
+bound_at: Array[u64, abi.BINDINGS] = Array[u64, abi.BINDINGS]([NOBODY] * abi.BINDINGS)  # the page of each slot of ours
+tombstone: Capability = Capability()  # the page of zeros; it is at its first page of the region
+publications: Array[Publication, PUBLICATIONS] = Array[Publication, PUBLICATIONS]()
+answering: bool = False
+others: Array[Callable[[u64, Message], None], 1] = Array[Callable[[u64, Message], None], 1]([transfer.nobody])
+faults: Array[Callable[[Registers], u8], 1] = Array[Callable[[Registers], u8], 1]([exceptions.end])
+
+
+# ---- partners
+
+
+@inline
+def partner(number: u64) -> u64:
+    """The environment that has this number now."""
+    return number | u64(aegis.system_page().environments[number].generation) << 32
+
+
+@inline
+def alive(partner: u64) -> bool:
+    """Whether this very environment has not ended."""
+    status = aegis.system_page().environments[partner & 0xFF]
+    state = status.state
+    return state != State.FREE and state != State.ENDED and status.generation == partner >> 32
+
+
+@inline
+def lost(partner: u64, address: u64) -> bool:
+    """Whether what is shared with `partner` at `address` is not shared any more. What it did before is there to be
+    seen, if the memory is ours.
+    """
+    return not alive(partner) or aegis.table_entry(address // abi.PAGE_BYTES).frame == tombstone.name & 0xFFFF_FFFF
+
+
+@noinline
+def rest(partner: u64, address: u64, result: i64) -> bool:
+    """Before another turn of waiting, after a yield to `partner` had this result: False if there is nothing to wait for
+    any more. Who sleeps is given time to wake up.
+    """
+    if lost(partner, address):
+        return False
+    if result != 0:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    return True
+
+
+@inline
+def await_turn(turn: Ptr[u64], mine: u64, partner: u64) -> i64:
+    """Give the processor to `partner` until the shared word holds `mine`. Returns 0, or PARTNER_LOST. To hand over:
+    store the partner's value.
+    """
+    while volatile_load(turn) != mine:
+        result = aegis.yield_to(partner)
+        if volatile_load(turn) == mine:
+            break
+        if not rest(partner, u64(turn), result):
+            if volatile_load(turn) == mine:
+                break  # the last thing that it did
+            return Error.PARTNER_LOST
+    compiler_barrier()
+    return 0
+
+
+# ---- sharing
+
+
+def create(count: u64) -> i64:
+    """Zeroed memory of `count` pages of ours. Returns its address, NO_FRAMES or NO_ROOM (of the region)."""
+    first = slots.take(taken, count) if count != 0 else slots.NOTHING
+    if first == slots.NOTHING:
+        return Error.NO_ROOM
+    for page in range(REGION + first, REGION + first + count):
+        frame = aegis.frame_claim(abi.ANY)
+        result = frame
+        if frame >= 0:
+            result = with_node(page, aegis.tlb_insert(page, u64(frame), Right.WRITE))
+            if result == Error.NO_NODE:
+                result = aegis.tlb_insert(page, u64(frame), Right.WRITE)
+            if result != 0:
+                aegis.frame_release(u64(frame))
+        if result < 0:
+            end((REGION + first) * abi.PAGE_BYTES, count)
+            return result
+    return i64((REGION + first) * abi.PAGE_BYTES)
+
+
+def with_node(page: u64, result: i64) -> i64:
+    """What an insertion at `page` gave; when it lacked a table node, there is one now, and it is to be tried again
+    (NO_NODE), or there are NO_FRAMES.
+    """
+    if result != Error.NO_NODE:
+        return result
+    node = aegis.frame_claim(abi.ANY)
+    if node < 0:
+        return node
+    aegis.tlb_node(page, u64(node))
+    return Error.NO_NODE
+
+
+def offer(address: u64, rights: u64, capability: Capability) -> i64:
+    """Make a capability of the page of ours at `address`, with `rights`. Returns 0 or NOT_OWNER."""
+    frame = aegis.table_entry(address // abi.PAGE_BYTES).frame
+    capability.name = u64(Kind.FRAME) << abi.NAME_INDEX_BITS | frame
+    capability.rights = u64(aegis.frame_entry(frame).generation) << 32 | rights
+    mac = aegis.capability_mint(capability.name, capability.rights)
+    capability.mac = u64(mac)
+    return min(mac, 0)
+
+
+def accept(capabilities: Span[Capability], rights: u64) -> i64:
+    """Map the pages of others that these are capabilities of, side by side. Returns the address; the kernel's error of
+    the first that it refuses (FORGED, STALE, NOT_PERMITTED); NO_ROOM, of binding slots or of the region; NO_FRAMES.
+    """
+    if tombstone.mac == 0 and not prepare():
+        return Error.NO_FRAMES
+    count = len(capabilities)
+    first = slots.take(taken, count) if count != 0 else slots.NOTHING
+    if first == slots.NOTHING:
+        return Error.NO_ROOM
+    page: u64 = REGION + first
+    for capability in capabilities:
+        result: i64 = Error.NO_ROOM
+        slot = slots.take(slots.bindings, 1)
+        if slot != slots.NOTHING:
+            bound_at[slot] = page
+            result = aegis.bind(slot, capability.name, capability.rights, capability.mac)
+            if result == 0:
+                result = with_node(page, aegis.tlb_insert_bound(page, slot, rights))
+                if result == Error.NO_NODE:
+                    result = aegis.tlb_insert_bound(page, slot, rights)
+            if result != 0:
+                unbind(slot)
+        if result != 0:
+            end((REGION + first) * abi.PAGE_BYTES, count)
+            return result
+        page += 1
+    return i64((REGION + first) * abi.PAGE_BYTES)
+
+
+def end(address: u64, count: u64) -> None:
+    """End the sharing of `count` pages from `address` on, which `create` or `accept` gave: those of ours are taken from
+    whoever has accepted them, and released.
+    """
+    first = address // abi.PAGE_BYTES
+    for slot in range(abi.BINDINGS):
+        if bound_at[slot] - first < count:
+            unbind(slot)
+    for page in range(first, first + count):
+        entry = aegis.table_entry(page)
+        if entry.present and entry.own:
+            while aegis.frame_break(entry.frame) == 1:
+                pass
+            aegis.frame_release(entry.frame)
+    slots.release(taken, first - REGION, count)
+
+
+def unbind(slot: u64) -> None:
+    aegis.unbind(slot)
+    bound_at[slot] = NOBODY
+    slots.release(slots.bindings, slot, 1)
+
+
+def prepare() -> bool:
+    """Keep a page of zeros for what will be lost; False without memory."""
+    address = create(1)
+    if address < 0:
+        return False
+    offer(u64(address), Right.WRITE, tombstone)
+    faults[0] = exceptions.handlers[exceptions.PAGE]
+    exceptions.handle(exceptions.PAGE, fault)
+    return True
+
+
+def fault(registers: Registers) -> u8:
+    """The handler of page faults: where something was shared there are zeros from now on; what else there is goes to
+    the handler before. An application that handles page faults itself after it has accepted pages calls this.
+    """
+    page = registers.address // abi.PAGE_BYTES
+    if not aegis.table_entry(page).present:
+        for slot in range(abi.BINDINGS):
+            if bound_at[slot] == page:
+                if aegis.bind(slot, tombstone.name, tombstone.rights, tombstone.mac) == 0:
+                    aegis.tlb_insert_bound(page, slot, Right.WRITE)
+                    return Verdict.RESUME
+    return faults[0](registers)
+
+
+# ---- how environments meet
+
+
+def publish(key: u64, receiver: u64, capability: Capability) -> i64:
+    """From now on whoever is `receiver` (a partner, or abi.ANY) gets `capability` when it asks for `key`, which is not
+    0. Returns 0 or NO_ROOM. An application that answers transfers itself calls transfer.serve before.
+    """
+    global answering
+    for publication in publications:
+        if publication.key == 0:
+            publication.receiver = receiver
+            publication.capability.copy_from(capability)
+            compiler_barrier()  # somebody may ask in the middle of this
+            publication.key = key
+            if not answering:
+                answering = True
+                others[0] = transfer.handlers[0]
+                transfer.serve(answer)
+            return 0
+    return Error.NO_ROOM
+
+
+def withdraw(key: u64) -> None:
+    """End all publications of `key`. Who has its capability already keeps it."""
+    for publication in publications:
+        if publication.key == key:
+            publication.key = 0
+
+
+def answer(caller: u64, message: Message) -> None:
+    """Gives each caller what was published for it. The words are the error, or 0, and the capability."""
+    words = message.words
+    if words[0] != FIND:
+        others[0](caller, message)
+        return
+    key = words[1]
+    words.fill(0)
+    words[0] = u64(i64(Error.NOT_PERMITTED))
+    for publication in publications:
+        if publication.key == key and key != 0:
+            if publication.receiver == abi.ANY or publication.receiver == partner(caller):
+                words[0] = 0
+                words[1] = publication.capability.name
+                words[2] = publication.capability.rights
+                words[3] = publication.capability.mac
+                return
+
+
+def look(owner: u64, key: u64, capability: Capability) -> i64:
+    """Ask `owner` for what it publishes as `key`. Returns 0, NOT_PERMITTED when there is nothing for us, or as
+    aegis.transfer.
+    """
+    message = Message()
+    message.words[0] = FIND
+    message.words[1] = key
+    result = aegis.transfer(owner, message)
+    if result < 0:
+        return result
+    if message.words[0] != 0:
+        return Error.NOT_PERMITTED
+    capability.name = message.words[1]
+    capability.rights = message.words[2]
+    capability.mac = message.words[3]
+    return 0
+
+
+def find(owner: u64, key: u64, capability: Capability) -> i64:
+    """As `look`, until there is something. Returns 0, or PARTNER_LOST when `owner` has ended."""
+    while look(owner, key, capability) != 0:
+        if not alive(owner):
+            return Error.PARTNER_LOST
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    return 0
