@@ -34,3 +34,34 @@ def test_messages_of_all_sizes_arrive(pairs: int, slice_ticks: int) -> None:
     guest = run(*["stream"] * 2 * pairs, slice_ticks=slice_ticks)
     assert sorted(guest.console.splitlines()) == [b"done %d" % i for i in range(2 * pairs)], guest.transcript()
     assert guest.status == 0, guest.transcript()
+
+
+@pytest.mark.parametrize("slice_ticks", SLICES)
+@pytest.mark.parametrize("memory", [8, 64])
+def test_capabilities_reach_whom_they_are_for(slice_ticks: int, memory: int) -> None:
+    """Nobody else; sharing ends from either side; out of memory is an answer."""
+    guest = run("meeting", "meeting", "meeting", slice_ticks=slice_ticks, memory=memory)
+    assert guest.console == b"done\n", guest.transcript()
+    assert all(e.number("status") == 0 for e in guest.events if e.name == "ended"), guest.transcript()
+
+
+@pytest.mark.parametrize("slice_ticks", SLICES)
+def test_a_partner_that_ends_anywhere_is_an_error(slice_ticks: int) -> None:
+    guest = run(*["deaths"] * 24, slice_ticks=slice_ticks)
+    assert guest.console == b"survived 5 6 6 6\n", guest.transcript()
+    assert all(e.number("status") == 0 for e in guest.events if e.name == "ended"), guest.transcript()
+
+
+@pytest.mark.parametrize("slice_ticks", SLICES)
+def test_nonsense_in_a_ring_is_an_answer(slice_ticks: int) -> None:
+    guest = run("hostile", "hostile", "hostile", slice_ticks=slice_ticks)
+    assert guest.console == b"read True True\nwritten True True\n", guest.transcript()
+    assert all(e.number("status") == 0 for e in guest.events if e.name == "ended"), guest.transcript()
+
+
+@pytest.mark.parametrize("slice_ticks", SLICES)
+def test_methods_are_called_in_other_address_spaces(slice_ticks: int) -> None:
+    """With arguments of all kinds; wrong numbers are refused; a server calls others while it does so on its own."""
+    guest = run("calls", "calls", "calls", "calls", slice_ticks=slice_ticks)
+    assert guest.console == b"done\n", guest.transcript()
+    assert guest.status == 0, guest.transcript()

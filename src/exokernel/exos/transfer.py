@@ -14,7 +14,7 @@ from exokernel.exos.aegis import Message
 from exokernel.metal import Array, aligned, asm, naked, u8, u32, u64
 
 STACK_BYTES = 16384
-NO_METHOD = -102  # what a call of `rpc` gets that no function is for
+NO_METHOD = -129  # what a call of `rpc` gets that no function is for
 
 
 def nobody(caller: u64, message: Message) -> None:

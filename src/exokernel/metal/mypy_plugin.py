@@ -64,7 +64,8 @@ class DialectPlugin(Plugin):
         return array if fullname == f"{TYPES}.Array" else None
 
     def get_class_decorator_hook_2(self, fullname: str) -> Callable[[ClassDefContext], bool] | None:
-        return {f"{TYPES}.struct": struct, f"{TYPES}.bits": bits}.get(fullname)
+        interface = "exokernel.exos.rpc.interface"  # which makes a bits type
+        return {f"{TYPES}.struct": struct, f"{TYPES}.bits": bits, interface: bits}.get(fullname)
 
 
 def plugin(version: str) -> type[Plugin]:

@@ -4,6 +4,8 @@
 to any more.
 """
 
+from stage import next_random, wait_for_others
+
 from exokernel.exos import aegis, pipe, shared
 from exokernel.exos.pipe import BROKEN, CAPACITY, End
 from exokernel.metal import Array, u8, u64
@@ -13,10 +15,6 @@ MESSAGES = 120
 incoming: End = End()
 outgoing: End = End()
 buffer: Array[u8, LONGEST] = Array[u8, LONGEST]()
-
-
-def next_random(seed: u64) -> u64:
-    return seed * 6364136223846793005 + 1442695040888963407
 
 
 def size_of(seed: u64) -> u64:
@@ -85,12 +83,5 @@ def main() -> None:
     pipe.close_reader(incoming)
     assert pipe.read(incoming, buffer) == 0
     print("done", me)
-    while me == 0 and any_left():
-        aegis.yield_to(255)
-
-
-def any_left() -> bool:
-    for number in range(1, 64):
-        if shared.alive(shared.partner(number)):
-            return True
-    return False
+    if me == 0:
+        wait_for_others()
