@@ -176,19 +176,19 @@ def check_everything(server: u64) -> None:
 
 
 def check_refusals(server: u64) -> None:
-    result, error = NotServed(server).missing(1)
+    _result, error = NotServed(server).missing(1)
     while again(error):
-        result, error = NotServed(server).missing(1)
+        _result, error = NotServed(server).missing(1)
     expect("no function", error == NO_METHOD)
-    result, error = Sums(server + (u64(1) << 32)).two(1, 2)
+    _result, error = Sums(server + (u64(1) << 32)).two(1, 2)
     while again(error):
-        result, error = Sums(server + (u64(1) << 32)).two(1, 2)
+        _result, error = Sums(server + (u64(1) << 32)).two(1, 2)
     expect("another generation", error == STRANGER)
-    result, error = TrustedSums(server - (u64(1) << 32)).six(1, 2, 3, 4, 5, 6)
+    _result, error = TrustedSums(server - (u64(1) << 32)).six(1, 2, 3, 4, 5, 6)
     while again(error):
-        result, error = TrustedSums(server - (u64(1) << 32)).six(1, 2, 3, 4, 5, 6)
+        _result, error = TrustedSums(server - (u64(1) << 32)).six(1, 2, 3, 4, 5, 6)
     expect("an earlier generation", error == STRANGER)
-    result, error = Sums(shared.partner(0)).two(1, 2)
+    _result, error = Sums(shared.partner(0)).two(1, 2)
     expect("ourselves", error == Error.BUSY)
     _result, error = TrustedSums(shared.partner(40)).two(1, 2)
     expect("nobody", error == Error.NOT_RUNNABLE)
