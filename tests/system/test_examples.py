@@ -63,3 +63,23 @@ def test_one_crashes_the_other_answers() -> None:
         assert after == 200
         lines = [line for line in guest.console.splitlines() if not line.startswith(b"Echo on UDP")]
         assert len(lines) == 19 and all(line.startswith(b"    exception") for line in lines[1:18:2]), guest.transcript()
+
+
+def test_a_producer_and_a_consumer() -> None:
+    with running([EXAMPLES / "producer_consumer.py"] * 2) as guest:
+        guest.wait()
+        assert guest.console == b"10000 numbers, their sum is 49995000\n", guest.transcript()
+        assert guest.status == 0
+
+
+def test_two_clients_that_do_not_trust_their_server() -> None:
+    """The books are right, and nobody gets at the other's account."""
+    with running([EXAMPLES / "rpc_server.py", *[EXAMPLES / "rpc_client.py"] * 2]) as guest:
+        guest.wait()
+        assert sorted(guest.console.splitlines()) == [
+            b"environment 1 has 499500; more than that it gets: False",
+            b"environment 1 left 499500",
+            b"environment 2 has 999000; more than that it gets: False",
+            b"environment 2 left 999000",
+        ], guest.transcript()
+        assert guest.status == 0

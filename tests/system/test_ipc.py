@@ -65,3 +65,9 @@ def test_methods_are_called_in_other_address_spaces(slice_ticks: int) -> None:
     guest = run("calls", "calls", "calls", "calls", slice_ticks=slice_ticks)
     assert guest.console == b"done\n", guest.transcript()
     assert guest.status == 0, guest.transcript()
+
+
+def test_registers_are_safe_from_a_partner_that_is_not_trusted() -> None:
+    """Those of the client from a server that destroys them, and what both keep secret from each other."""
+    guest = run(*["liar"] * 4, slice_ticks=SLICES[0])
+    assert guest.console == b"done\n", guest.transcript()
