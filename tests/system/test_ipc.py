@@ -71,3 +71,9 @@ def test_registers_are_safe_from_a_partner_that_is_not_trusted() -> None:
     """Those of the client from a server that destroys them, and what both keep secret from each other."""
     guest = run(*["liar"] * 4, slice_ticks=SLICES[0])
     assert guest.console == b"done\n", guest.transcript()
+
+
+@pytest.mark.parametrize("slice_ticks", SLICES)
+def test_a_reader_that_closes_breaks_the_pipe_at_once(slice_ticks: int) -> None:
+    guest = run("broken", "broken", slice_ticks=slice_ticks)
+    assert guest.console == b"done\n", guest.transcript()
