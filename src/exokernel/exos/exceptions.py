@@ -4,6 +4,10 @@ it may change, and a verdict. The kernel only brings the processor here; going o
 
 A handler runs on a stack of its own, so that a stack that overflowed can be handled. A fault inside a handler ends the
 environment with the kernel's report, as does an exception that nobody handles.
+
+Page faults go another way first: to a function that is told address and error code alone, for which only the registers
+are saved that a function may use. If it can do nothing, the way above is taken. Page faults inside handlers go to a
+second such function (`vm` puts memory there, or copies it) and nowhere else.
 """
 
 from collections.abc import Callable
@@ -70,8 +74,15 @@ def end(registers: Registers) -> u8:
     return Verdict.END
 
 
+def decline(address: u64, error: u64) -> bool:
+    """The light handler when there is no other."""
+    return False
+
+
+LightHandler = Callable[[u64, u64], bool]
+light: Array[LightHandler, 2] = Array[LightHandler, 2]([decline, decline])
 handlers: Array[Callable[[Registers], u8], VECTORS] = Array[Callable[[Registers], u8], VECTORS]([end] * VECTORS)
-stack: Array[u8, STACK_BYTES] = aligned(16, Array[u8, STACK_BYTES]())
+stack: Array[u8, STACK_BYTES] = aligned(abi.PAGE_BYTES, Array[u8, STACK_BYTES]())
 ready: bool = False
 
 
@@ -79,6 +90,21 @@ def handle(vector: u64, handler: Callable[[Registers], u8]) -> None:
     """From now on `handler` decides about exceptions of number `vector` (0 to 31). Handlers may call this too."""
     global ready
     handlers[vector] = handler
+    begin()
+
+
+def handle_faults(handler: LightHandler, inner: LightHandler) -> None:
+    """From now on `handler(address, error)` is asked first about page faults (error: SDM volume 3, figure 4-12), and
+    `inner` about those inside handlers. True: the instruction is tried again. They run on the handlers' stack, and must
+    touch no memory where a page fault could happen; `shielded` calls a function that may.
+    """
+    light[0] = handler
+    light[1] = inner
+    begin()
+
+
+def begin() -> None:
+    global ready
     if not ready:  # later only `dispatch` says when the next exception may come: not inside a handler
         ready = True
         aegis.environment_page().exception_entry = u32(u64(enter))
@@ -89,7 +115,9 @@ def dispatch(registers: Registers) -> u32:
     instruction is tried again, fails again, and the kernel's report shows it as it was.
     """
     vector = registers.cause.vector
+    aegis.environment_page().exception_entry = u32(u64(enter_inner))
     verdict = handlers[vector](registers)
+    aegis.environment_page().exception_entry = 0
     if verdict == Verdict.SKIP and not skip(registers):
         verdict = Verdict.END
     if verdict == Verdict.END:
@@ -123,15 +151,110 @@ FRAME_CAUSE = FRAME + offsetof(abi.ExceptionFrame, "cause")
 FRAME_IP = FRAME + offsetof(abi.ExceptionFrame, "ip")
 FRAME_FLAGS = FRAME + offsetof(abi.ExceptionFrame, "flags")
 FRAME_SP = FRAME + offsetof(abi.ExceptionFrame, "sp")
+INNER_BYTES = 2048  # of the stack, at its far end: for page faults inside handlers
+
+# Parts of the two ways in. Saves what a function may use (`rcx` and `r11` are in the frame), and loads the arguments of
+# a light handler; what is no page fault goes to label 7.
+ASK = f"""
+        cmp byte ptr [{FRAME_CAUSE} + 2], {PAGE}
+        jne 7f
+        push rax
+        push rdx
+        push rsi
+        push rdi
+        push r8
+        push r9
+        push r10
+        mov rdi, qword ptr [{FRAME_ADDRESS}]
+        movzx esi, word ptr [{FRAME_CAUSE}]
+"""
+RESTORE = """
+        pop r10
+        pop r9
+        pop r8
+        pop rdi
+        pop rsi
+        pop rdx
+        pop rax
+"""
+GO_ON = f"""
+        mov rcx, qword ptr [{FRAME_RCX}]
+        mov r11, qword ptr [{FRAME_R11}]
+        mov esp, {FRAME_FLAGS}
+        popfq
+        pop rsp
+        jmp qword ptr [{FRAME_IP}]
+"""
+
+
+@naked
+def enter_inner() -> None:
+    """Where the kernel continues after an exception inside a handler: a page fault may be repaired. Otherwise the entry
+    stays 0, and the instruction is tried again for the kernel's report.
+    """
+    asm("""
+        mov esp, offset {stack} + {INNER_BYTES} - 8
+        {ASK}
+        call qword ptr [{light} + 8]
+        test al, al
+        {RESTORE}
+        jz 8f
+        mov dword ptr [{ENTRY}], offset {enter_inner}
+        jmp 8f
+    7:
+        cmp byte ptr [{FRAME_CAUSE} + 2], {BREAKPOINT}
+        jne 8f
+        dec qword ptr [{FRAME_IP}]
+    8:
+        {GO_ON}
+    """)
+
+
+@naked
+def shielded(function: LightHandler, address: u64, error: u64) -> bool:
+    """`function(address, error)`, called by a light handler, but page faults inside it are repaired as in others."""
+    asm("""
+        push qword ptr [{FRAME_ADDRESS}]
+        push qword ptr [{FRAME_R11}]
+        push qword ptr [{FRAME_RCX}]
+        push qword ptr [{FRAME_CAUSE}]
+        push qword ptr [{FRAME_IP}]
+        push qword ptr [{FRAME_FLAGS}]
+        push qword ptr [{FRAME_SP}]
+        mov dword ptr [{ENTRY}], offset {enter_inner}
+        mov rax, rdi
+        mov rdi, rsi
+        mov rsi, rdx
+        call rax
+        mov dword ptr [{ENTRY}], 0
+        pop qword ptr [{FRAME_SP}]
+        pop qword ptr [{FRAME_FLAGS}]
+        pop qword ptr [{FRAME_IP}]
+        pop qword ptr [{FRAME_CAUSE}]
+        pop qword ptr [{FRAME_RCX}]
+        pop qword ptr [{FRAME_R11}]
+        pop qword ptr [{FRAME_ADDRESS}]
+        ret
+    """)
 
 
 @naked
 def enter() -> None:
     """Where the kernel continues after an exception. `rcx` and `r11` are in the frame and free here; all else is still
-    the program's. Builds a Registers on the handlers' stack, calls `dispatch`, and goes on from the Registers.
+    the program's. Unless a light handler has done it: builds a Registers on the handlers' stack, calls `dispatch`, and
+    goes on from the Registers.
     """
     asm(
         """
+        mov esp, offset {stack} + {STACK_BYTES} - 8
+        {ASK}
+        call qword ptr [{light}]
+        test al, al
+        {RESTORE}
+        jz 7f
+        mov dword ptr [{ENTRY}], offset {enter}
+        {GO_ON}
+    7:
         mov esp, offset {stack} + {STACK_BYTES}
         push qword ptr [{FRAME_CAUSE}]
         push qword ptr [{FRAME_ADDRESS}]
@@ -174,11 +297,6 @@ def enter() -> None:
         pop r15
         pop qword ptr [{FRAME_IP}]
         pop qword ptr [{FRAME_FLAGS}]
-        mov rcx, qword ptr [{FRAME_RCX}]
-        mov r11, qword ptr [{FRAME_R11}]
-        mov esp, {FRAME_FLAGS}
-        popfq
-        pop rsp
-        jmp qword ptr [{FRAME_IP}]
+        {GO_ON}
         """
     )

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The heap: memory for an application whose size is not known beforehand. `blocks` decides which part of the arena a
-request gets; here frames of the kernel are put behind it, when a page is first used. Frames stay with the heap for
-good. Out of memory is an answer (null), never an end; releasing what was not allocated is a mistake of the program and
-traps.
+request gets; `vm` puts frames behind it, here when a page is first allocated, so that touching it cannot fail. Frames
+stay with the heap for good. Out of memory is an answer (null), never an end; releasing what was not allocated is a
+mistake of the program and traps.
 """
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, blocks
-from exokernel.metal import Ptr, i64, u8, u64
+from exokernel.exos import blocks, vm
+from exokernel.metal import Ptr, u8, u64
 
 ARENA = 0x1000_0000  # far above the image; blocks.PAGES pages
 
 books: blocks.Books = blocks.Books()
-spare: i64 = -1  # a claimed frame that found no use yet
 
 
 def allocate(size: u64) -> Ptr[u8]:
@@ -27,7 +26,7 @@ def allocate(size: u64) -> Ptr[u8]:
     first = offset // blocks.PAGE
     for number in range(first, (offset + size - 1) // blocks.PAGE + 1):
         if not books.pages[number].backed:
-            if not back(number):
+            if vm.fill(ARENA // abi.PAGE_BYTES + number, abi.Right.WRITE) != 0:
                 blocks.give_back(books, offset)
                 return Ptr[u8](0)
             books.pages[number].backed = 1
@@ -45,30 +44,3 @@ def usable(block: Ptr[u8]) -> u64:
     size = blocks.size_of(books, u64(block) - ARENA)
     assert size != 0, "not an allocated block"
     return size
-
-
-def back(number: u64) -> bool:
-    """Put a frame behind the arena's page `number`, and a table node where there is none yet; False without frames."""
-    global spare
-    page = ARENA // abi.PAGE_BYTES + number
-    frame = claim()
-    if frame < 0:
-        return False
-    result = aegis.tlb_insert(page, u64(frame), abi.Right.WRITE)
-    if result == abi.Error.NO_NODE:
-        node = claim()
-        if node < 0:
-            spare = frame
-            return False
-        aegis.tlb_node(page, u64(node))
-        result = aegis.tlb_insert(page, u64(frame), abi.Right.WRITE)
-    assert result == 0, "the kernel refused a mapping of our own frame"
-    return True
-
-
-def claim() -> i64:
-    """A frame: the spare one, else a new one; negative if there is none."""
-    global spare
-    frame = spare
-    spare = -1
-    return frame if frame >= 0 else aegis.frame_claim(abi.ANY)

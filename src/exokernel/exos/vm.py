@@ -1,0 +1,971 @@
+# SPDX-License-Identifier: MIT
+"""Virtual memory: the application's own page table, and what a page fault means (5.4, 6.1). The kernel maps what it is
+told; which page has which frame, what it was meant to allow, and what happens when it is touched is decided here, and
+may be decided otherwise by who does not like it: `table` is a module with the functions of `linear`.
+
+Pages and frames are numbers (address // PAGE_BYTES). Errors are the kernel's (`abi.Error`), negative; memory that runs
+out is one. Whether a page was used or written is asked of the processor's own bits, in the table that the kernel
+exports: no call. What is mapped now is the kernel's word too; the entries here say what is wanted.
+
+A page fault runs `fault` on the handlers' stack. So what it writes must never be write-protected itself: `state`, that
+stack and everything from OWN on, which fork copies at once (`next_at_once`, `is_at_once`).
+
+Not yet here: the event by which the kernel asks for frames. Its handler has to call `give_back` with their number.
+"""
+
+from collections.abc import Callable
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import BATCH, LARGE_PAGES, PAGE_BYTES, Error, Right
+from exokernel.exos import aegis, exceptions, linear, slots
+from exokernel.exos.slots import NOTHING
+from exokernel.metal import Array, Ptr, Span, addr, aligned, bits, field, i64, inline, noinline, struct, u32, u64
+
+Handler = Callable[[u64, u64], bool]  # of page faults: address and error code; True: try again
+table = linear  # the page table in use; `inverted` puts itself here while the image is built
+
+PAGES = abi.USER_LIMIT // PAGE_BYTES
+REGIONS = 64
+TAKEN_FIRST = 0x18000  # the library's own mappings, handed out by `take_pages`
+OWN = 0x1FC00  # from here to OWN_END what only this file and the page table use
+LENT = 0x1FF00  # frames that others still use: a list
+SCRATCH = 0x1FFFF  # where a copy is made
+OWN_END = 0x20000
+VACANT = 2  # what the kernel's table shows where it has no node
+
+# The processor's error code of a page fault (SDM volume 3, figure 4-12).
+PRESENT = 1
+WRITE = 2
+FETCH = exceptions.FETCH
+
+
+class Kind:
+    """Of an entry: what is behind a page."""
+
+    UNTOUCHED = 0  # nothing yet; on demand zeros
+    OWN = 1  # a frame of ours
+    BOUND = 2  # a frame of somebody else's, through a binding
+    PUBLIC = 3  # a frame that everybody may read
+    HIDDEN = 4  # as OWN, not mapped: nothing is allowed
+    HIDDEN_BOUND = 5  # as BOUND, not mapped
+    GONE = 6  # nothing any more: the contents were given away, and the region's function brings them back
+    LARGE = 7  # LARGE_PAGES frames of ours, from this page on; the other pages have no entries
+
+
+@bits(u32)
+class Entry:
+    """Never 0: what has no frame has a number all the same."""
+
+    rights: u64 = field(0, 2)  # Right bits that are wanted where the kernel's table does not say it: see `rights_of`
+    copy: bool = field(3)  # on the first write: others see the same frame
+    kind: u64 = field(4, 6)
+    written: bool = field(7)  # was not zero when the processor's dirty bit was last cleared
+    frame: u64 = field(8, 31)  # or slot
+
+
+NO_FRAME = 1
+MINUS_ONE = 0xFFFF_FFFF_FFFF_FFFF
+PLAIN = Kind.OWN << 4
+PLAIN_MASK = 0x78  # copy and kind
+
+
+class Flag:
+    """Of a region."""
+
+    DEMAND = 1  # pages get frames of zeros when they are first touched
+    SHARED = 2  # stays the same memory in children: never copied
+    DROPPABLE = 4  # contents may go when frames are asked for; `function`, or zeros, bring them back
+    NESTING = 8  # `function` touches memory where page faults happen
+
+
+@struct
+class Region:
+    """Pages with one purpose. `function(address, error)` is asked about page faults that nothing here resolves; True:
+    try again. `save(page)` is told before written contents are given away; False: they stay.
+    """
+
+    first: u64
+    count: u64  # 0: none
+    rights: u64
+    flags: u64
+    function: Handler
+    entered: Handler  # the same, or `nest`
+    save: Callable[[u64], bool]
+
+
+@struct
+class State:
+    """All that changes here, apart from the table."""
+
+    near: u64  # address of the region that was last asked for, and what `fault` needs of it
+    near_address: u64
+    near_bytes: u64
+    near_demand: u64
+    near_function: Handler
+    copies: u64  # entries with `copy`
+    lent: u64  # frames in the list at LENT
+    hand: u64  # of the default policy: the page looked at last
+    started: u64
+    policy: Callable[[], u64]
+    regions: Array[Region, REGIONS]
+
+
+def refuse(address: u64, error: u64) -> bool:
+    """The function of a region without one."""
+    return False
+
+
+def forget(page: u64) -> bool:
+    """The `save` of a region without one: contents may be lost."""
+    return True
+
+
+def oldest() -> u64:
+    """The policy when there is no other: the next page that was not used since it was last passed."""
+    for turn in range(2):
+        page = next_page(state.hand + 1, PAGES)
+        while page != NOTHING:
+            state.hand = page
+            if can_give(page):
+                if not is_accessed(page):
+                    return page
+                renew(page)
+            page = next_page(page + 1, PAGES)
+        state.hand = 0
+    return NOTHING
+
+
+state: State = aligned(
+    PAGE_BYTES,
+    State(
+        near_function=refuse,
+        policy=oldest,
+        regions=Array[Region, REGIONS](
+            [Region(function=refuse, entered=refuse, save=forget) for _ in range(REGIONS)],
+        ),
+    ),
+)
+taken: Array[u64, (OWN - TAKEN_FIRST) // 64] = Array[u64, (OWN - TAKEN_FIRST) // 64]()
+
+
+def start() -> i64:
+    """Take over: page faults come here, and what the kernel mapped at the beginning gets entries. Returns 0 or
+    NO_FRAMES. A second time it does nothing.
+    """
+    if state.started:
+        return 0
+    error = adopt((abi.STACK_TOP - abi.STACK_BYTES) // PAGE_BYTES, abi.STACK_BYTES // PAGE_BYTES)
+    block: u64 = abi.IMAGE_ADDRESS // PAGE_BYTES
+    while error == 0 and aegis.table_entry(block).raw != VACANT:
+        error = adopt(block, 512)
+        block += 512
+    if error == 0:
+        state.started = 1
+        exceptions.handle_faults(fault, repair)
+    return error
+
+
+def adopt(first: u64, count: u64) -> i64:
+    """Make entries for pages that are mapped, but not by this file."""
+    for page in range(first, first + count):
+        now = aegis.table_entry(page)
+        if now.present and table.get(page) == 0:
+            error = ensure(page)
+            if error != 0:
+                return error
+            kind: u64 = Kind.OWN if now.own else (Kind.BOUND if now.bound else Kind.PUBLIC)
+            put(page, Entry(kind=kind, written=True, frame=now.slot if now.bound else now.frame))
+    return 0
+
+
+# ---- frames
+
+
+def claim() -> i64:
+    """A frame of zeros, or NO_FRAMES."""
+    frame = aegis.frame_claim(abi.ANY)
+    if frame < 0 and state.lent != 0 and release_lent() != 0:
+        frame = aegis.frame_claim(abi.ANY)
+    return frame
+
+
+def back(page: u64) -> i64:
+    """Put a frame of zeros, writable, behind a page of this file's own. Returns 0 or the error."""
+    error = ensure_node(page)
+    frame = claim() if error == 0 else error
+    return aegis.tlb_insert(page, u64(frame), Right.WRITE) if frame >= 0 else frame
+
+
+def ensure_node(page: u64) -> i64:
+    """See that the kernel has a table node for a page. Returns 0, NO_FRAMES, or IN_USE when a large page is there."""
+    if aegis.table_entry(page).raw != VACANT:
+        return 0
+    frame = claim()
+    if frame < 0:
+        return frame
+    error = aegis.tlb_node(page, u64(frame))
+    if error != 0:
+        aegis.frame_release(u64(frame))
+    return error
+
+
+def ensure(page: u64) -> i64:
+    """See that `put` can be used for a page. Returns 0, NO_FRAMES, NO_ROOM, or BAD_ARGUMENT when there is no such page."""
+    if page >= PAGES:
+        return Error.BAD_ARGUMENT
+    place = table.missing(page)
+    while place != 0:
+        if place == NOTHING:
+            return Error.NO_ROOM
+        error = back(place)
+        if error != 0:
+            return error
+        place = table.missing(page)
+    return 0
+
+
+@inline
+def entry_of(page: u64) -> Entry:
+    """The entry of a page below PAGES."""
+    return Entry(table.get(page))
+
+
+@inline
+def put(page: u64, entry: Entry) -> None:
+    table.put(page, entry.raw)
+
+
+def discard(frame: u64) -> None:
+    """Give up a frame that is not mapped here any more: now, or when nobody uses it."""
+    if aegis.frame_release(frame) == Error.IN_USE:
+        lend(frame)
+
+
+def lend(frame: u64) -> bool:
+    """Note a frame that others still use. Without memory for the list it stays ours until the end."""
+    page = LENT + state.lent * 4 // PAGE_BYTES
+    if page >= SCRATCH or (not aegis.table_entry(page).present and back(page) != 0):
+        return False
+    lent_frames()[state.lent] = u32(frame)
+    state.lent += 1
+    return True
+
+
+@inline
+def lent_frames() -> Ptr[u32]:
+    """The `state.lent` frames of ours that are mapped nowhere and that others use, or that are pinned."""
+    return Ptr[u32](LENT * PAGE_BYTES)
+
+
+def release_lent() -> u64:
+    """Give up the lent frames that nobody uses any more. Returns how many."""
+    given: u64 = 0
+    i: u64 = 0
+    while i < state.lent:
+        if aegis.frame_release(u64(lent_frames()[i])) == Error.IN_USE:
+            i += 1
+            continue
+        state.lent -= 1
+        lent_frames()[i] = lent_frames()[state.lent]
+        given += 1
+    return given
+
+
+# ---- regions
+
+
+def reserve(first: u64, count: u64, rights: u64, flags: u64, function: Handler) -> i64:
+    """Make `count` pages from `first` on a region; costs the same for any number. Rights NONE without DEMAND: a guard.
+    Returns 0, BAD_ARGUMENT, IN_USE when it overlaps another, NO_ROOM after REGIONS, NO_FRAMES.
+    """
+    if count == 0 or first >= PAGES or count > PAGES - first or rights & 6 == 6:
+        return Error.BAD_ARGUMENT
+    error = start()
+    if error != 0:
+        return error
+    free = Ptr[Region](0)
+    for i in range(REGIONS):
+        region = state.regions[i]
+        if region.count == 0:
+            free = addr(region)
+        elif first < region.first + region.count and region.first < first + count:
+            return Error.IN_USE
+    if not free:
+        return Error.NO_ROOM
+    free[0].first = first
+    free[0].count = count
+    free[0].rights = rights
+    free[0].flags = flags
+    free[0].function = function
+    free[0].entered = nest if flags & Flag.NESTING else function
+    free[0].save = forget
+    come_near(free)
+    return 0
+
+
+def come_near(region: Ptr[Region]) -> None:
+    state.near = u64(region)
+    state.near_address = region[0].first * PAGE_BYTES
+    state.near_bytes = region[0].count * PAGE_BYTES
+    state.near_demand = region[0].rights if region[0].flags & Flag.DEMAND else u64(Right.NONE)
+    state.near_function = fault_anywhere if state.copies else region[0].entered
+
+
+def find(page: u64) -> Ptr[Region]:
+    """The region of a page, or null."""
+    if page * PAGE_BYTES - state.near_address < state.near_bytes:
+        return Ptr[Region](state.near)
+    for i in range(REGIONS):
+        region = addr(state.regions[i])
+        if page - region[0].first < region[0].count:
+            come_near(region)
+            return region
+    return Ptr[Region](0)
+
+
+def release(first: u64) -> i64:
+    """End the region that begins at `first`: its pages, frames and table nodes. Returns 0 or BAD_ARGUMENT."""
+    region = find(first)
+    if not region or region[0].first != first:
+        return Error.BAD_ARGUMENT
+    error = unmap(first, region[0].count)
+    if error != 0:
+        return error
+    block = (first + 511) // 512 * 512
+    while block + 512 <= first + region[0].count:
+        node = aegis.tlb_node_remove(block)
+        if node >= 0:
+            aegis.frame_release(u64(node))
+        block += 512
+    region[0].count = 0
+    come_near(region)
+    return 0
+
+
+def take_pages(count: u64) -> u64:
+    """`count` pages of the library's part of the address space that nobody uses, or NOTHING."""
+    found = slots.take(taken, count)
+    return NOTHING if found == NOTHING else TAKEN_FIRST + found
+
+
+def give_pages(first: u64, count: u64) -> None:
+    """End the use of pages from `take_pages`, in which nothing is mapped any more."""
+    slots.release(taken, first - TAKEN_FIRST, count)
+
+
+# ---- mapping
+
+
+def fill(page: u64, rights: u64) -> i64:
+    """Put a frame of zeros behind a page that has none. Returns 0, NO_FRAMES, NO_ROOM, BAD_ARGUMENT, IN_USE."""
+    error = ensure(page)
+    if error == 0:
+        error = ensure_node(page)
+    if error != 0:
+        return error
+    old = entry_of(page)
+    if old.raw != 0 and old.kind != Kind.UNTOUCHED and old.kind != Kind.GONE:
+        return Error.IN_USE
+    frame = claim()
+    if frame < 0:
+        return frame
+    error = aegis.tlb_insert(page, u64(frame), rights)
+    if error != 0:
+        aegis.frame_release(u64(frame))
+        return error
+    put(page, Entry(kind=Kind.OWN, frame=u64(frame)))
+    return 0
+
+
+def commit(first: u64, count: u64) -> i64:
+    """Put frames behind all pages of a region's part that have none, so that touching them cannot fail. Returns 0, or
+    the error at which it stopped.
+    """
+    region = find(first)
+    for page in range(first, first + count):
+        entry = entry_of(page) if page < PAGES else Entry(0)
+        if entry.raw == 0 or entry.kind == Kind.UNTOUCHED:
+            rights = entry.rights if entry.raw != 0 else (region[0].rights if region else u64(Right.WRITE))
+            error = fill(page, rights)
+            if error != 0:
+                return error
+    return 0
+
+
+def map_frame(page: u64, frame: u64, rights: u64) -> i64:
+    """Map a frame of ours. Returns 0, IN_USE when the page has something, or an error of `tlb_insert` or `fill`."""
+    error = prepare(page)
+    if error == 0:
+        error = aegis.tlb_insert(page, frame, rights)
+    if error == 0:
+        put(page, Entry(kind=Kind.OWN, written=True, frame=frame))
+    return error
+
+
+def map_bound(page: u64, slot: u64, rights: u64) -> i64:
+    """Map what `slot` binds. Returns 0, IN_USE when the page has something, or an error of `tlb_insert_bound`."""
+    error = prepare(page)
+    if error == 0:
+        error = aegis.tlb_insert_bound(page, slot, rights)
+    if error == 0:
+        put(page, Entry(kind=Kind.BOUND, written=True, frame=slot))
+    return error
+
+
+def map_public(page: u64, frame: u64, count: u64, rights: u64) -> i64:
+    """Map `count` frames that everybody may read, from `frame` on. Returns 0, or the error at which it stopped."""
+    for i in range(count):
+        error = prepare(page + i)
+        if error == 0:
+            error = aegis.tlb_insert(page + i, frame + i, rights)
+        if error != 0:
+            return error
+        put(page + i, Entry(kind=Kind.PUBLIC, written=True, frame=frame + i))
+    return 0
+
+
+def prepare(page: u64) -> i64:
+    """See that something can be mapped at a page, where nothing may be."""
+    error = ensure(page)
+    if error == 0:
+        error = ensure_node(page)
+    if error == 0 and table.get(page) != 0:
+        error = Error.IN_USE
+    return error
+
+
+def map_large(page: u64, rights: u64) -> i64:
+    """Map LARGE_PAGES frames of zeros as one page of 2 MiB; `page` is a multiple of LARGE_PAGES. The processor's bits of
+    it are not exported: `is_dirty` and `is_accessed` say nothing. Returns 0, NO_FRAMES when no such frames are free side
+    by side, IN_USE when something is there, BAD_ARGUMENT.
+    """
+    if page % LARGE_PAGES != 0:
+        return Error.BAD_ARGUMENT
+    error = ensure(page)
+    if error != 0:
+        return error
+    if table.next(page, page + LARGE_PAGES) != NOTHING:
+        return Error.IN_USE
+    node = aegis.tlb_node_remove(page)
+    if node >= 0:
+        aegis.frame_release(u64(node))
+    first = claim_large()
+    if first < 0:
+        return first
+    error = aegis.tlb_insert_large(page, u64(first), rights)
+    if error != 0:
+        release_frames(u64(first), LARGE_PAGES)
+    else:
+        put(page, Entry(rights=rights, kind=Kind.LARGE, written=True, frame=u64(first)))
+    return error
+
+
+def claim_large() -> i64:
+    """The first of LARGE_PAGES frames side by side, now ours, or NO_FRAMES."""
+    for first in range(0, aegis.system_page().frames - LARGE_PAGES + 1, LARGE_PAGES):
+        free: u64 = 0
+        while free < LARGE_PAGES and aegis.frame_entry(first + free).owner == abi.FRAME_FREE:
+            free += 1
+        if free == LARGE_PAGES:
+            got: u64 = 0
+            while got < LARGE_PAGES and aegis.frame_claim(first + got) >= 0:
+                got += 1
+            if got == LARGE_PAGES:
+                return i64(first)
+            release_frames(first, got)
+    return Error.NO_FRAMES
+
+
+def release_frames(first: u64, count: u64) -> None:
+    for frame in range(first, first + count):
+        aegis.frame_release(frame)
+
+
+def split(page: u64) -> i64:
+    """Make the large page at `page` ordinary pages. Returns 0 or NO_FRAMES; then it is as it was."""
+    node = claim()
+    if node < 0:
+        return node
+    for i in range(1, LARGE_PAGES):
+        error = ensure(page + i)
+        if error != 0:
+            aegis.frame_release(u64(node))
+            return error
+    entry = entry_of(page)
+    aegis.tlb_remove(page, 1)
+    aegis.tlb_node(page, u64(node))
+    for i in range(LARGE_PAGES):
+        aegis.tlb_insert(page + i, entry.frame + i, entry.rights)
+        put(page + i, Entry(kind=Kind.OWN, written=True, frame=entry.frame + i))
+    return 0
+
+
+def split_around(page: u64) -> i64:
+    """See that a page is not in the middle of a large one."""
+    head = page // LARGE_PAGES * LARGE_PAGES
+    if page < PAGES and page != head and entry_of(head).kind == Kind.LARGE:
+        return split(head)
+    return 0
+
+
+def unmap(first: u64, count: u64) -> i64:
+    """End what is at these pages, and give up its frames and bindings. Returns 0, BAD_ARGUMENT, or NO_FRAMES when only a
+    part of a large page goes and there is no memory for the rest's table.
+    """
+    if first >= PAGES or count > PAGES - first:
+        return Error.BAD_ARGUMENT
+    end = first + count
+    error = split_around(first)
+    if error == 0:
+        error = split_around(end)
+    if error != 0:
+        return error
+    page = table.next(first, end)
+    while page != NOTHING:
+        entry = entry_of(page)
+        if entry.copy:
+            count_copies(MINUS_ONE)
+        table.remove(page)
+        if entry.kind == Kind.OWN or entry.kind == Kind.HIDDEN:
+            aegis.tlb_remove(page, 1)
+            discard(entry.frame)
+        elif entry.kind == Kind.BOUND or entry.kind == Kind.HIDDEN_BOUND:
+            aegis.unbind(entry.frame)
+            slots.release(slots.bindings, entry.frame, 1)
+        elif entry.kind == Kind.PUBLIC:
+            aegis.tlb_remove(page, 1)
+        elif entry.kind == Kind.LARGE:
+            aegis.tlb_remove(page, 1)
+            release_frames(entry.frame, LARGE_PAGES)
+        page = table.next(page + 1, end)
+    return 0
+
+
+# ---- rights
+
+
+def protect(first: u64, count: u64, rights: u64) -> i64:
+    """Change what pages allow: those that have something, and those of a DEMAND region that will (for a whole region
+    that is no work; a part costs an entry for each page). Returns 0, BAD_ARGUMENT, NO_FRAMES, or the kernel's refusal
+    for a page that is bound with fewer rights; the pages before it are changed then.
+    """
+    if count == 1 and first < PAGES and rights != Right.NONE:
+        if table.get(first) & PLAIN_MASK == PLAIN:
+            return aegis.tlb_protect(first, 1, rights)
+    return protect_range(first, count, rights)
+
+
+@noinline  # so that the above saves no registers
+def protect_range(first: u64, count: u64, rights: u64) -> i64:
+    """`protect`, in full."""
+    error: i64 = 0
+    if first >= PAGES or count > PAGES - first or rights & 6 == 6 or rights > 5:
+        return Error.BAD_ARGUMENT
+    whole = find(first)
+    if whole and (whole[0].first != first or whole[0].count != count):
+        whole = Ptr[Region](0)
+    end = first + count
+    while first < end:
+        part = min(end - first, BATCH)
+        error = 0
+        if rights != Right.NONE and table.uniform(first, part, PLAIN_MASK, PLAIN):
+            error = aegis.tlb_protect(first, part, rights)
+        elif whole:
+            first = table.next(first, end)
+            if first == NOTHING:
+                break
+            part = 1
+            error = protect_each(first, 1, rights)
+        else:
+            error = protect_each(first, part, rights)
+        if error != 0:
+            return error
+        first += part
+    if whole:
+        whole[0].rights = rights
+        come_near(whole)
+    return 0
+
+
+def protect_each(first: u64, count: u64, rights: u64) -> i64:
+    """`protect`, a page at a time."""
+    if rights & 6 == 6 or rights > 5:
+        return Error.BAD_ARGUMENT
+    for page in range(first, first + count):
+        error = split_around(page)
+        if error == 0 and table.get(page) != 0:
+            if entry_of(page).kind == Kind.LARGE:
+                error = split(page)
+            if error == 0:
+                error = protect_one(page, rights)
+        elif error == 0:
+            region = find(page)
+            if region and region[0].flags & Flag.DEMAND and region[0].rights != rights:
+                error = ensure(page)
+                if error == 0:
+                    put(page, Entry(rights=rights, frame=NO_FRAME))
+        if error != 0:
+            return error
+    return 0
+
+
+def protect_one(page: u64, rights: u64) -> i64:
+    """`protect` for one page that has an entry."""
+    note_written(page)
+    entry = entry_of(page)
+    error: i64 = 0
+    given: u64 = Right.READ if entry.copy and rights == Right.WRITE else rights
+    if entry.kind == Kind.UNTOUCHED or entry.kind == Kind.GONE:
+        pass
+    elif entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:
+        if rights != Right.NONE:
+            bound = entry.kind == Kind.HIDDEN_BOUND
+            entry.kind = Kind.BOUND if bound else u64(Kind.OWN)
+            error = (
+                aegis.tlb_insert_bound(page, entry.frame, given)
+                if bound
+                else aegis.tlb_insert(page, entry.frame, given)
+            )
+    elif rights != Right.NONE:
+        error = aegis.tlb_protect(page, 1, given)
+    elif entry.kind == Kind.PUBLIC:
+        error = Error.NOT_OWNER
+    else:
+        error = aegis.tlb_remove(page, 1)
+        entry.kind = Kind.HIDDEN_BOUND if entry.kind == Kind.BOUND else u64(Kind.HIDDEN)
+    if error == 0:
+        entry.rights = rights
+        put(page, entry)
+    return error
+
+
+def rights_of(page: u64) -> u64:
+    """What a page below PAGES is meant to allow; NONE if it has no entry."""
+    entry = entry_of(page)
+    if entry.copy or entry.kind == Kind.UNTOUCHED or entry.kind >= Kind.HIDDEN:
+        return entry.rights
+    return rights_in(aegis.table_entry(page))
+
+
+def rights_in(now: abi.TableEntry) -> u64:
+    """What the kernel's table says of a page that is mapped."""
+    return Right.WRITE if now.writable else (Right.READ if now.no_execute else u64(Right.EXECUTE))
+
+
+# ---- what the processor notes
+
+
+@inline
+def is_dirty(page: u64) -> bool:
+    """Whether a page below PAGES was written since it was mapped or `clean`ed: no call."""
+    return aegis.table_entry(page).dirty
+
+
+@inline
+def is_accessed(page: u64) -> bool:
+    """Whether a page below PAGES was used since it was mapped or `clean`ed: no call."""
+    return aegis.table_entry(page).accessed
+
+
+def clean(page: u64) -> i64:
+    """Begin anew to note whether a page is used and written. Returns 0, or BAD_ARGUMENT when nothing is mapped there."""
+    if page >= PAGES or not aegis.table_entry(page).present:
+        return Error.BAD_ARGUMENT
+    note_written(page)
+    return renew(page)
+
+
+def note_written(page: u64) -> None:
+    """Before the processor's bit goes."""
+    entry = entry_of(page)
+    if is_dirty(page) and not entry.written:
+        entry.written = True
+        put(page, entry)
+
+
+def renew(page: u64) -> i64:
+    """Map again what is mapped at a page, by which the processor's bits are cleared."""
+    now = aegis.table_entry(page)
+    if now.bound:
+        return aegis.tlb_insert_bound(page, now.slot, rights_in(now))
+    return aegis.tlb_insert(page, now.frame, rights_in(now))
+
+
+# ---- faults
+
+
+def fault(address: u64, error: u64) -> bool:
+    """The light handler of page faults: demand zero, copy on write, then the region's function."""
+    if address - state.near_address < state.near_bytes:
+        if error & PRESENT == 0:
+            return touch(address, error)
+        return state.near_function(address, error)
+    return fault_anywhere(address, error)
+
+
+@noinline
+def touch(address: u64, error: u64) -> bool:
+    """Put a frame of zeros behind a page of the near region, if nothing else is missing; or see what else there is."""
+    page = address // PAGE_BYTES
+    rights = state.near_demand
+    if (
+        permits(rights, error)
+        and table.missing(page) == 0
+        and table.get(page) == 0
+        and aegis.table_entry(page).raw == 0
+    ):
+        frame = aegis.frame_claim(abi.ANY)
+        if frame >= 0:
+            if aegis.tlb_insert(page, u64(frame), rights) == 0:
+                put(page, Entry(kind=Kind.OWN, frame=u64(frame)))
+                return True
+            aegis.frame_release(u64(frame))
+    return fault_anywhere(address, error)
+
+
+@noinline
+def fault_anywhere(address: u64, error: u64) -> bool:
+    """`fault`, in full."""
+    if repair(address, error):
+        return True
+    region = find(address // PAGE_BYTES)
+    if not region:
+        return False
+    return (
+        exceptions.shielded(region[0].function, address, error) if state.copies else region[0].entered(address, error)
+    )
+
+
+def nest(address: u64, error: u64) -> bool:
+    """Stands for the function of a NESTING region."""
+    return exceptions.shielded(find(address // PAGE_BYTES)[0].function, address, error)
+
+
+def repair(address: u64, error: u64) -> bool:
+    """What needs no function: also the handler of page faults inside handlers."""
+    page = address // PAGE_BYTES
+    if page >= PAGES:
+        return False
+    entry = entry_of(page)
+    if entry.raw == 0 or entry.kind == Kind.UNTOUCHED:
+        region = find(page)
+        if not region or region[0].flags & Flag.DEMAND == 0:
+            return False
+        rights = entry.rights if entry.raw != 0 else region[0].rights
+        return permits(rights, error) and fill(page, rights) == 0
+    if error & WRITE and entry.copy and entry.rights == Right.WRITE:
+        return copy(page)
+    return False
+
+
+@inline
+def permits(rights: u64, error: u64) -> bool:
+    """Whether rights allow the access of an error code."""
+    if error & FETCH:
+        return rights & Right.EXECUTE != 0
+    return rights & Right.WRITE != 0 if error & WRITE else rights != Right.NONE
+
+
+# ---- copy on write, and what fork needs
+
+
+def next_page(page: u64, end: u64) -> u64:
+    """The first page in [page, end) that has an entry (or is the first of a large page), or NOTHING."""
+    return table.next(page, end)
+
+
+def run(page: u64, end: u64) -> u64:
+    """How many pages from `page` on, which has an entry, at most BATCH and before `end`, are alike but for the frame:
+    what one call of the kernel's can treat as one.
+    """
+    kind, rights = table.get(page) & PLAIN_MASK, rights_of(page)
+    count: u64 = 1
+    while count < BATCH and page + count < end and table.get(page + count) & PLAIN_MASK == kind:
+        if table.get(page + count) == 0 or rights_of(page + count) != rights:
+            break
+        count += 1
+    return count
+
+
+def is_shared(page: u64) -> bool:
+    """Whether a page is to be the same memory in children."""
+    region = find(page)
+    return bool(region) and region[0].flags & Flag.SHARED != 0
+
+
+def is_at_once(page: u64) -> bool:
+    """Whether a page must never be copied on write, because the handler of page faults writes it: fork copies it."""
+    return page == u64(addr(state)) // PAGE_BYTES or (
+        page - u64(addr(exceptions.stack)) // PAGE_BYTES < exceptions.STACK_BYTES // PAGE_BYTES
+    )
+
+
+def next_at_once(page: u64) -> u64:
+    """The first page from `page` on of those without entries that fork must copy: the table's. Or NOTHING."""
+    while page < LENT:
+        if aegis.table_entry(max(page, OWN)).present:
+            return max(page, OWN)
+        page = max(page, OWN) + 1
+    return NOTHING
+
+
+def make_copy_on_write(page: u64, count: u64) -> i64:
+    """Let writes to a `run` of writable pages (OWN or BOUND) copy them first. Returns 0 or the kernel's error."""
+    entry = entry_of(page)
+    if entry.copy or rights_of(page) != Right.WRITE or (entry.kind != Kind.OWN and entry.kind != Kind.BOUND):
+        return 0
+    error = aegis.tlb_protect(page, count, Right.READ)
+    if error == 0:
+        table.change(page, count, 0xFFFF_FFF8, 8 | Right.WRITE)  # copy, and the right that is wanted
+        count_copies(count)
+    return error
+
+
+def copy(page: u64) -> bool:
+    """The first write to a page with `copy`: a frame that nobody else has bound is made writable, else it is copied. A
+    frame of ours that others go on using is lent. False without memory.
+    """
+    entry = entry_of(page)
+    now = aegis.table_entry(page)
+    if not now.own or aegis.frame_entry(now.frame).bindings != 0:
+        frame = claim()
+        if frame < 0:
+            return False
+        if ensure_node(SCRATCH) != 0 or (now.own and not lend(now.frame)):
+            aegis.frame_release(u64(frame))
+            return False
+        aegis.tlb_insert(SCRATCH, u64(frame), Right.WRITE)
+        page_bytes(SCRATCH).copy_from(page_bytes(page))
+        aegis.tlb_remove(SCRATCH, 1)
+        aegis.tlb_insert(page, u64(frame), Right.WRITE)
+        if now.bound:
+            aegis.unbind(now.slot)
+            slots.release(slots.bindings, now.slot, 1)
+        entry.frame = u64(frame)
+        entry.kind = Kind.OWN
+        entry.written = True
+    else:
+        note_written(page)
+        entry = entry_of(page)
+        aegis.tlb_insert(page, now.frame, Right.WRITE)
+    entry.copy = False
+    put(page, entry)
+    count_copies(MINUS_ONE)
+    return True
+
+
+def count_copies(more: u64) -> None:
+    """`more` pages, or MINUS_ONE, are copied when they are written. Then a fault on a page of the near region may be one."""
+    state.copies += more
+    if state.near:
+        come_near(Ptr[Region](state.near))
+
+
+@inline
+def page_bytes(page: u64) -> Span[u64]:
+    return Span[u64](Ptr[u64](page * PAGE_BYTES), PAGE_BYTES // 8)
+
+
+def inherit() -> None:
+    """In a child whose table is a copy of its parent's: let the entries say what the kernel has mapped here. Own pages
+    of the parent's are bindings now, and lent frames are the parent's business.
+    """
+    state.lent = 0
+    slots.bindings.fill(0)
+    page = table.next(0, PAGES)
+    while page != NOTHING:
+        now = aegis.table_entry(page)
+        entry = entry_of(page)
+        if now.bound:
+            entry.kind = Kind.BOUND
+            entry.frame = now.slot
+            slots.mark(slots.bindings, now.slot, 1)
+            put(page, entry)
+        elif now.present:
+            if entry.copy:
+                count_copies(MINUS_ONE)
+            entry.copy = False
+            entry.kind = Kind.OWN if now.own else u64(Kind.PUBLIC)
+            entry.frame = now.frame
+            put(page, entry)
+        elif entry.kind != Kind.UNTOUCHED and entry.kind != Kind.GONE:
+            if entry.copy:
+                count_copies(MINUS_ONE)
+            table.remove(page)
+        page = table.next(page + 1, PAGES)
+
+
+# ---- giving frames back
+
+
+def set_save(first: u64, save: Callable[[u64], bool]) -> i64:
+    """Let `save(page)` write the contents of a region's pages elsewhere before they go. Returns 0 or BAD_ARGUMENT."""
+    region = find(first)
+    if not region:
+        return Error.BAD_ARGUMENT
+    region[0].save = save
+    return 0
+
+
+def set_policy(policy: Callable[[], u64]) -> None:
+    """Let `policy()` choose the page that goes next, or NOTHING."""
+    state.policy = policy
+
+
+def give_back(count: u64) -> u64:
+    """Give up to `count` frames back to the kernel: those lent that nobody uses, then pages that lose nothing (of zeros,
+    or not written since they were brought), then what the policy chooses among DROPPABLE ones. Returns how many.
+    """
+    given = release_lent()
+    page: u64 = 0
+    while given < count:
+        page = table.next(page, PAGES)
+        if page == NOTHING:
+            break
+        if is_clean(page) and drop(page):
+            given += 1
+        page += 1
+    refused: u64 = 0
+    while given < count and refused < REGIONS:
+        page = state.policy()
+        if page == NOTHING:
+            break
+        if can_give(page) and drop(page):
+            given += 1
+        else:
+            refused += 1
+    return given
+
+
+def can_give(page: u64) -> bool:
+    """Whether the contents of a page may go."""
+    region = find(page)
+    if page >= PAGES or not region or region[0].flags & Flag.DROPPABLE == 0:
+        return False
+    entry = entry_of(page)
+    return entry.kind == Kind.OWN and not entry.copy
+
+
+def is_clean(page: u64) -> bool:
+    """Whether a page can go without loss."""
+    region = find(page)
+    entry = entry_of(page)
+    if not region or entry.kind != Kind.OWN or entry.copy or is_dirty(page):
+        return False
+    if region[0].flags & Flag.DROPPABLE:
+        return True
+    return region[0].flags & Flag.DEMAND != 0 and not entry.written
+
+
+def drop(page: u64) -> bool:
+    """Give a page's frame to the kernel; False if it is in use, or its contents could not be saved."""
+    region = find(page)
+    entry = entry_of(page)
+    if is_dirty(page) and not region[0].save(page):
+        return False
+    rights = rights_of(page)
+    if aegis.frame_release(entry.frame) != 0:
+        return False
+    restored = u64(region[0].function) != u64(refuse) and region[0].flags & Flag.DROPPABLE != 0
+    put(page, Entry(rights=rights, kind=Kind.GONE if restored else u64(Kind.UNTOUCHED), frame=NO_FRAME))
+    return True
