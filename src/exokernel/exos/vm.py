@@ -59,7 +59,7 @@ class Entry:
     rights: u64 = field(0, 2)  # Right bits that are wanted where the kernel's table does not say it: see `rights_of`
     copy: bool = field(3)  # on the first write: others see the same frame
     kind: u64 = field(4, 6)
-    written: bool = field(7)  # was not zero when the processor's dirty bit was last cleared
+    written: bool = field(7)  # not zeros, nor what is saved, even where the processor's dirty bit says so
     frame: u64 = field(8, 31)  # or slot
 
 
@@ -74,7 +74,7 @@ class Flag:
 
     DEMAND = 1  # pages get frames of zeros when they are first touched
     SHARED = 2  # stays the same memory in children: never copied
-    DROPPABLE = 4  # contents may go when frames are asked for; `function`, or zeros, bring them back
+    DROPPABLE = 4  # contents may go when frames are asked for: `function` brings them back, or with DEMAND zeros do
     NESTING = 8  # `function` touches memory where page faults happen
 
 
@@ -129,7 +129,7 @@ def oldest() -> u64:
             if can_give(page):
                 if not is_accessed(page):
                     return page
-                renew(page)
+                clean(page)
             page = next_page(page + 1, PAGES)
         state.hand = 0
     return NOTHING
@@ -228,6 +228,15 @@ def ensure(page: u64) -> i64:
 def entry_of(page: u64) -> Entry:
     """The entry of a page below PAGES."""
     return Entry(table.get(page))
+
+
+def entry_around(page: u64) -> Entry:
+    """The same, or that of the large page in which a page lies."""
+    entry = entry_of(page)
+    if entry.raw == 0:
+        head = entry_of(page // LARGE_PAGES * LARGE_PAGES)
+        return head if head.kind == Kind.LARGE else entry
+    return entry
 
 
 @inline
@@ -369,11 +378,11 @@ def fill(page: u64, rights: u64) -> i64:
     frame = claim()
     if frame < 0:
         return frame
-    error = aegis.tlb_insert(page, u64(frame), rights)
+    error = aegis.tlb_insert(page, u64(frame), rights)  # NONE: it is not mapped
     if error != 0:
         aegis.frame_release(u64(frame))
         return error
-    put(page, Entry(kind=Kind.OWN, frame=u64(frame)))
+    put(page, Entry(kind=Kind.OWN if rights != Right.NONE else u64(Kind.HIDDEN), frame=u64(frame)))
     return 0
 
 
@@ -383,7 +392,7 @@ def commit(first: u64, count: u64) -> i64:
     """
     region = find(first)
     for page in range(first, first + count):
-        entry = entry_of(page) if page < PAGES else Entry(0)
+        entry = entry_around(page) if page < PAGES else Entry(0)
         if entry.raw == 0 or entry.kind == Kind.UNTOUCHED:
             rights = entry.rights if entry.raw != 0 else (region[0].rights if region else u64(Right.WRITE))
             error = fill(page, rights)
@@ -502,9 +511,8 @@ def split(page: u64) -> i64:
 
 def split_around(page: u64) -> i64:
     """See that a page is not in the middle of a large one."""
-    head = page // LARGE_PAGES * LARGE_PAGES
-    if page < PAGES and page != head and entry_of(head).kind == Kind.LARGE:
-        return split(head)
+    if page < PAGES and page % LARGE_PAGES != 0 and entry_around(page).kind == Kind.LARGE:
+        return split(page // LARGE_PAGES * LARGE_PAGES)
     return 0
 
 
@@ -641,7 +649,7 @@ def protect_one(page: u64, rights: u64) -> i64:
 
 def rights_of(page: u64) -> u64:
     """What a page below PAGES is meant to allow; NONE if it has no entry."""
-    entry = entry_of(page)
+    entry = entry_around(page)
     if entry.copy or entry.kind == Kind.UNTOUCHED or entry.kind >= Kind.HIDDEN:
         return entry.rights
     return rights_in(aegis.table_entry(page))
@@ -672,6 +680,18 @@ def clean(page: u64) -> i64:
     if page >= PAGES or not aegis.table_entry(page).present:
         return Error.BAD_ARGUMENT
     note_written(page)
+    return renew(page)
+
+
+def note_saved(page: u64) -> i64:
+    """What a page of a DROPPABLE region holds now is saved elsewhere: it loses nothing when it goes, until it is written.
+    Returns 0, BAD_ARGUMENT for another page, or the kernel's error.
+    """
+    if not can_give(page):
+        return Error.BAD_ARGUMENT
+    entry = entry_of(page)
+    entry.written = False
+    put(page, entry)
     return renew(page)
 
 
@@ -950,22 +970,20 @@ def is_clean(page: u64) -> bool:
     """Whether a page can go without loss."""
     region = find(page)
     entry = entry_of(page)
-    if not region or entry.kind != Kind.OWN or entry.copy or is_dirty(page):
+    if not region or entry.kind != Kind.OWN or entry.copy or entry.written or is_dirty(page):
         return False
-    if region[0].flags & Flag.DROPPABLE:
-        return True
-    return region[0].flags & Flag.DEMAND != 0 and not entry.written
+    return region[0].flags & (Flag.DROPPABLE | Flag.DEMAND) != 0
 
 
 def drop(page: u64) -> bool:
     """Give a page's frame to the kernel; False if it is in use, or its contents could not be saved."""
     region = find(page)
     entry = entry_of(page)
-    if is_dirty(page) and not region[0].save(page):
+    if (entry.written or is_dirty(page)) and not region[0].save(page):
         return False
     rights = rights_of(page)
     if aegis.frame_release(entry.frame) != 0:
         return False
-    restored = u64(region[0].function) != u64(refuse) and region[0].flags & Flag.DROPPABLE != 0
-    put(page, Entry(rights=rights, kind=Kind.GONE if restored else u64(Kind.UNTOUCHED), frame=NO_FRAME))
+    kind: u64 = Kind.UNTOUCHED if region[0].flags & Flag.DEMAND else Kind.GONE
+    put(page, Entry(rights=rights, kind=kind, frame=NO_FRAME))
     return True

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""No frame is free before `vm` has started; then some are."""
+
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Error, Right
+from exokernel.exos import aegis, vm
+from exokernel.metal import i32, u64
+
+
+def main() -> i32:
+    last: u64 = 0
+    while True:
+        frame = aegis.frame_claim(abi.ANY)
+        if frame < 0:
+            break
+        last = u64(frame)
+    if vm.reserve(0x20000, 1, Right.WRITE, vm.Flag.DEMAND, vm.refuse) != Error.NO_FRAMES:
+        return 1
+    aegis.frame_release(last)
+    if vm.reserve(0x20000, 1, Right.WRITE, vm.Flag.DEMAND, vm.refuse) != Error.NO_FRAMES:
+        return 2
+    for back in range(1, 20):
+        aegis.frame_release(last - back)
+    if vm.reserve(0x20000, 1, Right.WRITE, vm.Flag.DEMAND, vm.refuse) != 0:
+        return 3
+    return 0
