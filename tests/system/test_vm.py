@@ -51,6 +51,11 @@ def test_starting_without_memory_is_an_error_value() -> None:
     assert guest.status == 0, guest.transcript()
 
 
+def test_split_in_a_small_table() -> None:
+    guest = run("split_in_a_small_table")
+    assert guest.status == 0, guest.transcript()
+
+
 @pytest.mark.parametrize("ticks", [1, 2, 5, 20])
 def test_random_operations(ticks: int) -> None:
     guest = run("stress", "inverted_stress", "stress", slice_ticks=ticks * TICK)

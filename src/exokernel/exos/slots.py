@@ -5,12 +5,12 @@ business. Work is bounded by the length of the map.
 """
 
 from exokernel.aegis import abi
-from exokernel.metal import Array, Span, u64
+from exokernel.metal import Array, Span, aligned, u64
 
 NOTHING = 0xFFFF_FFFF_FFFF_FFFF  # take: there are not as many side by side
 FULL = 0xFFFF_FFFF_FFFF_FFFF
 
-bindings: Array[u64, abi.BINDINGS // 64] = Array[u64, abi.BINDINGS // 64]()
+bindings: Array[u64, abi.BINDINGS // 64] = aligned(16, Array[u64, abi.BINDINGS // 64]())  # in one page
 
 
 def take(taken: Span[u64], count: u64) -> u64:

@@ -19,7 +19,22 @@ from exokernel.aegis import abi
 from exokernel.aegis.abi import BATCH, LARGE_PAGES, PAGE_BYTES, Error, Right
 from exokernel.exos import aegis, exceptions, linear, slots
 from exokernel.exos.slots import NOTHING
-from exokernel.metal import Array, Ptr, Span, addr, aligned, bits, field, i64, inline, noinline, struct, u32, u64
+from exokernel.metal import (
+    Array,
+    Ptr,
+    Span,
+    addr,
+    aligned,
+    bits,
+    field,
+    i64,
+    inline,
+    noinline,
+    sizeof,
+    struct,
+    u32,
+    u64,
+)
 
 Handler = Callable[[u64, u64], bool]  # of page faults: address and error code; True: try again
 table = linear  # the page table in use; `inverted` puts itself here while the image is built
@@ -49,7 +64,7 @@ class Kind:
     HIDDEN = 4  # as OWN, not mapped: nothing is allowed
     HIDDEN_BOUND = 5  # as BOUND, not mapped
     GONE = 6  # nothing any more: the contents were given away, and the region's function brings them back
-    LARGE = 7  # LARGE_PAGES frames of ours, from this page on; the other pages have no entries
+    LARGE = 7  # a frame of ours, in a large page
 
 
 @bits(u32)
@@ -81,7 +96,7 @@ class Flag:
 @struct
 class Region:
     """Pages with one purpose. `function(address, error)` is asked about page faults that nothing here resolves; True:
-    try again. `save(page)` is told before written contents are given away; False: they stay.
+    try again. `save(page)`, to be stored here, is told before written contents are given away; False: they stay.
     """
 
     first: u64
@@ -89,7 +104,6 @@ class Region:
     rights: u64
     flags: u64
     function: Handler
-    entered: Handler  # the same, or `nest`
     save: Callable[[u64], bool]
 
 
@@ -106,7 +120,7 @@ class State:
     lent: u64  # frames in the list at LENT
     hand: u64  # of the default policy: the page looked at last
     started: u64
-    policy: Callable[[], u64]
+    policy: Callable[[], u64]  # chooses the page whose frame goes next, or NOTHING; to be stored here
     regions: Array[Region, REGIONS]
 
 
@@ -141,10 +155,11 @@ state: State = aligned(
         near_function=refuse,
         policy=oldest,
         regions=Array[Region, REGIONS](
-            [Region(function=refuse, entered=refuse, save=forget) for _ in range(REGIONS)],
+            [Region(function=refuse, save=forget) for _ in range(REGIONS)],
         ),
     ),
 )
+assert sizeof(State) <= PAGE_BYTES  # one page to copy at once
 taken: Array[u64, (OWN - TAKEN_FIRST) // 64] = Array[u64, (OWN - TAKEN_FIRST) // 64]()
 
 
@@ -230,23 +245,15 @@ def entry_of(page: u64) -> Entry:
     return Entry(table.get(page))
 
 
-def entry_around(page: u64) -> Entry:
-    """The same, or that of the large page in which a page lies."""
-    entry = entry_of(page)
-    if entry.raw == 0:
-        head = entry_of(page // LARGE_PAGES * LARGE_PAGES)
-        return head if head.kind == Kind.LARGE else entry
-    return entry
-
-
 @inline
 def put(page: u64, entry: Entry) -> None:
     table.put(page, entry.raw)
 
 
-def discard(frame: u64) -> None:
-    """Give up a frame that is not mapped here any more: now, or when nobody uses it."""
+def discard(page: u64, frame: u64) -> None:
+    """Give up a frame of ours with its mapping, if it has one: now, or when nobody uses it."""
     if aegis.frame_release(frame) == Error.IN_USE:
+        aegis.tlb_remove(page, 1)
         lend(frame)
 
 
@@ -306,18 +313,21 @@ def reserve(first: u64, count: u64, rights: u64, flags: u64, function: Handler) 
     free[0].rights = rights
     free[0].flags = flags
     free[0].function = function
-    free[0].entered = nest if flags & Flag.NESTING else function
     free[0].save = forget
     come_near(free)
     return 0
 
 
 def come_near(region: Ptr[Region]) -> None:
+    state.near_bytes = 0  # first and last: whoever is interrupted here leaves a region of no pages
+    compiler_barrier()
     state.near = u64(region)
     state.near_address = region[0].first * PAGE_BYTES
-    state.near_bytes = region[0].count * PAGE_BYTES
     state.near_demand = region[0].rights if region[0].flags & Flag.DEMAND else u64(Right.NONE)
-    state.near_function = fault_anywhere if state.copies else region[0].entered
+    careful = state.copies != 0 or region[0].flags & Flag.NESTING != 0
+    state.near_function = fault_anywhere if careful else region[0].function
+    compiler_barrier()
+    state.near_bytes = region[0].count * PAGE_BYTES
 
 
 def find(page: u64) -> Ptr[Region]:
@@ -342,9 +352,7 @@ def release(first: u64) -> i64:
         return error
     block = (first + 511) // 512 * 512
     while block + 512 <= first + region[0].count:
-        node = aegis.tlb_node_remove(block)
-        if node >= 0:
-            aegis.frame_release(u64(node))
+        remove_node(block)
         block += 512
     region[0].count = 0
     come_near(region)
@@ -365,17 +373,28 @@ def give_pages(first: u64, count: u64) -> None:
 # ---- mapping
 
 
-def fill(page: u64, rights: u64) -> i64:
-    """Put a frame of zeros behind a page that has none. Returns 0, NO_FRAMES, NO_ROOM, BAD_ARGUMENT, IN_USE."""
+def prepare(page: u64) -> i64:
+    """See that something can be mapped at a page, where nothing may be. Returns 0, NO_FRAMES, NO_ROOM, BAD_ARGUMENT or
+    IN_USE.
+    """
     error = ensure(page)
     if error == 0:
         error = ensure_node(page)
-    if error != 0:
-        return error
-    old = entry_of(page)
-    if old.raw != 0 and old.kind != Kind.UNTOUCHED and old.kind != Kind.GONE:
-        return Error.IN_USE
-    frame = claim()
+    if error == 0 and table.get(page) != 0 and not is_empty(entry_of(page)):
+        error = Error.IN_USE
+    return error
+
+
+@inline
+def is_empty(entry: Entry) -> bool:
+    """Whether nothing is behind a page that has an entry."""
+    return entry.kind == Kind.UNTOUCHED or entry.kind == Kind.GONE
+
+
+def fill(page: u64, rights: u64) -> i64:
+    """Put a frame of zeros behind a page that has none. Returns 0, or an error of `prepare`'s."""
+    error = prepare(page)
+    frame = claim() if error == 0 else error
     if frame < 0:
         return frame
     error = aegis.tlb_insert(page, u64(frame), rights)  # NONE: it is not mapped
@@ -392,7 +411,7 @@ def commit(first: u64, count: u64) -> i64:
     """
     region = find(first)
     for page in range(first, first + count):
-        entry = entry_around(page) if page < PAGES else Entry(0)
+        entry = entry_of(page) if page < PAGES else Entry(0)
         if entry.raw == 0 or entry.kind == Kind.UNTOUCHED:
             rights = entry.rights if entry.raw != 0 else (region[0].rights if region else u64(Right.WRITE))
             error = fill(page, rights)
@@ -401,46 +420,25 @@ def commit(first: u64, count: u64) -> i64:
     return 0
 
 
-def map_frame(page: u64, frame: u64, rights: u64) -> i64:
-    """Map a frame of ours. Returns 0, IN_USE when the page has something, or an error of `tlb_insert` or `fill`."""
-    error = prepare(page)
-    if error == 0:
-        error = aegis.tlb_insert(page, frame, rights)
-    if error == 0:
-        put(page, Entry(kind=Kind.OWN, written=True, frame=frame))
-    return error
-
-
-def map_bound(page: u64, slot: u64, rights: u64) -> i64:
-    """Map what `slot` binds. Returns 0, IN_USE when the page has something, or an error of `tlb_insert_bound`."""
-    error = prepare(page)
-    if error == 0:
-        error = aegis.tlb_insert_bound(page, slot, rights)
-    if error == 0:
-        put(page, Entry(kind=Kind.BOUND, written=True, frame=slot))
-    return error
-
-
-def map_public(page: u64, frame: u64, count: u64, rights: u64) -> i64:
-    """Map `count` frames that everybody may read, from `frame` on. Returns 0, or the error at which it stopped."""
+def map_as(kind: u64, page: u64, frame: u64, count: u64, rights: u64) -> i64:
+    """Map `count` frames from `frame` on: of ours (Kind.OWN), that everybody may read (PUBLIC), or that slots from
+    `frame` on bind (BOUND). Returns 0, or the error of `prepare` or of the kernel's at which it stopped.
+    """
     for i in range(count):
         error = prepare(page + i)
         if error == 0:
-            error = aegis.tlb_insert(page + i, frame + i, rights)
+            error = map_again(kind, page + i, frame + i, rights)
         if error != 0:
             return error
-        put(page + i, Entry(kind=Kind.PUBLIC, written=True, frame=frame + i))
+        put(page + i, Entry(kind=kind, written=True, frame=frame + i))
     return 0
 
 
-def prepare(page: u64) -> i64:
-    """See that something can be mapped at a page, where nothing may be."""
-    error = ensure(page)
-    if error == 0:
-        error = ensure_node(page)
-    if error == 0 and table.get(page) != 0:
-        error = Error.IN_USE
-    return error
+def map_again(kind: u64, page: u64, frame: u64, rights: u64) -> i64:
+    """Let the kernel map a frame or binding, in place of what is there; the processor's bits are cleared."""
+    if kind == Kind.BOUND:
+        return aegis.tlb_insert_bound(page, frame, rights)
+    return aegis.tlb_insert(page, frame, rights)
 
 
 def map_large(page: u64, rights: u64) -> i64:
@@ -448,25 +446,31 @@ def map_large(page: u64, rights: u64) -> i64:
     it are not exported: `is_dirty` and `is_accessed` say nothing. Returns 0, NO_FRAMES when no such frames are free side
     by side, IN_USE when something is there, BAD_ARGUMENT.
     """
-    if page % LARGE_PAGES != 0:
+    if page % LARGE_PAGES != 0 or page >= PAGES:
         return Error.BAD_ARGUMENT
-    error = ensure(page)
-    if error != 0:
-        return error
     if table.next(page, page + LARGE_PAGES) != NOTHING:
         return Error.IN_USE
+    remove_node(page)
+    first = claim_large()
+    error = aegis.tlb_insert_large(page, u64(first), rights) if first >= 0 else first
+    done: u64 = 0
+    while error == 0 and done < LARGE_PAGES:
+        error = ensure(page + done)
+        if error == 0:
+            put(page + done, Entry(rights=rights, kind=Kind.LARGE, written=True, frame=u64(first) + done))
+            done += 1
+    if error != 0 and first >= 0:
+        release_frames(u64(first), LARGE_PAGES)
+        for i in range(done):
+            table.remove(page + i)
+    return error
+
+
+def remove_node(page: u64) -> None:
+    """Give up the kernel's table node of the block around a page, if nothing is mapped there."""
     node = aegis.tlb_node_remove(page)
     if node >= 0:
         aegis.frame_release(u64(node))
-    first = claim_large()
-    if first < 0:
-        return first
-    error = aegis.tlb_insert_large(page, u64(first), rights)
-    if error != 0:
-        release_frames(u64(first), LARGE_PAGES)
-    else:
-        put(page, Entry(rights=rights, kind=Kind.LARGE, written=True, frame=u64(first)))
-    return error
 
 
 def claim_large() -> i64:
@@ -490,29 +494,25 @@ def release_frames(first: u64, count: u64) -> None:
         aegis.frame_release(frame)
 
 
-def split(page: u64) -> i64:
-    """Make the large page at `page` ordinary pages. Returns 0 or NO_FRAMES; then it is as it was."""
-    node = claim()
+def split(page: u64, whole: bool) -> i64:
+    """Make the large page around `page`, if there is one, ordinary pages; if they go as a `whole`, they need not be
+    mapped. Returns 0 or NO_FRAMES; then it is as it was.
+    """
+    if page >= PAGES or entry_of(page).kind != Kind.LARGE:
+        return 0
+    head = page // LARGE_PAGES * LARGE_PAGES
+    node: i64 = 0 if whole else claim()
     if node < 0:
         return node
-    for i in range(1, LARGE_PAGES):
-        error = ensure(page + i)
-        if error != 0:
-            aegis.frame_release(u64(node))
-            return error
-    entry = entry_of(page)
-    aegis.tlb_remove(page, 1)
-    aegis.tlb_node(page, u64(node))
-    for i in range(LARGE_PAGES):
-        aegis.tlb_insert(page + i, entry.frame + i, entry.rights)
-        put(page + i, Entry(kind=Kind.OWN, written=True, frame=entry.frame + i))
-    return 0
-
-
-def split_around(page: u64) -> i64:
-    """See that a page is not in the middle of a large one."""
-    if page < PAGES and page % LARGE_PAGES != 0 and entry_around(page).kind == Kind.LARGE:
-        return split(page // LARGE_PAGES * LARGE_PAGES)
+    aegis.tlb_remove(head, 1)
+    if not whole:
+        aegis.tlb_node(head, u64(node))
+    for place in range(head, head + LARGE_PAGES):
+        entry = entry_of(place)
+        if not whole:
+            aegis.tlb_insert(place, entry.frame, entry.rights)
+        entry.kind = Kind.OWN
+        put(place, entry)
     return 0
 
 
@@ -523,28 +523,22 @@ def unmap(first: u64, count: u64) -> i64:
     if first >= PAGES or count > PAGES - first:
         return Error.BAD_ARGUMENT
     end = first + count
-    error = split_around(first)
-    if error == 0:
-        error = split_around(end)
-    if error != 0:
-        return error
     page = table.next(first, end)
     while page != NOTHING:
+        error = split(page, page % LARGE_PAGES == 0 and end - page >= LARGE_PAGES)
+        if error != 0:
+            return error
         entry = entry_of(page)
         if entry.copy:
             count_copies(MINUS_ONE)
         table.remove(page)
         if entry.kind == Kind.OWN or entry.kind == Kind.HIDDEN:
-            aegis.tlb_remove(page, 1)
-            discard(entry.frame)
+            discard(page, entry.frame)
         elif entry.kind == Kind.BOUND or entry.kind == Kind.HIDDEN_BOUND:
             aegis.unbind(entry.frame)
             slots.release(slots.bindings, entry.frame, 1)
         elif entry.kind == Kind.PUBLIC:
             aegis.tlb_remove(page, 1)
-        elif entry.kind == Kind.LARGE:
-            aegis.tlb_remove(page, 1)
-            release_frames(entry.frame, LARGE_PAGES)
         page = table.next(page + 1, end)
     return 0
 
@@ -578,14 +572,13 @@ def protect_range(first: u64, count: u64, rights: u64) -> i64:
         error = 0
         if rights != Right.NONE and table.uniform(first, part, PLAIN_MASK, PLAIN):
             error = aegis.tlb_protect(first, part, rights)
-        elif whole:
-            first = table.next(first, end)
-            if first == NOTHING:
-                break
-            part = 1
-            error = protect_each(first, 1, rights)
         else:
-            error = protect_each(first, part, rights)
+            if whole:  # its pages without entries follow the region
+                first = table.next(first, end)
+                if first == NOTHING:
+                    break
+            part = 1
+            error = protect_one(first, rights)
         if error != 0:
             return error
         first += part
@@ -595,45 +588,27 @@ def protect_range(first: u64, count: u64, rights: u64) -> i64:
     return 0
 
 
-def protect_each(first: u64, count: u64, rights: u64) -> i64:
-    """`protect`, a page at a time."""
-    if rights & 6 == 6 or rights > 5:
-        return Error.BAD_ARGUMENT
-    for page in range(first, first + count):
-        error = split_around(page)
-        if error == 0 and table.get(page) != 0:
-            if entry_of(page).kind == Kind.LARGE:
-                error = split(page)
-            if error == 0:
-                error = protect_one(page, rights)
-        elif error == 0:
-            region = find(page)
-            if region and region[0].flags & Flag.DEMAND and region[0].rights != rights:
-                error = ensure(page)
-                if error == 0:
-                    put(page, Entry(rights=rights, frame=NO_FRAME))
-        if error != 0:
-            return error
-    return 0
-
-
 def protect_one(page: u64, rights: u64) -> i64:
-    """`protect` for one page that has an entry."""
+    """`protect` for one page."""
+    error = split(page, False)
+    if error == 0 and table.get(page) == 0:
+        region = find(page)
+        if not region or region[0].flags & Flag.DEMAND == 0 or region[0].rights == rights:
+            return 0
+        error = ensure(page)
+        if error == 0:
+            put(page, Entry(rights=rights, frame=NO_FRAME))
+    if error != 0:
+        return error
     note_written(page)
     entry = entry_of(page)
-    error: i64 = 0
     given: u64 = Right.READ if entry.copy and rights == Right.WRITE else rights
-    if entry.kind == Kind.UNTOUCHED or entry.kind == Kind.GONE:
+    if is_empty(entry):
         pass
     elif entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:
         if rights != Right.NONE:
-            bound = entry.kind == Kind.HIDDEN_BOUND
-            entry.kind = Kind.BOUND if bound else u64(Kind.OWN)
-            error = (
-                aegis.tlb_insert_bound(page, entry.frame, given)
-                if bound
-                else aegis.tlb_insert(page, entry.frame, given)
-            )
+            entry.kind = Kind.BOUND if entry.kind == Kind.HIDDEN_BOUND else u64(Kind.OWN)
+            error = map_again(entry.kind, page, entry.frame, given)
     elif rights != Right.NONE:
         error = aegis.tlb_protect(page, 1, given)
     elif entry.kind == Kind.PUBLIC:
@@ -649,7 +624,7 @@ def protect_one(page: u64, rights: u64) -> i64:
 
 def rights_of(page: u64) -> u64:
     """What a page below PAGES is meant to allow; NONE if it has no entry."""
-    entry = entry_around(page)
+    entry = entry_of(page)
     if entry.copy or entry.kind == Kind.UNTOUCHED or entry.kind >= Kind.HIDDEN:
         return entry.rights
     return rights_in(aegis.table_entry(page))
@@ -687,9 +662,10 @@ def note_saved(page: u64) -> i64:
     """What a page of a DROPPABLE region holds now is saved elsewhere: it loses nothing when it goes, until it is written.
     Returns 0, BAD_ARGUMENT for another page, or the kernel's error.
     """
-    if not can_give(page):
-        return Error.BAD_ARGUMENT
+    region = find(page)
     entry = entry_of(page)
+    if not region or region[0].flags & Flag.DROPPABLE == 0 or entry.kind != Kind.OWN:
+        return Error.BAD_ARGUMENT
     entry.written = False
     put(page, entry)
     return renew(page)
@@ -704,11 +680,10 @@ def note_written(page: u64) -> None:
 
 
 def renew(page: u64) -> i64:
-    """Map again what is mapped at a page, by which the processor's bits are cleared."""
+    """Clear the processor's bits of a page that is mapped."""
     now = aegis.table_entry(page)
-    if now.bound:
-        return aegis.tlb_insert_bound(page, now.slot, rights_in(now))
-    return aegis.tlb_insert(page, now.frame, rights_in(now))
+    kind: u64 = Kind.BOUND if now.bound else Kind.OWN
+    return map_again(kind, page, now.slot if now.bound else now.frame, rights_in(now))
 
 
 # ---- faults
@@ -751,14 +726,9 @@ def fault_anywhere(address: u64, error: u64) -> bool:
     region = find(address // PAGE_BYTES)
     if not region:
         return False
-    return (
-        exceptions.shielded(region[0].function, address, error) if state.copies else region[0].entered(address, error)
-    )
-
-
-def nest(address: u64, error: u64) -> bool:
-    """Stands for the function of a NESTING region."""
-    return exceptions.shielded(find(address // PAGE_BYTES)[0].function, address, error)
+    if state.copies or region[0].flags & Flag.NESTING:
+        return exceptions.shielded(region[0].function, address, error)
+    return region[0].function(address, error)
 
 
 def repair(address: u64, error: u64) -> bool:
@@ -815,9 +785,9 @@ def is_shared(page: u64) -> bool:
 
 def is_at_once(page: u64) -> bool:
     """Whether a page must never be copied on write, because the handler of page faults writes it: fork copies it."""
-    return page == u64(addr(state)) // PAGE_BYTES or (
-        page - u64(addr(exceptions.stack)) // PAGE_BYTES < exceptions.STACK_BYTES // PAGE_BYTES
-    )
+    if page == u64(addr(state)) // PAGE_BYTES or page == u64(addr(slots.bindings)) // PAGE_BYTES:
+        return True
+    return page - u64(addr(exceptions.stack)) // PAGE_BYTES < exceptions.STACK_BYTES // PAGE_BYTES
 
 
 def next_at_once(page: u64) -> u64:
@@ -847,6 +817,8 @@ def copy(page: u64) -> bool:
     """
     entry = entry_of(page)
     now = aegis.table_entry(page)
+    if not now.present:
+        return False
     if not now.own or aegis.frame_entry(now.frame).bindings != 0:
         frame = claim()
         if frame < 0:
@@ -855,7 +827,8 @@ def copy(page: u64) -> bool:
             aegis.frame_release(u64(frame))
             return False
         aegis.tlb_insert(SCRATCH, u64(frame), Right.WRITE)
-        page_bytes(SCRATCH).copy_from(page_bytes(page))
+        words: u64 = PAGE_BYTES // 8
+        Span[u64](Ptr[u64](SCRATCH * PAGE_BYTES), words).copy_from(Span[u64](Ptr[u64](page * PAGE_BYTES), words))
         aegis.tlb_remove(SCRATCH, 1)
         aegis.tlb_insert(page, u64(frame), Right.WRITE)
         if now.bound:
@@ -881,11 +854,6 @@ def count_copies(more: u64) -> None:
         come_near(Ptr[Region](state.near))
 
 
-@inline
-def page_bytes(page: u64) -> Span[u64]:
-    return Span[u64](Ptr[u64](page * PAGE_BYTES), PAGE_BYTES // 8)
-
-
 def inherit() -> None:
     """In a child whose table is a copy of its parent's: let the entries say what the kernel has mapped here. Own pages
     of the parent's are bindings now, and lent frames are the parent's business.
@@ -908,7 +876,7 @@ def inherit() -> None:
             entry.kind = Kind.OWN if now.own else u64(Kind.PUBLIC)
             entry.frame = now.frame
             put(page, entry)
-        elif entry.kind != Kind.UNTOUCHED and entry.kind != Kind.GONE:
+        elif not is_empty(entry):
             if entry.copy:
                 count_copies(MINUS_ONE)
             table.remove(page)
@@ -916,20 +884,6 @@ def inherit() -> None:
 
 
 # ---- giving frames back
-
-
-def set_save(first: u64, save: Callable[[u64], bool]) -> i64:
-    """Let `save(page)` write the contents of a region's pages elsewhere before they go. Returns 0 or BAD_ARGUMENT."""
-    region = find(first)
-    if not region:
-        return Error.BAD_ARGUMENT
-    region[0].save = save
-    return 0
-
-
-def set_policy(policy: Callable[[], u64]) -> None:
-    """Let `policy()` choose the page that goes next, or NOTHING."""
-    state.policy = policy
 
 
 def give_back(count: u64) -> u64:
@@ -942,7 +896,7 @@ def give_back(count: u64) -> u64:
         page = table.next(page, PAGES)
         if page == NOTHING:
             break
-        if is_clean(page) and drop(page):
+        if not is_written(page) and can_give(page) and drop(page):
             given += 1
         page += 1
     refused: u64 = 0
@@ -958,28 +912,25 @@ def give_back(count: u64) -> u64:
 
 
 def can_give(page: u64) -> bool:
-    """Whether the contents of a page may go."""
+    """Whether the contents of a page may go: what a region offers, and zeros that were never written."""
     region = find(page)
-    if page >= PAGES or not region or region[0].flags & Flag.DROPPABLE == 0:
+    if page >= PAGES or not region:
         return False
     entry = entry_of(page)
-    return entry.kind == Kind.OWN and not entry.copy
+    offered: u64 = Flag.DROPPABLE if is_written(page) else Flag.DROPPABLE | Flag.DEMAND
+    return entry.kind == Kind.OWN and not entry.copy and region[0].flags & offered != 0
 
 
-def is_clean(page: u64) -> bool:
-    """Whether a page can go without loss."""
-    region = find(page)
-    entry = entry_of(page)
-    if not region or entry.kind != Kind.OWN or entry.copy or entry.written or is_dirty(page):
-        return False
-    return region[0].flags & (Flag.DROPPABLE | Flag.DEMAND) != 0
+def is_written(page: u64) -> bool:
+    """Whether contents are lost with a page."""
+    return entry_of(page).written or is_dirty(page)
 
 
 def drop(page: u64) -> bool:
     """Give a page's frame to the kernel; False if it is in use, or its contents could not be saved."""
     region = find(page)
     entry = entry_of(page)
-    if (entry.written or is_dirty(page)) and not region[0].save(page):
+    if is_written(page) and not region[0].save(page):
         return False
     rights = rights_of(page)
     if aegis.frame_release(entry.frame) != 0:

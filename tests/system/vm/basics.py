@@ -5,7 +5,7 @@ from exokernel.aegis import abi
 from exokernel.aegis.abi import Error, Right
 from exokernel.exos import aegis, exceptions, vm
 from exokernel.exos.exceptions import Registers, Verdict
-from exokernel.metal import Array, Ptr, addr, i64, u8, u64, volatile_load, volatile_store
+from exokernel.metal import Array, Ptr, addr, asm, i64, u8, u64, volatile_load, volatile_store
 
 FIRST = 0x20000000 // abi.PAGE_BYTES
 COUNT = 600  # more than a table node and a batch hold
@@ -189,7 +189,7 @@ def count(page: u64, end: u64) -> i64:
 
 def check_giving_back() -> None:
     expect("region", vm.reserve(FIRST, 64, Right.WRITE, vm.Flag.DROPPABLE, pager), 0)
-    expect("save", vm.set_save(FIRST, save), 0)
+    vm.find(FIRST)[0].save = save
     for i in range(64):
         saved[i] = 1000 + i
     for i in range(64):
@@ -198,11 +198,11 @@ def check_giving_back() -> None:
         write(FIRST + i, 2000 + i)
     expect("clean ones first", i64(vm.give_back(32)), 32)
     expect("the dirty ones are left", count(FIRST, FIRST + 32) * 100 + count(FIRST + 32, FIRST + 64), 3200)
-    vm.set_policy(chosen)
+    vm.state.policy = chosen
     expect("the chosen one", i64(vm.give_back(1)), 1)
     expect("saved", i64(saved[7]), 2007)
     expect("no other", i64(vm.give_back(1)), 0)
-    vm.set_policy(vm.oldest)
+    vm.state.policy = vm.oldest
     expect("all others", i64(vm.give_back(100)), 31)
     expect("none is left", count(FIRST, FIRST + 64), 0)
     for i in range(64):
@@ -237,6 +237,22 @@ def check_nesting() -> None:
         expect("written", write(FIRST + i, 2), 0)
     expect("log", read(HUGE), 4)
     expect("release", vm.release(FIRST) + vm.release(HUGE), 0)
+
+
+def count_breakpoint(registers: Registers) -> u8:
+    """A full handler that touches fresh memory."""
+    Ptr[u64](HUGE * abi.PAGE_BYTES)[0] += 1
+    return Verdict.RESUME
+
+
+def check_nesting_in_full() -> None:
+    exceptions.handle(exceptions.BREAKPOINT, count_breakpoint)
+    for _ in range(3):
+        expect("log", vm.reserve(HUGE, 4, Right.WRITE, vm.Flag.DEMAND, vm.refuse), 0)
+        asm("int3", "~{memory}")
+        asm("int3", "~{memory}")
+        expect("log", read(HUGE), 2)
+        expect("release", vm.release(HUGE), 0)
 
 
 def check_copy_alone() -> None:
@@ -288,6 +304,7 @@ def main() -> None:
     check_large()
     check_giving_back()
     check_nesting()
+    check_nesting_in_full()
     check_copy_alone()
     check_pages()
     print("done")

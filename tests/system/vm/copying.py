@@ -64,7 +64,7 @@ def mark() -> None:
 
 def parent() -> None:
     expect("region", vm.reserve(FIRST, PAGES, Right.WRITE, vm.Flag.DEMAND, vm.refuse), 0)
-    expect("mail", vm.map_frame(MAIL, u64(aegis.frame_claim(abi.ANY)), Right.WRITE), 0)
+    expect("mail", vm.map_as(vm.Kind.OWN, MAIL, u64(aegis.frame_claim(abi.ANY)), 1, Right.WRITE), 0)
     mail = letter()
     for i in range(PAGES):
         write(FIRST + i, 100 + i)
@@ -134,17 +134,17 @@ def find_note() -> u64:
 
 def child() -> None:
     expect("region", vm.reserve(FIRST, PAGES, Right.WRITE, 0, vm.refuse), 0)
-    expect("note", vm.map_frame(MAIL + 1, find_note(), Right.READ), 0)
+    expect("note", vm.map_as(vm.Kind.OWN, MAIL + 1, find_note(), 1, Right.READ), 0)
     where = Ptr[u64]((MAIL + 1) * abi.PAGE_BYTES)
     slot = slots.take(slots.bindings, 1)
     expect("bind the mail", aegis.bind(slot, where[0], where[1], where[2]), 0)
-    expect("mail", vm.map_bound(MAIL, slot, Right.WRITE), 0)
+    expect("mail", vm.map_as(vm.Kind.BOUND, MAIL, slot, 1, Right.WRITE), 0)
     mail = letter()
     first = slots.take(slots.bindings, PAGES)
     for i in range(PAGES):
         rights = mail.generations[i] << 32 | Right.READ | Right.WRITE
         expect("bind", aegis.bind(first + i, mail.names[i], rights, mail.macs[i]), 0)
-        expect("map", vm.map_bound(FIRST + i, first + i, Right.WRITE), 0)
+    expect("map", vm.map_as(vm.Kind.BOUND, FIRST, first, PAGES, Right.WRITE), 0)
     mark()
     mail.step = 1
     await_step(2)

@@ -88,7 +88,7 @@ def save(page: u64) -> bool:
 
 def check_paging() -> None:
     expect("reserve", vm.reserve(FIRST, PAGES, Right.WRITE, vm.Flag.DROPPABLE, pager), 0)
-    expect("save", vm.set_save(FIRST, save), 0)
+    vm.find(FIRST)[0].save = save
     seed: u64 = 1
     for i in range(ACCESSES):
         seed = seed * 6364136223846793005 + 1442695040888963407
@@ -110,7 +110,7 @@ def check_nothing_left() -> None:
     volatile_store(word(FIRST), 1)
     expect("touch", i64(volatile_load(addr(refused)) - before), 1)
     expect("large", vm.map_large(OTHER, Right.WRITE), Error.NO_FRAMES)
-    expect("public", vm.map_public(OTHER, aegis.system_page().bundle_frame, 1, Right.READ), Error.NO_FRAMES)
+    expect("public", vm.map_as(vm.Kind.PUBLIC, OTHER, aegis.system_page().bundle_frame, 1, Right.READ), Error.NO_FRAMES)
     expect("release", vm.release(FIRST), 0)
 
 
