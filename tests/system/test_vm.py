@@ -41,6 +41,12 @@ def test_copy_on_write_between_two(table: str) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
+def test_all_memory_can_be_copied_on_write(table: str) -> None:
+    guest = run(f"{table}marked")
+    assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_running_out_of_memory_is_an_error_value(table: str) -> None:
     guest = run(f"{table}exhaustion", memory=8)
     assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
@@ -54,6 +60,11 @@ def test_starting_without_memory_is_an_error_value() -> None:
 def test_split_in_a_small_table() -> None:
     guest = run("split_in_a_small_table")
     assert guest.status == 0, guest.transcript()
+
+
+def test_frames_are_given_back_when_asked_for_and_losses_are_noted() -> None:
+    guest = run("revoked", "revoked")
+    assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
 
 
 @pytest.mark.parametrize("ticks", [1, 2, 5, 20])

@@ -8,15 +8,16 @@ out is one. Whether a page was used or written is asked of the processor's own b
 exports: no call. What is mapped now is the kernel's word too; the entries here say what is wanted.
 
 A page fault runs `fault` on the handlers' stack. So what it writes must never be write-protected itself: `state`, that
-stack and everything from OWN on, which fork copies at once (`next_at_once`, `is_at_once`).
+stack and everything from OWN on, which fork copies at once (Bequest.AT_ONCE, `next_at_once`).
 
-Not yet here: the event by which the kernel asks for frames. Its handler has to call `give_back` with their number.
+When the kernel asks for frames (event REVOKE), somebody has to call `answer_revocation`; after REPOSSESSED,
+`note_losses`. Nothing here expects another thread of the environment inside.
 """
 
 from collections.abc import Callable
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import BATCH, LARGE_PAGES, PAGE_BYTES, Error, Right
+from exokernel.aegis.abi import BATCH, LARGE_PAGES, PAGE_BYTES, Authority, Error, Right
 from exokernel.exos import aegis, exceptions, linear, slots
 from exokernel.exos.slots import NOTHING
 from exokernel.metal import (
@@ -26,6 +27,7 @@ from exokernel.metal import (
     addr,
     aligned,
     bits,
+    compiler_barrier,
     field,
     i64,
     inline,
@@ -82,6 +84,14 @@ NO_FRAME = 1
 MINUS_ONE = 0xFFFF_FFFF_FFFF_FFFF
 PLAIN = Kind.OWN << 4
 PLAIN_MASK = 0x78  # copy and kind
+
+
+class Bequest:
+    """What a child gets of a page."""
+
+    COPY = 0  # the same contents, copied when one of both writes
+    SHARED = 1  # the same memory
+    AT_ONCE = 2  # a copy, made by fork
 
 
 class Flag:
@@ -208,16 +218,21 @@ def back(page: u64) -> i64:
     """Put a frame of zeros, writable, behind a page of this file's own. Returns 0 or the error."""
     error = ensure_node(page)
     frame = claim() if error == 0 else error
-    return aegis.tlb_insert(page, u64(frame), Right.WRITE) if frame >= 0 else frame
+    if frame < 0:
+        return frame
+    aegis.frame_guarantee(u64(frame), 1)  # as far as that goes: without it a fault could not be handled
+    return aegis.tlb_insert(page, u64(frame), Right.WRITE)
 
 
 def ensure_node(page: u64) -> i64:
     """See that the kernel has a table node for a page. Returns 0, NO_FRAMES, or IN_USE when a large page is there."""
     if aegis.table_entry(page).raw != VACANT:
         return 0
-    frame = claim()
+    frame = aegis.frame_claim_table(abi.ANY)
     if frame < 0:
-        return frame
+        frame = claim()
+        if frame < 0:
+            return frame
     error = aegis.tlb_node(page, u64(frame))
     if error != 0:
         aegis.frame_release(u64(frame))
@@ -726,6 +741,8 @@ def fault_anywhere(address: u64, error: u64) -> bool:
     region = find(address // PAGE_BYTES)
     if not region:
         return False
+    if error & PRESENT == 0:
+        note_loss(address // PAGE_BYTES)
     if state.copies or region[0].flags & Flag.NESTING:
         return exceptions.shielded(region[0].function, address, error)
     return region[0].function(address, error)
@@ -768,26 +785,29 @@ def run(page: u64, end: u64) -> u64:
     """How many pages from `page` on, which has an entry, at most BATCH and before `end`, are alike but for the frame:
     what one call of the kernel's can treat as one.
     """
-    kind, rights = table.get(page) & PLAIN_MASK, rights_of(page)
+    kind, rights, bequest = table.get(page) & PLAIN_MASK, rights_of(page), bequest_of(page)
     count: u64 = 1
-    while count < BATCH and page + count < end and table.get(page + count) & PLAIN_MASK == kind:
-        if table.get(page + count) == 0 or rights_of(page + count) != rights:
+    while count < BATCH and page + count < end:
+        entry = table.get(page + count)
+        if entry == 0 or entry & PLAIN_MASK != kind or rights_of(page + count) != rights:
+            break
+        if bequest_of(page + count) != bequest:
             break
         count += 1
     return count
 
 
-def is_shared(page: u64) -> bool:
-    """Whether a page is to be the same memory in children."""
+def bequest_of(page: u64) -> u64:
+    """What a child gets of a page. What the handler of page faults writes must never be copied on write."""
     region = find(page)
-    return bool(region) and region[0].flags & Flag.SHARED != 0
-
-
-def is_at_once(page: u64) -> bool:
-    """Whether a page must never be copied on write, because the handler of page faults writes it: fork copies it."""
-    if page == u64(addr(state)) // PAGE_BYTES or page == u64(addr(slots.bindings)) // PAGE_BYTES:
-        return True
-    return page - u64(addr(exceptions.stack)) // PAGE_BYTES < exceptions.STACK_BYTES // PAGE_BYTES
+    if region:
+        return Bequest.SHARED if region[0].flags & Flag.SHARED else u64(Bequest.COPY)
+    at_once = (
+        page == u64(addr(state)) // PAGE_BYTES
+        or page == u64(addr(slots.bindings)) // PAGE_BYTES
+        or page - u64(addr(exceptions.stack)) // PAGE_BYTES < exceptions.STACK_BYTES // PAGE_BYTES
+    )
+    return Bequest.AT_ONCE if at_once else u64(Bequest.COPY)
 
 
 def next_at_once(page: u64) -> u64:
@@ -800,9 +820,16 @@ def next_at_once(page: u64) -> u64:
 
 
 def make_copy_on_write(page: u64, count: u64) -> i64:
-    """Let writes to a `run` of writable pages (OWN or BOUND) copy them first. Returns 0 or the kernel's error."""
+    """Let writes to a `run` of writable pages (OWN or BOUND, Bequest.COPY) copy them first; what is none stays as it is.
+    Returns 0 or the kernel's error.
+    """
     entry = entry_of(page)
-    if entry.copy or rights_of(page) != Right.WRITE or (entry.kind != Kind.OWN and entry.kind != Kind.BOUND):
+    if (
+        bequest_of(page) != Bequest.COPY
+        or entry.copy
+        or rights_of(page) != Right.WRITE
+        or (entry.kind != Kind.OWN and entry.kind != Kind.BOUND)
+    ):
         return 0
     error = aegis.tlb_protect(page, count, Right.READ)
     if error == 0:
@@ -937,4 +964,43 @@ def drop(page: u64) -> bool:
         return False
     kind: u64 = Kind.UNTOUCHED if region[0].flags & Flag.DEMAND else Kind.GONE
     put(page, Entry(rights=rights, kind=kind, frame=NO_FRAME))
+    return True
+
+
+def answer_revocation() -> u64:
+    """For event REVOKE: give back what is wanted, if there is as much. Returns how many frames."""
+    return give_back(aegis.environment_page().wanted[Authority.MEMORY])
+
+
+def note_losses() -> u64:
+    """For event REPOSSESSED: see what was taken by force. Returns how many pages lost what they had."""
+    found: u64 = 0
+    page = table.next(0, PAGES)
+    while page != NOTHING:
+        found += u64(note_loss(page))
+        page = table.next(page + 1, PAGES)
+    return found
+
+
+def note_loss(page: u64) -> bool:
+    """See whether what was behind a page was taken: a frame of ours, or by its owner a bound one. Then it is GONE: the
+    region's function may bring it back, and without one touching it ends the environment.
+    """
+    entry = entry_of(page)
+    if entry.kind == Kind.BOUND:
+        if aegis.table_entry(page).present:
+            return False
+        slots.release(slots.bindings, entry.frame, 1)
+    elif entry.kind == Kind.OWN or entry.kind == Kind.HIDDEN or entry.kind == Kind.LARGE:
+        frame = aegis.frame_entry(entry.frame)  # it may have come back meanwhile, for another page
+        place = page if entry.kind != Kind.HIDDEN else u64(abi.NOWHERE)
+        if frame.owner == aegis.environment_page().identifier and frame.page == place:
+            return False
+    else:
+        return False
+    split(page, False)
+    region = find(page)
+    if entry.copy:
+        count_copies(MINUS_ONE)
+    put(page, Entry(rights=region[0].rights if region else u64(Right.NONE), kind=Kind.GONE, frame=NO_FRAME))
     return True
