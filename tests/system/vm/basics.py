@@ -207,6 +207,7 @@ def check_giving_back() -> None:
     expect("none is left", count(FIRST, FIRST + 64), 0)
     for i in range(64):
         expect("brought back", read(FIRST + i), i64(2000 + i) if i < 32 else i64(1000 + i))
+    check_frame_that_came_back()
     expect("release", vm.release(FIRST), 0)
     expect("zeros", vm.reserve(FIRST, 64, Right.WRITE, vm.Flag.DEMAND, vm.refuse), 0)
     for i in range(64):
@@ -219,6 +220,18 @@ def check_giving_back() -> None:
     expect("cleaned, but written", read(FIRST + 1), 5)
     expect("zeros", read(FIRST + 2), 0)
     expect("release", vm.release(FIRST), 0)
+
+
+def check_frame_that_came_back() -> None:
+    """A page whose frame was taken looked as if it had it still, when it was claimed again for another page."""
+    frame = vm.entry_of(FIRST + 3).frame
+    expect("taken", aegis.frame_release(frame), 0)
+    expect("claimed again", aegis.frame_claim(frame), i64(frame))
+    expect("for another page", vm.map_as(vm.Kind.OWN, HUGE, frame, 1, Right.WRITE), 0)
+    write(HUGE, 99)
+    expect("brought back", read(FIRST + 3), i64(saved[3]))
+    expect("not touched", read(HUGE), 99)
+    expect("unmap", vm.unmap(HUGE, 1), 0)
 
 
 def logger(address: u64, error: u64) -> bool:

@@ -70,8 +70,10 @@ def victim() -> None:
         for _ in range(2 * PAGES):
             seed = seed * 6364136223846793005 + 1442695040888963407
             access(seed, False)
-        atomic_and(addr(page.pending), ~u64(Event.REVOKE))
-        while page.wanted[Authority.MEMORY] == 0:
+        while True:
+            atomic_and(addr(page.pending), ~u64(Event.REVOKE))
+            if page.wanted[Authority.MEMORY] != 0:
+                break
             aegis.wait(abi.FOREVER)
         expect("given", i64(vm.answer_revocation()), WANTED)
         while page.wanted[Authority.MEMORY] != 0:
