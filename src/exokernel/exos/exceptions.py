@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, console, instructions
+from exokernel.exos import aegis, console, critical, instructions
 from exokernel.metal import Array, Ptr, Span, aligned, asm, naked, offsetof, struct, u8, u32, u64
 
 DIVIDE = 0
@@ -81,6 +81,7 @@ def handle(vector: u64, handler: Callable[[Registers], u8]) -> None:
     handlers[vector] = handler
     if not ready:  # later only `dispatch` says when the next exception may come: not inside a handler
         ready = True
+        critical.way_back = asm("mov rax, offset exceptions_way_back", "={rax}", returns=u64)
         aegis.environment_page().exception_entry = u32(u64(enter))
 
 
@@ -179,6 +180,7 @@ def enter() -> None:
         mov esp, {FRAME_FLAGS}
         popfq
         pop rsp
+    exceptions_way_back:
         jmp qword ptr [{FRAME_IP}]
         """
     )
