@@ -37,6 +37,8 @@ from exokernel.metal import (
     unreachable,
 )
 
+Function = Callable[[u64], u64]  # what a thread runs
+
 THREADS = 64  # that can exist, the first included
 WINDOW_PAGES = 64  # of addresses for each thread's stack; what its stack does not take, at least one page, is a guard
 SWITCH_STACK_BYTES = 4096
@@ -337,7 +339,7 @@ def prepare() -> None:
     aegis.environment_page().slice_start_entry = u32(u64(prologue))
 
 
-def create(function: Callable[[u64], u64], argument: u64, stack_pages: u64) -> i64:
+def create(function: Function, argument: u64, stack_pages: u64) -> i64:
     """A new thread that runs `function(argument)` on a stack of its own of 1 to WINDOW_PAGES - 1 pages; what it returns
     is its result. Returns its handle, NO_ROOM when there are THREADS, or NO_FRAMES.
     """
@@ -404,7 +406,7 @@ def begin() -> None:
     """)
 
 
-def run(function: Callable[[u64], u64], argument: u64) -> None:
+def run(function: Function, argument: u64) -> None:
     critical.leave()
     exit(function(argument))
 
