@@ -30,9 +30,9 @@ def run(*names: str, slice_ticks: int = 0, icount: bool = False, memory: int = 6
     return guest
 
 
-@pytest.mark.parametrize("slice_ticks", SLICES)
-def test_threads_count_under_preemption(slice_ticks: int) -> None:
-    guest = run("counting", slice_ticks=slice_ticks)
+@pytest.mark.parametrize(("slice_ticks", "icount"), [*((n, False) for n in SLICES), (10_007, True), (10_039, True)])
+def test_threads_count_under_preemption(slice_ticks: int, icount: bool) -> None:
+    guest = run("counting", slice_ticks=slice_ticks, icount=icount)
     counted, turns = guest.console.splitlines()
     assert counted == b"counted 640000 640000 360", guest.transcript()
     assert int(turns.split()[1]) > 16
@@ -118,3 +118,16 @@ def test_a_stack_overflow_meets_the_guard_page() -> None:
     assert guest.status == 128 + PAGE, guest.transcript()
     ended = guest.wait_for_event("ended")
     assert ended.number("address") == 0x1F00_0000 + 2 * 64 * 4096 - 2 * 4096 - 8, guest.transcript()
+
+
+def test_a_slice_may_end_between_any_two_instructions() -> None:
+    guest = run("sweep", slice_ticks=10_007, icount=True)
+    found = re.fullmatch(rb"wrong 0 late 0 handled (\d+)\n", guest.console)
+    assert found, guest.transcript()
+    assert int(found[1]) > 2 * 1200
+
+
+def test_what_threads_print_is_neither_lost_nor_doubled() -> None:
+    guest = run("printing", slice_ticks=10_007, icount=True)
+    assert [guest.console.count(letter) for letter in b"abcdefghij"] == [1200] * 10, guest.transcript()
+    assert len(guest.console) == 12_000

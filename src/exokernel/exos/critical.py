@@ -13,14 +13,23 @@ from exokernel.metal import Array, compiler_barrier, inline, u64
 
 depth: u64 = 0  # sections that the running thread is in; a thread is only ever taken off the processor at 0
 interrupted: u64 = 0  # not 0: another thread's turn has come meanwhile
-way_back: u64 = 0  # of the handlers of exceptions: the instruction that leaves them, already on the thread's stack
+
+# Handlers of exceptions are entered with no instruction to spare. They have one stack: what they are in is told by that.
+way_back: u64 = 0  # the instruction that leaves them, already on the thread's stack; the rest is in the exception frame
+overdue: u64 = 0  # not 0: another thread's turn has come while one was in a handler
 
 
 def nobody() -> None:
     """Without threads nobody waits for the end of a section."""
 
 
+def nothing(registers: u64) -> None:
+    """Nor for that of a handler."""
+
+
 late: Array[Callable[[], None], 1] = Array[Callable[[], None], 1]([nobody])  # gives the processor to the next thread
+# The same for a thread that leaves a handler and would go on with the exceptions.Registers at this address.
+late_from_handler: Array[Callable[[u64], None], 1] = Array[Callable[[u64], None], 1]([nothing])
 
 
 @inline

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import ENVIRONMENT_ADDRESS, PAGE_BYTES, Context, EnvironmentPage, ExceptionFrame
-from exokernel.exos import aegis, console, critical, heap, start
+from exokernel.exos import aegis, console, critical, exceptions, heap, start
 from exokernel.machine import cpu
 from exokernel.metal import (
     Array,
@@ -146,6 +146,7 @@ def next_thread() -> u64:
     global running
     page = aegis.environment_page()
     critical.interrupted = 0
+    critical.overdue = 0
     page.slice_start_entry = u32(u64(prologue))
     if sleeping.last != 0:
         wake()
@@ -164,12 +165,46 @@ def next_thread() -> u64:
 def interrupted_thread() -> u64:
     """A slice has begun; where the thread was is in its context. Who runs now."""
     thread = at(running)
+    context = thread.context
     thread.stack_pointer = 0
-    if thread.context.sp - thread.stack > thread.stack_bytes or thread.context.ip == critical.way_back:
-        give_first(running)  # in a handler, on its stack or just leaving it
-    else:
+    if context.ip == critical.way_back:
+        context.ip = aegis.environment_page().exception_frame.ip
+    if context.sp - thread.stack <= thread.stack_bytes:
         append(runnable, running)
-    return next_thread()
+        return next_thread()
+    give_first(running)  # in a handler, whose stack and frame there are but once
+    chosen = next_thread()
+    critical.overdue = 1
+    return chosen
+
+
+def leave_handler(registers: u64) -> None:
+    """The thread goes on with the exceptions.Registers at that address when its turn comes again."""
+    critical.enter()
+    thread = at(running)
+    context = thread.context
+    left = Ptr[exceptions.Registers](registers)[0]
+    context.registers.rax = left.rax
+    context.registers.rbx = left.rbx
+    context.registers.rcx = left.rcx
+    context.registers.rdx = left.rdx
+    context.registers.rsi = left.rsi
+    context.registers.rdi = left.rdi
+    context.registers.rbp = left.rbp
+    context.registers.r8 = left.r8
+    context.registers.r9 = left.r9
+    context.registers.r10 = left.r10
+    context.registers.r11 = left.r11
+    context.registers.r12 = left.r12
+    context.registers.r13 = left.r13
+    context.registers.r14 = left.r14
+    context.registers.r15 = left.r15
+    context.ip = left.ip
+    context.flags = left.flags
+    context.sp = left.rsp
+    thread.stack_pointer = 0
+    append(runnable, running)
+    asm("mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}; call {next_thread}; jmp {resume}", "~{memory}")
 
 
 def give_first(thread: u64) -> None:
@@ -271,9 +306,9 @@ def resume() -> None:
         pop rbx
         ret
     2:
+    thread_resume_begin:
         mov qword ptr [{critical.depth}], 0
         mov qword ptr [{critical.interrupted}], 0
-    thread_resume_begin:
         mov dword ptr [{PROLOGUE_ENTRY}], offset {prologue}
         lea rsp, [rax + {threads}]
         mov rcx, qword ptr [rsp + {CONTEXT_IP}]
@@ -336,6 +371,7 @@ def prepare() -> None:
     first.stack = abi.STACK_TOP - abi.STACK_BYTES
     first.stack_bytes = abi.STACK_BYTES
     critical.late[0] = give_way
+    critical.late_from_handler[0] = leave_handler
     aegis.environment_page().slice_start_entry = u32(u64(prologue))
 
 
