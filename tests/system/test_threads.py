@@ -129,5 +129,11 @@ def test_a_slice_may_end_between_any_two_instructions() -> None:
 
 def test_what_threads_print_is_neither_lost_nor_doubled() -> None:
     guest = run("printing", slice_ticks=10_007, icount=True)
-    assert [guest.console.count(letter) for letter in b"abcdefghij"] == [1200] * 10, guest.transcript()
-    assert len(guest.console) == 12_000
+    assert [guest.console.count(letter) for letter in b"abcdefghij"] == [12_000] * 10, guest.transcript()
+    assert len(guest.console) == 120_000
+
+
+def test_who_is_in_a_handler_at_the_end_of_a_slice_gives_way_after_it() -> None:
+    guest = run("long_handler", slice_ticks=10_007, icount=True)
+    turns = int(guest.console.split()[1])
+    assert turns >= 50, "one after each fault"

@@ -13,7 +13,7 @@ nobody else. A thread that faults ends the environment, or is its handler's busi
 from collections.abc import Callable
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import ENVIRONMENT_ADDRESS, PAGE_BYTES, Context, EnvironmentPage, ExceptionFrame
+from exokernel.aegis.abi import ENVIRONMENT_ADDRESS, PAGE_BYTES, Context, EnvironmentPage
 from exokernel.exos import aegis, console, critical, exceptions, heap, start
 from exokernel.machine import cpu
 from exokernel.metal import (

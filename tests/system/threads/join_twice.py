@@ -5,7 +5,6 @@ from exokernel.exos import thread
 from exokernel.metal import u64
 
 
-
 def other(number: u64) -> u64:
     pass
     return 0

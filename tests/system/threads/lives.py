@@ -54,4 +54,3 @@ def main() -> None:
     for i in range(1, count):
         thread.join(handles[i])
     print("again", thread.join(u64(thread.create(leave, 2, 63))))
-

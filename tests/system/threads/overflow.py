@@ -5,7 +5,6 @@ from exokernel.exos import thread
 from exokernel.metal import u64
 
 
-
 def deep(depth: u64) -> u64:
     return 0 if depth == 0 else (deep(depth - 1) ^ depth) + 1
 

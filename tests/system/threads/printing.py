@@ -5,7 +5,7 @@ from exokernel.exos import console, thread
 from exokernel.metal import Array, u64
 
 THREADS = 4
-ROUNDS = 600
+ROUNDS = 6_000
 
 
 def write(number: u64) -> u64:
