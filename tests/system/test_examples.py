@@ -63,3 +63,14 @@ def test_one_crashes_the_other_answers() -> None:
         assert after == 200
         lines = [line for line in guest.console.splitlines() if not line.startswith(b"Echo on UDP")]
         assert len(lines) == 19 and all(line.startswith(b"    exception") for line in lines[1:18:2]), guest.transcript()
+
+
+def test_own_scheduler_lets_who_holds_more_tickets_be_done_first() -> None:
+    """Tickets 1, 3 and 9, the same work: with some hundred draws no other order is thinkable."""
+    with running([EXAMPLES / "own_scheduler.py"] * 4) as guest:
+        guest.wait()
+        lines = guest.console.decode().splitlines()
+        assert [line.split(":")[0] for line in lines[:3]] == [f"environment {n} is done" for n in (3, 2, 1)]
+        had = [int(line.split()[-2]) for line in lines[3:]]
+        assert len(had) == 3 and min(had) > 50, guest.transcript()
+        assert guest.status == 0
