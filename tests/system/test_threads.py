@@ -137,3 +137,17 @@ def test_who_is_in_a_handler_at_the_end_of_a_slice_gives_way_after_it() -> None:
     guest = run("long_handler", slice_ticks=10_007, icount=True)
     turns = int(guest.console.split()[1])
     assert turns >= 50, "one after each fault"
+
+
+@pytest.mark.parametrize(("slice_ticks", "icount"), [*((n, False) for n in SLICES), (10_007, True)])
+def test_threads_of_clients_of_a_scheduler_are_switched_at_the_end_of_slices(slice_ticks: int, icount: bool) -> None:
+    guest = run("client", "client", "client", slice_ticks=slice_ticks, icount=icount)
+    turns = [int(n) for n in re.findall(rb"changed 0 turns (\d+)", guest.console)]
+    assert len(turns) == 2 and min(turns) > 6, guest.transcript()
+    assert guest.console.count(b"counted 640000 640000 360\n") == 2, guest.transcript()
+    assert guest.console.endswith(b"served 0\n")
+
+
+def test_a_slice_of_a_client_may_end_between_any_two_instructions() -> None:
+    guest = run("client_sweep", "client_sweep", slice_ticks=10_007, icount=True)
+    assert re.match(rb"wrong 0 late 0 handled \d+\nserved 0\n", guest.console), guest.transcript()

@@ -13,7 +13,7 @@ nobody else. A thread that faults ends the environment, or is its handler's busi
 from collections.abc import Callable
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import ENVIRONMENT_ADDRESS, PAGE_BYTES, Context, EnvironmentPage
+from exokernel.aegis.abi import ENVIRONMENT_ADDRESS, PAGE_BYTES, Call, Context, EnvironmentPage, ExceptionFrame
 from exokernel.exos import aegis, console, critical, exceptions, heap, start
 from exokernel.machine import cpu
 from exokernel.metal import (
@@ -35,6 +35,7 @@ from exokernel.metal import (
     u32,
     u64,
     unreachable,
+    volatile_store,
 )
 
 Function = Callable[[u64], u64]  # what a thread runs
@@ -78,6 +79,10 @@ switch_stack: Array[u8, SWITCH_STACK_BYTES] = aligned(16, Array[u8, SWITCH_STACK
 ready: bool = False
 running: u64 = 0
 resume_ip: u64 = 0
+entry: u64 = ENVIRONMENT_ADDRESS + offsetof(
+    EnvironmentPage, "slice_start_entry"
+)  # which of the kernel's upcalls is used
+upcall: u32 = 0  # and what it enters
 living: u64 = 1
 listening: u64 = 0  # threads that events wake
 floating_threads: u64 = 0
@@ -144,10 +149,9 @@ def insert(thread: u64) -> None:
 def next_thread() -> u64:
     """Makes the next thread the one that runs, and waits for one if need be. From here on slices end turns again."""
     global running
-    page = aegis.environment_page()
     critical.interrupted = 0
     critical.overdue = 0
-    page.slice_start_entry = u32(u64(prologue))
+    volatile_store(Ptr[u32](entry), upcall)
     if sleeping.last != 0:
         wake()
     while runnable.last == 0:
@@ -256,19 +260,25 @@ def idle() -> None:
     wake()
 
 
-PROLOGUE_ENTRY = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_start_entry")
 SAVED = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "saved")
 SAVED_IP = SAVED + offsetof(Context, "ip")
 SAVED_CS = SAVED + offsetof(Context, "cs")
 SAVED_FLAGS = SAVED + offsetof(Context, "flags")
 SAVED_SP = SAVED + offsetof(Context, "sp")
 SAVED_SS = SAVED + offsetof(Context, "ss")
+END = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_end_frame")
+END_IP = END + offsetof(ExceptionFrame, "ip")
+END_CS = END + offsetof(ExceptionFrame, "cs")
+END_FLAGS = END + offsetof(ExceptionFrame, "flags")
+END_SP = END + offsetof(ExceptionFrame, "sp")
+END_SS = END + offsetof(ExceptionFrame, "ss")
 CONTEXT_BYTES = sizeof(Context)
 CONTEXT_IP = offsetof(Context, "ip")
 STACK_POINTER = offsetof(Thread, "stack_pointer")
 REGISTERS = ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
 PUSH_ALL = "\n".join(f"push {register}" for register in REGISTERS)  # assembly that makes an abi.Registers
 POP_ALL = "\n".join(f"pop {register}" for register in reversed(REGISTERS))
+YIELD = f"mov eax, {Call.YIELD_TO:d}\nmov edi, {abi.ANY_ENVIRONMENT}\nsyscall"  # keeps no register but rsp
 
 
 @naked
@@ -309,7 +319,9 @@ def resume() -> None:
     thread_resume_begin:
         mov qword ptr [{critical.depth}], 0
         mov qword ptr [{critical.interrupted}], 0
-        mov dword ptr [{PROLOGUE_ENTRY}], offset {prologue}
+        mov rcx, qword ptr [{entry}]
+        mov edx, dword ptr [{upcall}]
+        mov dword ptr [rcx], edx
         lea rsp, [rax + {threads}]
         mov rcx, qword ptr [rsp + {CONTEXT_IP}]
         mov qword ptr [{resume_ip}], rcx
@@ -359,12 +371,68 @@ def prologue() -> None:
     """)
 
 
+@naked
+def epilogue() -> None:
+    """The same when a slice ends, where `rsp` and the flags are in the frame of this upcall. The rest of the time is the
+    environment's debt, so it yields before anything that is long.
+    """
+    asm("""
+        cmp dword ptr [{critical.depth}], 0
+        jne 2f
+        cmp qword ptr [{END_IP}], offset thread_resume_begin
+        jb 3f
+        cmp qword ptr [{END_IP}], offset thread_resume_end
+        jb 4f
+    3:
+        mov rsp, qword ptr [{running}]
+        lea rsp, [rsp + {threads} + {CONTEXT_BYTES}]
+        push qword ptr [{END_SS}]
+        push qword ptr [{END_SP}]
+        push qword ptr [{END_FLAGS}]
+        push qword ptr [{END_CS}]
+        push qword ptr [{END_IP}]
+        {PUSH_ALL}
+        mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
+        mov qword ptr [{critical.depth}], 1
+        {YIELD}
+        call {interrupted_thread}
+        jmp {resume}
+    4:
+        mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
+        {YIELD}
+        mov rax, qword ptr [{running}]
+        jmp thread_resume_begin
+    2:
+        mov qword ptr [{critical.interrupted}], 1
+        mov esp, offset {yielding} + {CONTEXT_BYTES}
+        {PUSH_ALL}
+        {YIELD}
+        {POP_ALL}
+        mov esp, {END_FLAGS}
+        popfq
+        pop rsp
+        jmp qword ptr [{END_IP}]
+    """)
+
+
+yielding: Context = Context()  # registers of a thread whose slice ends in a critical section
+
+
+def switch_at_slice_ends() -> None:
+    """For an environment that owns no slices, such as a client of `exos.schedule`: it has no prologue, so turns end by its
+    epilogue. Before the first `create`; not for one that serves transfers.
+    """
+    global entry, upcall
+    entry = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_end_entry")
+    upcall = u32(u64(epilogue))
+
+
 # ---- the life of a thread
 
 
 def prepare() -> None:
     """Makes the environment's first thread one of several."""
-    global ready
+    global ready, upcall
     ready = True
     first = threads[0]
     first.state = LIVES
@@ -372,7 +440,9 @@ def prepare() -> None:
     first.stack_bytes = abi.STACK_BYTES
     critical.late[0] = give_way
     critical.late_from_handler[0] = leave_handler
-    aegis.environment_page().slice_start_entry = u32(u64(prologue))
+    if upcall == 0:
+        upcall = u32(u64(prologue))
+    volatile_store(Ptr[u32](entry), upcall)
 
 
 def create(function: Function, argument: u64, stack_pages: u64) -> i64:
