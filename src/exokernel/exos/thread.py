@@ -149,9 +149,9 @@ def insert(thread: u64) -> None:
 def next_thread() -> u64:
     """Makes the next thread the one that runs, and waits for one if need be. From here on slices end turns again."""
     global running
-    critical.interrupted = 0
-    critical.overdue = 0
-    volatile_store(Ptr[u32](entry), upcall)
+    if critical.interrupted != 0:
+        critical.interrupted = 0
+        volatile_store(Ptr[u32](entry), upcall)
     if sleeping.last != 0:
         wake()
     while runnable.last == 0:
@@ -171,6 +171,7 @@ def interrupted_thread() -> u64:
     thread = at(running)
     context = thread.context
     thread.stack_pointer = 0
+    critical.interrupted = 1  # the entry is empty
     if context.ip == critical.way_back:
         context.ip = aegis.environment_page().exception_frame.ip
     if context.sp - thread.stack <= thread.stack_bytes:
@@ -185,6 +186,7 @@ def interrupted_thread() -> u64:
 def leave_handler(registers: u64) -> None:
     """The thread goes on with the exceptions.Registers at that address when its turn comes again."""
     critical.enter()
+    critical.overdue = 0
     thread = at(running)
     context = thread.context
     left = Ptr[exceptions.Registers](registers)[0]
