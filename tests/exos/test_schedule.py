@@ -28,7 +28,7 @@ STARTS = st.one_of(st.integers(0, LAST - 1), st.integers(LAST - 20 * STRIDE, LAS
 
 @pytest.fixture(scope="module", params=list(WAYS))
 def code(request: pytest.FixtureRequest) -> Any:
-    return WAYS[request.param](schedule.join, schedule.leave, schedule.set_awake, schedule.choose, turn)
+    return WAYS[request.param](schedule.add, schedule.leave, schedule.set_awake, schedule.choose, turn)
 
 
 def turn(clients: Clients, used: u64) -> u64:
@@ -43,7 +43,7 @@ def turn(clients: Clients, used: u64) -> u64:
 def clients_of(code: Any, shares: list[int], start: int) -> Clients:
     """Clients 0, 1, ... with these shares, whose passes begin at `start`."""
     clients = Clients(passed=start)
-    assert all(code.join(clients, number, share) for number, share in enumerate(shares))
+    assert all(code.add(clients, number, 1, share) for number, share in enumerate(shares))
     return clients
 
 
@@ -132,7 +132,7 @@ def test_who_uses_half_of_its_turns_has_twice_as_many(code: Any, start: int, use
 
 def test_a_share_of_nothing_or_too_many_clients_are_refused(code: Any) -> None:
     clients = Clients()
-    assert not code.join(clients, 0, 0) and not code.join(clients, 0, STRIDE + 1)
-    assert all(code.join(clients, number, 1) for number in range(schedule.CLIENTS))
-    assert not code.join(clients, 0, 1)
+    assert not code.add(clients, 0, 1, 0) and not code.add(clients, 0, 1, STRIDE + 1)
+    assert all(code.add(clients, number, 1, 1) for number in range(schedule.CLIENTS))
+    assert not code.add(clients, 0, 1, 1)
     assert sorted(turns(code, clients, schedule.CLIENTS)) == list(range(schedule.CLIENTS))

@@ -117,7 +117,7 @@ def test_a_stack_overflow_meets_the_guard_page() -> None:
     guest = run("overflow")
     assert guest.status == 128 + PAGE, guest.transcript()
     ended = guest.wait_for_event("ended")
-    assert ended.number("address") == 0x1F00_0000 + 2 * 64 * 4096 - 2 * 4096 - 8, guest.transcript()
+    assert ended.number("address") == 0x1E00_0000 + 2 * 64 * 4096 - 2 * 4096 - 8, guest.transcript()
 
 
 def test_a_slice_may_end_between_any_two_instructions() -> None:

@@ -3,13 +3,12 @@
 owns slices yields to clients that own none. The client with the least pass is next and moves on by its stride, which is
 the longer the smaller its share."""
 
-from exokernel.aegis import abi
+from exokernel.aegis.abi import ENVIRONMENTS, SLICES, State
 from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, i64, struct, u64
 
-CLIENTS = abi.ENVIRONMENTS
-NOBODY = CLIENTS  # a place
+NOBODY = CLIENTS = ENVIRONMENTS
 STRIDE = 720720 << 12  # of a share of 1: the strides of all shares up to 16 are whole numbers
 PARTS = 8  # of a turn: who uses half of it moves on by half its stride, rounded to these, at least one
 
@@ -17,6 +16,7 @@ PARTS = 8  # of a turn: who uses half of it moves on by half its stride, rounded
 @struct
 class Client:
     environment: u64
+    generation: u64  # of the environment: its number may be used again
     stride: u64
     passed: u64  # its pass; of who sleeps, how far it is ahead of `Clients.passed`
     awake: u64
@@ -24,19 +24,21 @@ class Client:
 
 @struct
 class Clients:
-    """Zeroed there are none. Of equals the one that joined first is chosen."""
-
     passed: u64  # the pass of who was chosen last: nobody's is less
-    count: u64
-    table: Array[Client, CLIENTS]
+    count: u64  # zeroed there are none
+    table: Array[Client, CLIENTS]  # of equals the first is chosen
 
 
 def join(clients: Clients, environment: u64, share: u64) -> bool:
     """A client from now on, with `share` (1 to STRIDE) parts of the sum of all; False if there is no room."""
+    return add(clients, environment, u64(aegis.system_page().environments[environment].generation), share)
+
+
+def add(clients: Clients, environment: u64, generation: u64, share: u64) -> bool:
     if clients.count == CLIENTS or share == 0 or share > STRIDE:
         return False
-    stride = STRIDE // share
-    clients.table[clients.count].copy_from(Client(environment, stride, clients.passed + stride, 1))
+    client = Client(environment, generation, STRIDE // share, clients.passed + STRIDE // share, 1)
+    clients.table[clients.count].copy_from(client)
     clients.count += 1
     return True
 
@@ -61,10 +63,9 @@ def choose(clients: Clients) -> u64:
     chosen: u64 = NOBODY
     for place in range(clients.count):
         client = clients.table[place]
-        if client.awake and (chosen == NOBODY or i64(client.passed - clients.table[chosen].passed) < 0):
+        if client.awake and (chosen == NOBODY or i64(client.passed - clients.passed) < 0):
             chosen = place
-    if chosen != NOBODY:
-        clients.passed = clients.table[chosen].passed
+            clients.passed = client.passed
     return chosen
 
 
@@ -78,13 +79,12 @@ def serve(clients: Clients) -> None:
     system = aegis.system_page()
     turn = max(system.slice_ticks * system.timestamp_frequency // 1_000_000_000, 1)
     while clients.count != 0:
-        place: u64 = 0
-        while place < clients.count:
-            state = system.environments[clients.table[place].environment].state
-            set_awake(clients, place, state == abi.State.RUNNABLE)
-            if state == abi.State.FREE:
-                leave(clients, place)
-            place += u64(state != abi.State.FREE)
+        for above in range(clients.count, 0, -1):  # downwards, for some may leave
+            client = clients.table[above - 1]
+            status = system.environments[client.environment]
+            set_awake(clients, above - 1, status.state == State.RUNNABLE)
+            if status.generation != client.generation or not 0 < status.state < State.ENDED:
+                leave(clients, above - 1)
         chosen = choose(clients)
         before = read_timestamp()
         if chosen == NOBODY:
@@ -95,5 +95,5 @@ def serve(clients: Clients) -> None:
 
 def give_up(scheduler: u64) -> None:
     """Gives all slices of this environment to environment `scheduler`, from the end of this one on."""
-    for position in range(abi.SLICES):
+    for position in range(SLICES):
         aegis.slice_give(position, scheduler)  # refused if it is another's

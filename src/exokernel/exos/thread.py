@@ -633,7 +633,7 @@ OSXSAVE = 59  # of `cpu.feature_bits(1)`: the kernel lets applications use `xsav
 
 def first_window() -> u64:
     """The address of WINDOW_PAGES * THREADS pages that nobody else uses."""
-    return 0x1F00_0000
+    return 0x1E00_0000
 
 
 def map_pages(page: u64, count: u64) -> bool:

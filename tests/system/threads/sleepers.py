@@ -4,6 +4,7 @@ and two wait for what is typed on the console.
 """
 
 from exokernel.aegis import abi
+from exokernel.aegis.abi import Kind, Right
 from exokernel.exos import aegis, thread
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, addr, atomic_and, u64
@@ -49,7 +50,9 @@ def main() -> None:
     for number in order:
         print("", number, end="")
     print(" early", early)
-    aegis.line_bind(abi.CONSOLE_LINE)
+    name = u64(Kind.LINE) << abi.NAME_INDEX_BITS | abi.CONSOLE_LINE
+    aegis.bind(0, name, Right.WRITE, u64(aegis.capability_mint(name, Right.WRITE)))
+    assert aegis.line_bind(0) == 0, "nobody else has it"
     one = u64(thread.create(listen, 0, 1))
     two = u64(thread.create(listen, 1, 1))
     thread.sleep(MILLISECOND)
