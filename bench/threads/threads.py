@@ -15,6 +15,7 @@ nothing: u64 = 0
 taken: u64 = 0
 before: u64 = 0
 who: u64 = 0
+switches: u64 = 0
 turn: u64 = LONG
 mutex: thread.Mutex = thread.Mutex()
 
@@ -59,17 +60,21 @@ def hand_over(number: u64) -> u64:
 
 def compute(number: u64) -> u64:
     """Two of these: from the last look of one to the first of the other, less one turn of the loop that looks."""
-    global before, taken, who, turn
+    global before, taken, who, turn, switches
     while taken < SAMPLES:
         compiler_barrier()  # the other one writes these too
         now = read_timestamp()
         elapsed = now - before
         if who == number:
             turn = min(turn, elapsed)
-        elif turn < elapsed and elapsed < LONG:  # neither was interrupted between looking and saying so
-            samples[taken] = elapsed
-            taken += 1
-        who = number
+        else:
+            if turn < elapsed and elapsed < LONG:  # neither was interrupted between looking and saying so
+                samples[taken] = elapsed
+                taken += 1
+            who = number
+            switches += 1
+            for _ in range(switches % 17):  # nor will be for ever, because the loop's length divides a slice's
+                compiler_barrier()
         before = now
     return 0
 

@@ -13,10 +13,7 @@ from exokernel.metal import Array, compiler_barrier, inline, u64
 
 depth: u64 = 0  # sections that the running thread is in; a thread is only ever taken off the processor at 0
 interrupted: u64 = 0  # not 0: another thread's turn has come meanwhile
-
-# Handlers of exceptions are entered with no instruction to spare. They have one stack: what they are in is told by that.
-way_back: u64 = 0  # the instruction that leaves them, already on the thread's stack; the rest is in the exception frame
-overdue: u64 = 0  # not 0: another thread's turn has come while one was in a handler
+overdue: u64 = 0  # not 0: it has come while one was in a handler of exceptions, which gives way when it ends
 
 
 def nobody() -> None:

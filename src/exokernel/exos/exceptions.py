@@ -81,7 +81,6 @@ def handle(vector: u64, handler: Callable[[Registers], u8]) -> None:
     handlers[vector] = handler
     if not ready:  # later only `dispatch` says when the next exception may come: not inside a handler
         ready = True
-        critical.way_back = asm("mov rax, offset exceptions_way_back", "={rax}", returns=u64)
         aegis.environment_page().exception_entry = u32(u64(enter))
 
 
@@ -183,7 +182,6 @@ def enter() -> None:
         mov esp, {FRAME_FLAGS}
         popfq
         pop rsp
-    exceptions_way_back:
         jmp qword ptr [{FRAME_IP}]
         """
     )

@@ -83,6 +83,7 @@ entry: u64 = ENVIRONMENT_ADDRESS + offsetof(
     EnvironmentPage, "slice_start_entry"
 )  # which of the kernel's upcalls is used
 upcall: u32 = 0  # and what it enters
+yields: u32 = 0  # 1: when a slice has ended, not when one begins
 living: u64 = 1
 listening: u64 = 0  # threads that events wake
 floating_threads: u64 = 0
@@ -172,7 +173,8 @@ def interrupted_thread() -> u64:
     context = thread.context
     thread.stack_pointer = 0
     critical.interrupted = 1  # the entry is empty
-    if context.ip == critical.way_back:
+    code = Ptr[u8](context.ip)
+    if code[0] == 0xFF and code[1] == 0x24 and code[2] == 0x25 and Ptr[u32](code + 3)[0] == FAULT_IP:
         context.ip = aegis.environment_page().exception_frame.ip
     if context.sp - thread.stack <= thread.stack_bytes:
         append(runnable, running)
@@ -262,18 +264,11 @@ def idle() -> None:
     wake()
 
 
-SAVED = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "saved")
-SAVED_IP = SAVED + offsetof(Context, "ip")
-SAVED_CS = SAVED + offsetof(Context, "cs")
-SAVED_FLAGS = SAVED + offsetof(Context, "flags")
-SAVED_SP = SAVED + offsetof(Context, "sp")
-SAVED_SS = SAVED + offsetof(Context, "ss")
-END = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_end_frame")
-END_IP = END + offsetof(ExceptionFrame, "ip")
-END_CS = END + offsetof(ExceptionFrame, "cs")
-END_FLAGS = END + offsetof(ExceptionFrame, "flags")
-END_SP = END + offsetof(ExceptionFrame, "sp")
-END_SS = END + offsetof(ExceptionFrame, "ss")
+# Where a slice's begin or end has interrupted a thread: ip, cs, flags, sp, ss.
+SAVED_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "saved") + offsetof(Context, "ip")
+END_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_end_frame") + offsetof(ExceptionFrame, "ip")
+# How a handler of exceptions goes back: the last instruction, already on the thread's stack, is `jmp [FAULT_IP]`.
+FAULT_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "exception_frame") + offsetof(ExceptionFrame, "ip")
 CONTEXT_BYTES = sizeof(Context)
 CONTEXT_IP = offsetof(Context, "ip")
 STACK_POINTER = offsetof(Thread, "stack_pointer")
@@ -338,85 +333,83 @@ def resume() -> None:
 
 @naked
 def prologue() -> None:
-    """Where the kernel continues when a slice begins: `rsp` and the flags are in the save area, all other registers are
-    the thread's. The entry is empty now, so nothing of this happens twice.
+    """Where the kernel continues when a slice begins. Of the thread's registers, `rsp` and the flags are in the save area,
+    all others as they were. The entry is empty now, so nothing of this happens twice.
     """
     asm("""
-        cmp dword ptr [{critical.depth}], 0
-        jne 2f
-        cmp qword ptr [{SAVED_IP}], offset thread_resume_begin
-        jb 3f
-        cmp qword ptr [{SAVED_IP}], offset thread_resume_end
-        jb 4f
-    3:
-        mov rsp, qword ptr [{running}]
-        lea rsp, [rsp + {threads} + {CONTEXT_BYTES}]
-        push qword ptr [{SAVED_SS}]
-        push qword ptr [{SAVED_SP}]
-        push qword ptr [{SAVED_FLAGS}]
-        push qword ptr [{SAVED_CS}]
-        push qword ptr [{SAVED_IP}]
-        {PUSH_ALL}
-        mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
-        mov qword ptr [{critical.depth}], 1
-        call {interrupted_thread}
-        jmp {resume}
-    4:
-        mov rax, qword ptr [{running}]
-        jmp thread_resume_begin
-    2:
-        mov qword ptr [{critical.interrupted}], 1
-        mov esp, {SAVED_FLAGS}
-        popfq
-        pop rsp
-        jmp qword ptr [{SAVED_IP}]
+        mov esp, {SAVED_IP}
+        jmp {interrupt}
     """)
 
 
 @naked
 def epilogue() -> None:
-    """The same when a slice ends, where `rsp` and the flags are in the frame of this upcall. The rest of the time is the
-    environment's debt, so it yields before anything that is long.
+    """The same when a slice ends; `rsp` and the flags are in the frame of this upcall."""
+    asm("""
+        mov esp, {END_IP}
+        jmp {interrupt}
+    """)
+
+
+@naked
+def interrupt() -> None:
+    """A turn ends: the thread's context is saved, unless it still is, and the next one goes on. What is left of a slice
+    that has ended is a debt, so it is yielded before anything that is long; a yield keeps no register.
     """
     asm("""
+        pop qword ptr [{frame}]
+        pop qword ptr [{frame} + 8]
+        pop qword ptr [{frame} + 16]
+        pop qword ptr [{frame} + 24]
+        pop qword ptr [{frame} + 32]
         cmp dword ptr [{critical.depth}], 0
         jne 2f
-        cmp qword ptr [{END_IP}], offset thread_resume_begin
+        cmp qword ptr [{frame}], offset thread_resume_begin
         jb 3f
-        cmp qword ptr [{END_IP}], offset thread_resume_end
+        cmp qword ptr [{frame}], offset thread_resume_end
         jb 4f
     3:
         mov rsp, qword ptr [{running}]
         lea rsp, [rsp + {threads} + {CONTEXT_BYTES}]
-        push qword ptr [{END_SS}]
-        push qword ptr [{END_SP}]
-        push qword ptr [{END_FLAGS}]
-        push qword ptr [{END_CS}]
-        push qword ptr [{END_IP}]
+        push qword ptr [{frame} + 32]
+        push qword ptr [{frame} + 24]
+        push qword ptr [{frame} + 16]
+        push qword ptr [{frame} + 8]
+        push qword ptr [{frame}]
         {PUSH_ALL}
         mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
         mov qword ptr [{critical.depth}], 1
+        cmp dword ptr [{yields}], 0
+        je 5f
         {YIELD}
+    5:
         call {interrupted_thread}
         jmp {resume}
     4:
         mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
+        cmp dword ptr [{yields}], 0
+        je 6f
         {YIELD}
+    6:
         mov rax, qword ptr [{running}]
         jmp thread_resume_begin
     2:
         mov qword ptr [{critical.interrupted}], 1
+        cmp dword ptr [{yields}], 0
+        je 7f
         mov esp, offset {yielding} + {CONTEXT_BYTES}
         {PUSH_ALL}
         {YIELD}
         {POP_ALL}
-        mov esp, {END_FLAGS}
+    7:
+        mov esp, offset {frame} + 16
         popfq
         pop rsp
-        jmp qword ptr [{END_IP}]
+        jmp qword ptr [{frame}]
     """)
 
 
+frame: Array[u64, 5] = Array[u64, 5]()
 yielding: Context = Context()  # registers of a thread whose slice ends in a critical section
 
 
@@ -424,7 +417,8 @@ def switch_at_slice_ends() -> None:
     """For an environment that owns no slices, such as a client of `exos.schedule`: it has no prologue, so turns end by its
     epilogue. Before the first `create`; not for one that serves transfers.
     """
-    global entry, upcall
+    global entry, upcall, yields
+    yields = 1
     entry = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_end_entry")
     upcall = u32(u64(epilogue))
 
@@ -451,6 +445,7 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
     """A new thread that runs `function(argument)` on a stack of its own of 1 to WINDOW_PAGES - 1 pages; what it returns
     is its result. Returns its handle, NO_ROOM when there are THREADS, or NO_FRAMES.
     """
+    global living
     assert stack_pages - 1 < WINDOW_PAGES - 1, "a stack has 1 to 63 pages"
     critical.enter()
     if not ready:
@@ -470,37 +465,17 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
         thread.state = FREE
         return abi.Error.NO_FRAMES
     thread.joiner = 0
-    frame = Ptr[FirstFrame](thread.stack + thread.stack_bytes - sizeof(FirstFrame))
-    frame[0].function = u64(function)
-    frame[0].argument = argument
-    frame[0].entry = u64(begin)
-    thread.stack_pointer = u64(frame)
+    words = Ptr[u64](thread.stack + thread.stack_bytes) - 9
+    words[3] = argument  # r12
+    words[5] = u64(function)  # rbx
+    words[6] = u64(begin)  # behind it a return address of 0, where backtraces end
+    thread.stack_pointer = u64(words)
+    thread.state = LIVES
     critical.enter()
-    adopt(thread, place * sizeof(Thread))
+    living += 1
+    append(runnable, place * sizeof(Thread))
     critical.leave()
     return i64(u64(thread.generation) * THREADS + place)
-
-
-def adopt(thread: Thread, offset: u64) -> None:
-    global living
-    living += 1
-    thread.state = LIVES
-    append(runnable, offset)
-
-
-@struct
-class FirstFrame:
-    """What `resume` finds on the stack of a thread that has not run yet."""
-
-    r15: u64
-    r14: u64
-    r13: u64
-    argument: u64
-    rbp: u64
-    function: u64
-    entry: u64
-    caller: u64  # none: backtraces end here
-    room: u64
 
 
 @naked
