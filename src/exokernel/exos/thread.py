@@ -4,10 +4,11 @@ it only says when a slice of the environment begins (prologue) or ends (epilogue
 there, or when a thread waits. All queues are first in, first out.
 
 A thread is not taken off the processor inside a critical section (`exos.critical`), nor on a stack that is not its own:
-in a handler of exceptions or transfers. What other modules of the library offer is for one thread at a time unless they
-use critical sections, as the console and the heap do; a transfer (`aegis.transfer`) stops all threads until its answer
-and must be made inside one. Floating-point and vector registers are kept for threads that asked by `keep_floating`, for
-nobody else. A thread that faults ends the environment, or is its handler's business, as ever. Misuse traps.
+in a handler of exceptions it gives way when the handler ends. What other modules of the library offer is for one thread
+at a time unless they use critical sections, as the console and the heap do; `aegis.wait`, and whatever sleeps by it, stops
+all threads, and so does a transfer, which must be made inside a critical section. Floating-point and vector registers
+are kept for threads that asked by `keep_floating`, for nobody else. A thread that faults ends the environment, or is its
+handler's business, as ever. Misuse traps.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from exokernel.metal import (
     aligned,
     asm,
     atomic_compare_exchange,
+    compiler_barrier,
     i64,
     inline,
     naked,
@@ -152,6 +154,7 @@ def next_thread() -> u64:
     global running
     if critical.interrupted != 0:
         critical.interrupted = 0
+        compiler_barrier()  # a turn that ends after the next line is noted again
         volatile_store(Ptr[u32](entry), upcall)
     if sleeping.last != 0:
         wake()
