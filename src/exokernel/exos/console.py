@@ -4,7 +4,7 @@ not torn apart by other environments. A line that is not finished is written by 
 sleeps, and when it grows too long; it is lost when the kernel has to end the environment.
 """
 
-from exokernel.exos import aegis
+from exokernel.exos import aegis, critical
 from exokernel.metal import Array, Span, noinline, u8, u64
 
 LINE = 512
@@ -17,17 +17,21 @@ used: u64 = 0
 def write(text: bytes) -> None:
     """Write `text`, of any length."""
     global used
+    critical.enter()
     for byte in text:
         line[used] = byte
         used += 1
         if byte == 10 or used == LINE:
             flush()
+    critical.leave()
 
 
 def flush() -> None:
     """Hand what is there to the kernel. There is nowhere to complain if it refuses."""
     global used
+    critical.enter()
     if used != 0:
         pending: Span[u8] = line[:used]
         used = 0
         aegis.console_write(pending)
+    critical.leave()

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, console, instructions
-from exokernel.metal import Array, Ptr, Span, aligned, asm, naked, offsetof, struct, u8, u32, u64
+from exokernel.exos import aegis, console, critical, instructions
+from exokernel.metal import Array, Ptr, Span, addr, aligned, asm, naked, offsetof, struct, u8, u32, u64
 
 DIVIDE = 0
 DEBUG = 1
@@ -125,6 +125,9 @@ def dispatch(registers: Registers) -> u32:
         if vector == BREAKPOINT:
             registers.ip -= 1  # it is reported behind the instruction
         return 0
+    if critical.overdue != 0:
+        aegis.environment_page().exception_entry = u32(u64(enter))
+        critical.late_from_handler[0](u64(addr(registers)))
     return u32(u64(enter))
 
 

@@ -6,7 +6,7 @@ mistake of the program and traps.
 """
 
 from exokernel.aegis import abi
-from exokernel.exos import blocks, vm
+from exokernel.exos import blocks, critical, vm
 from exokernel.metal import Ptr, u8, u64
 
 ARENA = 0x1000_0000  # far above the image; blocks.PAGES pages
@@ -18,6 +18,13 @@ def allocate(size: u64) -> Ptr[u8]:
     """A block of at least `size` bytes, or null. Its contents are unspecified. It is aligned to its size, rounded up to
     a power of two, at most to 4096.
     """
+    critical.enter()
+    block = find(size)
+    critical.leave()
+    return block
+
+
+def find(size: u64) -> Ptr[u8]:
     if not books.ready:
         blocks.prepare(books)
     offset = blocks.take(books, size)
@@ -36,7 +43,9 @@ def allocate(size: u64) -> Ptr[u8]:
 def release(block: Ptr[u8]) -> None:
     """Give a block of `allocate` back; null is nothing to give back."""
     if block:
+        critical.enter()
         assert blocks.give_back(books, u64(block) - ARENA), "released a block that is not allocated"
+        critical.leave()
 
 
 def usable(block: Ptr[u8]) -> u64:

@@ -18,7 +18,7 @@ from exokernel.exos.aegis import Message
 from exokernel.exos.exceptions import Registers, Verdict
 from exokernel.metal import Array, Ptr, Span, compiler_barrier, i64, inline, noinline, struct, u8, u64, volatile_load
 
-REGION = 0x1E00_0000 // abi.PAGE_BYTES  # the upper part of the library's region
+REGION = 0x1D00_0000 // abi.PAGE_BYTES
 PAGES = 4096
 NOBODY = 0xFFFF_FFFF_FFFF_FFFF  # in `bound_at`
 PUBLICATIONS = 16

@@ -43,7 +43,8 @@ table = linear  # the page table in use; `inverted` puts itself here while the i
 
 PAGES = abi.USER_LIMIT // PAGE_BYTES
 REGIONS = 64
-TAKEN_FIRST = 0x18000  # the library's own mappings, handed out by `take_pages`
+TAKEN_FIRST = 0x18000  # from here to TAKEN_END the library's own mappings, handed out by `take_pages`
+TAKEN_END = 0x1D000
 OWN = 0x1FC00  # from here to OWN_END what only this file and the page table use
 LENT = 0x1FF00  # frames that others still use: a list
 SCRATCH = 0x1FFFF  # where a copy is made
@@ -170,7 +171,7 @@ state: State = aligned(
     ),
 )
 assert sizeof(State) <= PAGE_BYTES  # one page to copy at once
-taken: Array[u64, (OWN - TAKEN_FIRST) // 64] = Array[u64, (OWN - TAKEN_FIRST) // 64]()
+taken: Array[u64, (TAKEN_END - TAKEN_FIRST) // 64] = Array[u64, (TAKEN_END - TAKEN_FIRST) // 64]()
 
 
 def start() -> i64:
