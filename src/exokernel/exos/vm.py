@@ -43,8 +43,6 @@ table = linear  # the page table in use; `inverted` puts itself here while the i
 
 PAGES = abi.USER_LIMIT // PAGE_BYTES
 REGIONS = 64
-TAKEN_FIRST = 0x18000  # from here to TAKEN_END the library's own mappings, handed out by `take_pages`
-TAKEN_END = 0x1D000
 OWN = 0x1FC00  # from here to OWN_END what only this file and the page table use
 LENT = 0x1FF00  # frames that others still use: a list
 SCRATCH = 0x1FFFF  # where a copy is made
@@ -171,7 +169,6 @@ state: State = aligned(
     ),
 )
 assert sizeof(State) <= PAGE_BYTES  # one page to copy at once
-taken: Array[u64, (TAKEN_END - TAKEN_FIRST) // 64] = Array[u64, (TAKEN_END - TAKEN_FIRST) // 64]()
 
 
 def start() -> i64:
@@ -373,17 +370,6 @@ def release(first: u64) -> i64:
     region[0].count = 0
     come_near(region)
     return 0
-
-
-def take_pages(count: u64) -> u64:
-    """`count` pages of the library's part of the address space that nobody uses, or NOTHING."""
-    found = slots.take(taken, count)
-    return NOTHING if found == NOTHING else TAKEN_FIRST + found
-
-
-def give_pages(first: u64, count: u64) -> None:
-    """End the use of pages from `take_pages`, in which nothing is mapped any more."""
-    slots.release(taken, first - TAKEN_FIRST, count)
 
 
 # ---- mapping

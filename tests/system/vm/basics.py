@@ -296,15 +296,6 @@ def check_copy_alone() -> None:
     expect("release", vm.release(FIRST), 0)
 
 
-def check_pages() -> None:
-    one = vm.take_pages(3)
-    two = vm.take_pages(1)
-    expect("side by side", i64(two - one), 3)
-    vm.give_pages(one, 3)
-    expect("first fit", i64(vm.take_pages(2)), i64(one))
-    expect("too many", i64(vm.take_pages(0x8000)), -1)
-
-
 def main() -> None:
     exceptions.handle(exceptions.PAGE, skip)
     expect("start", vm.start(), 0)
@@ -319,5 +310,4 @@ def main() -> None:
     check_nesting()
     check_nesting_in_full()
     check_copy_alone()
-    check_pages()
     print("done")
