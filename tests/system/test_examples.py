@@ -94,3 +94,20 @@ def test_own_scheduler_lets_who_holds_more_tickets_be_done_first() -> None:
         had = [int(line.split()[-2]) for line in lines[3:]]
         assert len(had) == 3 and min(had) > 50, guest.transcript()
         assert guest.status == 0
+
+
+def test_own_page_table_finds_every_page() -> None:
+    with running([EXAMPLES / "own_page_table.py"]) as guest:
+        guest.wait()
+        lines = guest.console.decode().splitlines()
+        assert lines[0] == "1000 pages touched, 1000 new entries, 0 wrong", guest.transcript()
+        assert lines[2] == "after the region's end: 0 entries left" and guest.status == 0, guest.transcript()
+
+
+def test_write_barrier_loses_no_reference() -> None:
+    with running([EXAMPLES / "write_barrier.py"]) as guest:
+        guest.wait()
+        lines = guest.console.decode().splitlines()
+        assert lines[0] == "20 collections, 327680 objects made, 820 stored, 820 alive, 0 wrong", guest.transcript()
+        assert guest.status == 0
+        assert int(lines[1].split(" % ")[0].split()[-1]) < 50, "the barrier is worth it"
