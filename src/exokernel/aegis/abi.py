@@ -4,8 +4,8 @@
 Both sides import this file; it must never import anything of the kernel, and nothing in it may need a kernel to be
 compiled. A call is `syscall` with its number in `al`, arguments in `rdi`, `rsi`, `rdx`, `r8`, the result in `rax`
 (negative: an `Error`). `rcx` and `r11` are destroyed, every other register is preserved, except `r9` and `r10` by
-`tlb_insert`, `tlb_insert_bound` and `tlb_protect`, and all by `yield_to` and the transfers. Every call does a bounded
-amount of work; only `wait`, `yield_to` and the transfers give the processor away.
+`frame_claim`, `frame_claim_table`, `tlb_insert`, `tlb_insert_bound` and `tlb_protect`, and all by `yield_to` and the
+transfers. Every call does a bounded amount of work; only `wait`, `yield_to` and the transfers give the processor away.
 """
 
 from enum import IntEnum

@@ -486,6 +486,8 @@ CALLS = {
 }
 OWN_ENTRIES = {
     Call.NULL: null_entry,
+    Call.FRAME_CLAIM: memory.claim_entry,
+    Call.FRAME_CLAIM_TABLE: memory.claim_table_entry,
     Call.EXIT: switch_entry,
     Call.YIELD_TO: yield_entry,
     Call.WAIT: switch_entry,

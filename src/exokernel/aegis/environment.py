@@ -62,7 +62,9 @@ class KernelPage:
     floating_state: Array[u8, FLOATING_BYTES]  # at a multiple of 64, as `xsave` wants it
     resting: Context
     key_rights: u64  # PKRU while it does not run
-    unused: Array[u8, paging.PAGE - 72 - FLOATING_BYTES - 2 * sizeof(Context)]
+    ring: u64  # where in the frame table the ring of its frames is closed, in bytes
+    frames: u64  # address of its counter of frames
+    unused: Array[u8, paging.PAGE - 88 - FLOATING_BYTES - 2 * sizeof(Context)]
     context: Context  # must be last: the processor pushes its upper end
 
 
@@ -154,6 +156,8 @@ def assemble(identifier: u64) -> None:
     kernel_page.unmapped = u64(NOWHERE) << 32 | FrameKind.DATA << 16 | identifier
     if identifier == IDLE:
         return
+    kernel_page.ring = (frames.count + identifier) * sizeof(FrameEntry)
+    kernel_page.frames = u64(addr(information.page.environments[identifier].frames))
     paging.install_node(record.directory, record.nodes, ENVIRONMENT_ADDRESS >> 21, parts[Part.FIRST_NODE])
     map_page(identifier, ENVIRONMENT_ADDRESS, parts[Part.PAGE], READ_WRITE)
     map_page(identifier, SYSTEM_ADDRESS, (u64(addr(information.page)) - paging.KERNEL_BASE) // paging.PAGE, READ_ONLY)

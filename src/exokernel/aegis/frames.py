@@ -18,6 +18,7 @@ SHOWN_BY_A_NODE = 512 * paging.PAGE  # bytes of the table
 
 table: Ptr[FrameEntry] = Ptr[FrameEntry](0)
 count: u64 = 0
+free_ring: u64 = 0  # where in the table the ring of the free frames is closed, in bytes
 
 
 @inline
@@ -30,8 +31,9 @@ def initialize(first_free: u64, reserved_from: u64) -> None:
     """Builds the table at frame `first_free`, and behind it the page tables that show it. The frames from
     `reserved_from` to their end stay the kernel's, as do the boot sections.
     """
-    global table, count
+    global table, count, free_ring
     count = boot.memory_end
+    free_ring = (count + FRAME_FREE) * sizeof(FrameEntry)
     table = Ptr[FrameEntry](paging.direct(first_free * paging.PAGE))
     Span[u8](Ptr[u8](paging.direct(first_free * paging.PAGE)), table_frames() * paging.PAGE).fill(0)
     for frame in range(count):

@@ -3,11 +3,113 @@
 and bindings first, in a bounded number of steps; what does not fit is refused or left for the next call.
 """
 
-from exokernel.aegis import bindings, ending, environment, frames, tlb
+from exokernel.aegis import bindings, ending, environment, frames, information, tlb  # noqa: F401  (in assembly)
 from exokernel.aegis.abi import *
-from exokernel.metal import i64, u16, u32, u64
+from exokernel.aegis.environment import KernelPage
+from exokernel.machine import paging
+from exokernel.metal import align, asm, i64, naked, offsetof, u16, u32, u64
 
+SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
+TABLE = paging.FRAME_TABLE - SIGNED
+NEXT = TABLE + offsetof(FrameEntry, "next")
+PREVIOUS = TABLE + offsetof(FrameEntry, "previous")
+OWNER = TABLE + offsetof(FrameEntry, "owner")  # and kind, and page
+GENERATION = TABLE + offsetof(FrameEntry, "generation")
+KERNEL_PAGE = environment.KERNEL_PAGE - SIGNED
+USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack")
+SCRATCH = KERNEL_PAGE + offsetof(KernelPage, "scratch")
+UNMAPPED = KERNEL_PAGE + offsetof(KernelPage, "unmapped")
+RING = KERNEL_PAGE + offsetof(KernelPage, "ring")
+COUNTER = KERNEL_PAGE + offsetof(KernelPage, "frames")
+FREE = offsetof(SystemPage, "frames_free")
 BREAK_STEPS = 64  # bindings that one call ends
+
+
+# Assembly that makes the oldest free frame, `r9`, the newest of the current environment's, as `frames.claim` does it.
+CLAIM_OLDEST = f"""
+    mov r9d, dword ptr [r10 + {NEXT}]
+    mov rax, r9
+    shl rax, 5
+    cmp rax, r10
+    je 8f
+    mov qword ptr [{SCRATCH}], rcx
+    mov qword ptr [{USER_STACK}], rdi
+    mov rdi, rax
+    mov ecx, dword ptr [rdi + {NEXT}]
+    mov dword ptr [r10 + {NEXT}], ecx
+    mov eax, dword ptr [rdi + {PREVIOUS}]
+    shl rcx, 5
+    mov dword ptr [rcx + {PREVIOUS}], eax
+    mov r10, qword ptr [{RING}]
+    mov ecx, dword ptr [r10 + {PREVIOUS}]
+    mov dword ptr [r10 + {PREVIOUS}], r9d
+    mov dword ptr [rdi + {PREVIOUS}], ecx
+    shl rcx, 5
+    mov dword ptr [rcx + {NEXT}], r9d
+    shr r10, 5
+    mov dword ptr [rdi + {NEXT}], r10d
+    inc dword ptr [rdi + {GENERATION}]
+    mov rcx, qword ptr [{COUNTER}]
+    inc dword ptr [rcx]
+    mov rax, qword ptr [{UNMAPPED}]
+"""
+RETURN_FRAME = f"""
+    mov rcx, qword ptr [{SCRATCH}]
+    mov rdi, qword ptr [{USER_STACK}]
+    mov rax, r9
+    sysretq
+"""
+DIRECT_MAP = paging.DIRECT_MAP - SIGNED
+SPARE = FrameKind.SPARE - FrameKind.DATA << 16
+
+
+@naked
+@align(64)
+def claim_entry() -> None:
+    """`frame_claim` of any frame, if one is free and nothing else is to be done."""
+    asm("""
+        cmp rdi, -1
+        jne 8f
+        cmp qword ptr [{ending.unfinished}], 0
+        jne 8f
+        mov r10, qword ptr [{frames.free_ring}]
+        {CLAIM_OLDEST}
+        mov qword ptr [rdi + {OWNER}], rax
+        dec qword ptr [{information.page} + {FREE}]
+        shl rdi, 7
+        mov rax, {DIRECT_MAP}
+        add rdi, rax
+        mov ecx, 512
+        xor eax, eax
+        rep stosq
+        {RETURN_FRAME}
+    8:
+        xor r9d, r9d
+        mov eax, {Call.FRAME_CLAIM}
+        jmp call_entry
+    """)
+
+
+@naked
+@align(64)
+def claim_table_entry() -> None:
+    """`frame_claim_table` likewise."""
+    asm("""
+        cmp rdi, -1
+        jne 8f
+        cmp qword ptr [{ending.unfinished}], 0
+        jne 8f
+        mov r10, qword ptr [{frames.free_ring}]
+        {CLAIM_OLDEST}
+        add rax, {SPARE}
+        mov qword ptr [rdi + {OWNER}], rax
+        dec qword ptr [{information.page} + {FREE}]
+        {RETURN_FRAME}
+    8:
+        xor r9d, r9d
+        mov eax, {Call.FRAME_CLAIM_TABLE}
+        jmp call_entry
+    """)
 
 
 def claim(frame: u64, second: u64, third: u64, fourth: u64) -> i64:

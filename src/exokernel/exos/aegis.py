@@ -71,7 +71,7 @@ def call0(number: u64) -> i64:
 @inline
 def call1(number: u64, first: u64) -> i64:
     """A system call with one argument."""
-    return asm("syscall", "={rax},{rax},{rdi},~{rcx},~{r11},~{memory}", number, first, returns=i64)
+    return asm("syscall", "={rax},{rax},{rdi},~{rcx},~{r9},~{r10},~{r11},~{memory}", number, first, returns=i64)
 
 
 @inline

@@ -37,9 +37,14 @@ FREE_WITH_REGISTERS: Final[Array[bool, 256]] = Array[bool, 256](
 )
 IS_CALL: Final[Array[bool, 256]] = Array[bool, 256]([n in list(Call) for n in range(256)])
 
-FREE_WITH_SCRATCH: Final[Array[bool, 256]] = Array[bool, 256](
-    [n in (Call.TLB_INSERT, Call.TLB_INSERT_BOUND, Call.TLB_PROTECT) for n in range(256)]
+R9_AND_R10 = (
+    Call.FRAME_CLAIM,
+    Call.FRAME_CLAIM_TABLE,
+    Call.TLB_INSERT,
+    Call.TLB_INSERT_BOUND,
+    Call.TLB_PROTECT,
 )
+FREE_WITH_SCRATCH: Final[Array[bool, 256]] = Array[bool, 256]([n in R9_AND_R10 for n in range(256)])
 R9, R10 = 4, 5  # where `registers_around` notes them
 
 before: Array[u64, 16] = Array[u64, 16]()
