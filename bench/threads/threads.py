@@ -68,7 +68,9 @@ def compute(number: u64) -> u64:
         if who == number:
             turn = min(turn, elapsed)
         else:
-            if turn < elapsed and elapsed < LONG:  # neither was interrupted between looking and saying so
+            if (
+                turn < elapsed and elapsed < LONG and taken < SAMPLES
+            ):  # neither was interrupted between looking and saying so
                 samples[taken] = elapsed
                 taken += 1
             who = number
