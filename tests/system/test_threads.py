@@ -154,6 +154,8 @@ def test_a_slice_of_a_client_may_end_between_any_two_instructions() -> None:
 
 
 def test_the_debt_of_an_epilogue_without_slices_is_paid() -> None:
-    """Otherwise the kernel would ask no more after four ticks, and turns would not end: seen on a busy computer."""
+    """By whoever gave it the processor. Otherwise the kernel would ask no more after four ticks, and turns would not end:
+    seen on a busy computer.
+    """
     guest = run("debtor", "debtor", slice_ticks=10_007, icount=True)
-    assert guest.console == b"debt 0 slices 0 turns True\n", guest.transcript()
+    assert guest.console == b"own debt 0 slices 0 turns True\n", guest.transcript()

@@ -5,9 +5,9 @@ The timer ends a slice; the next slice whose owner can run begins. `ready` keeps
 so the choice is a rotation and a count of zeros, however many slices there are. An environment sleeps only by `wait`.
 
 An environment with an epilogue ends its slice itself, on borrowed time: each tick on the way is one of its later slices
-that the kernel passes over. The time is the borrower's whoever runs meanwhile, so nothing is won by yielding in an
-epilogue. The functions that choose return the physical address of the root to load; `calls.save_context` continues
-there.
+that the kernel passes over, or, if it owns none, one of whoever gave it the processor. The time is the borrower's
+whoever runs meanwhile, so nothing is won by yielding in an epilogue. The functions that choose return the physical
+address of the root to load; `calls.save_context` continues there.
 """
 
 from exokernel.aegis import activation, bindings, capability, environment, information
@@ -18,6 +18,7 @@ from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, rotate_left,
 
 position: u64 = SLICES - 1  # of the slice that runs
 borrower: u64 = NOBODY  # whose epilogue began in this slice
+debtor: u64 = 0  # who pays for it
 ready: u64 = 0
 sleepers: u64 = 0  # bit n: environment n sleeps
 earliest: u64 = FOREVER  # no sleeper's deadline is before this timestamp
@@ -132,7 +133,7 @@ def remove(identifier: u64) -> None:
     if callee != NOBODY:
         ready |= environment.records[callee].positions
     information.page.excess[identifier] = 0
-    if borrower == identifier:
+    if borrower == identifier or debtor == identifier:
         borrower = NOBODY
 
 
@@ -212,15 +213,19 @@ def may_go_on(running: u64) -> bool:
 
 def lend(running: u64) -> bool:
     """Lends the processor for an epilogue, or for one more tick of it, up to the limit."""
-    global borrower
+    global borrower, debtor
     if borrower == NOBODY:
-        if running == environment.IDLE or information.page.excess[running] >= EXCESS_LIMIT:
+        debtor = running
+        owner = u64(information.page.slice_owners[position])
+        if running < ENVIRONMENTS and environment.records[running].positions == 0 and owner < ENVIRONMENTS:
+            debtor = owner  # who has no slices could never pay: its time is of whoever yielded to it
+        if running == environment.IDLE or information.page.excess[debtor] >= EXCESS_LIMIT:
             return False
         borrower = running
         enter_epilogue(running)
         return True
-    information.page.excess[borrower] += 1
-    return running == borrower and information.page.excess[borrower] < EXCESS_LIMIT
+    information.page.excess[debtor] += 1
+    return running == borrower and information.page.excess[debtor] < EXCESS_LIMIT
 
 
 def enter_epilogue(identifier: u64) -> None:

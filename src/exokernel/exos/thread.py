@@ -89,7 +89,6 @@ entry: u64 = ENVIRONMENT_ADDRESS + offsetof(
     EnvironmentPage, "slice_start_entry"
 )  # which of the kernel's upcalls is used
 upcall: u32 = 0  # and what it enters
-given_up: i64 = -1  # a slice that this environment owns only to pay with
 yields: u32 = 0  # 1: when a slice has ended, not when one begins
 living: u64 = 1
 listening: u64 = 0  # threads that events wake
@@ -187,8 +186,6 @@ def interrupted_thread() -> u64:
     context = thread.context
     thread.stack_pointer = 0
     critical.interrupted = 1  # the entry is empty
-    if yields != 0:
-        pay()
     code = Ptr[u8](context.ip)
     if code[0] == 0xFF and code[1] == 0x24 and code[2] == 0x25 and Ptr[u32](code + 3)[0] == FAULT_IP:
         context.ip = aegis.environment_page().exception_frame.ip
@@ -199,19 +196,6 @@ def interrupted_thread() -> u64:
     chosen = next_thread()
     critical.overdue = 1
     return chosen
-
-
-def pay() -> None:
-    """What an epilogue owes is paid with slices, and who owns none can never pay; it would get no epilogue any more after
-    EXCESS_LIMIT ticks. So while there is a debt it owns one, which the kernel then passes over.
-    """
-    global given_up
-    owes = aegis.system_page().excess[aegis.environment_page().identifier] != 0
-    if owes and given_up < 0:
-        given_up = aegis.slice_claim(abi.ANY)
-    elif not owes and given_up >= 0:
-        aegis.slice_release(u64(given_up))
-        given_up = -1
 
 
 def leave_handler(registers: u64) -> None:
@@ -467,8 +451,6 @@ def prepare() -> None:
     critical.late_from_handler[0] = leave_handler
     if upcall == 0:
         upcall = u32(u64(prologue))
-    else:
-        pay()  # with debts from before it would get no epilogue
     volatile_store(Ptr[u32](entry), upcall)
 
 
