@@ -11,14 +11,14 @@ STACK = 0xFFFFFFFF80300000
 def null_with_stack(stack: u64, number: u64) -> u64:
     """Makes a call on another stack; 0 if the stack pointer was preserved."""
     asm("""
-        mov r10, rsp
+        mov rdx, rsp
         mov rsp, rdi
         mov eax, esi
-        mov r9, rdi
+        mov r8, rdi
         syscall
-        sub rsp, r9
+        sub rsp, r8
         mov rax, rsp
-        mov rsp, r10
+        mov rsp, rdx
         ret
     """)
 
