@@ -135,6 +135,7 @@ class Right(IntEnum):
     READ = 1
     WRITE = 2  # includes READ
     EXECUTE = 4  # includes READ
+    INHERIT = 8  # of `environment_share` alone: the frame becomes the child's when its owner ends
 
 
 NAME_INDEX_BITS = 56

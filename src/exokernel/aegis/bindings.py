@@ -7,8 +7,9 @@ with each the one mapping that it may have. Nothing here asks whether somebody m
 """
 
 from exokernel.aegis import environment, frames, tlb
-from exokernel.aegis.abi import BINDINGS, NOWHERE, Kind, Right
+from exokernel.aegis.abi import BINDINGS, NOWHERE, FrameKind, Kind, Right
 from exokernel.aegis.environment import Binding
+from exokernel.machine.paging import PageTableEntry
 from exokernel.metal import inline, u32, u64
 
 
@@ -65,3 +66,23 @@ def end_some(frame: u64, limit: u64) -> u64:
         end(number // BINDINGS, number % BINDINGS)
         ended += 1
     return ended
+
+
+def pass_on(frame: u64) -> None:
+    """The owner of a bound frame has ended. Who bound it last becomes its owner if the owner had wanted that (INHERIT)
+    and it is mapped, otherwise that binding ends.
+    """
+    number = u64(frames.entry(frame).bindings) - 1
+    heir, slot = number // BINDINGS, number % BINDINGS
+    binding = environment.records[heir].bindings[0][slot]
+    page = u64(binding.page)
+    inherited = binding.rights & Right.INHERIT != 0 and page != NOWHERE and environment.exists(heir)
+    entry = tlb.entry_in(heir, page)[0] if inherited else PageTableEntry()
+    end(heir, slot)
+    if inherited:
+        frames.move(frame, heir, FrameKind.DATA)
+        entry.own = True
+        entry.bound = False
+        entry.slot = 0
+        tlb.put(heir, page, entry)
+        frames.entry(frame).page = u32(page)

@@ -92,7 +92,7 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
     target = bound(slot)
     if target == UNBOUND:
         return Error.NOT_PERMITTED
-    if count == 0 or count > BATCH or first > tlb.PAGES - count or how & 0xFF > ALL:
+    if count == 0 or count > BATCH or first > tlb.PAGES - count or how & 0xFF > ALL | Right.INHERIT:
         return Error.BAD_ARGUMENT
     next_slot = how >> 8
     for i in range(count):
@@ -115,7 +115,7 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
 
 def share_page(target: u64, slot: u64, virtual_page: u64, entry: PageTableEntry, how: u64) -> None:
     """Binds and maps one of the current environment's pages in another environment."""
-    rights = how & ALL
+    rights = how & (ALL | Right.INHERIT)
     if entry.bound:
         mine = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
         rights &= u64(mine.rights)

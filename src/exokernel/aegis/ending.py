@@ -72,7 +72,7 @@ def finish(identifier: u64, status: u64) -> None:
         processor.wake(creator)
     for record in environment.records:
         if record.creator == identifier:
-            record.creator = NOBODY
+            record.creator = creator
     unfinished |= u64(1) << identifier
     processor.earliest = 0  # the next tick looks at it
     give_back()
@@ -94,7 +94,7 @@ def give_back() -> None:
             information.page.environments[identifier].state = State.FREE
             unfinished &= ~(u64(1) << identifier)
         elif frames.entry(frame).bindings != 0:
-            bindings.end_some(frame, 1)
+            bindings.pass_on(frame)
         else:
             frames.move(frame, FRAME_FREE, FrameKind.NONE)
 

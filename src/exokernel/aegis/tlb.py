@@ -264,6 +264,12 @@ def entry_of(virtual_page: u64) -> Ptr[PageTableEntry]:
     return Ptr[PageTableEntry](paging.WINDOW) + virtual_page
 
 
+def entry_in(identifier: u64, virtual_page: u64) -> Ptr[PageTableEntry]:
+    """`entry_of` for any environment."""
+    node = paging.table(paging.table(environment.records[identifier].nodes)[virtual_page // 512].frame)
+    return addr(node[virtual_page % 512])
+
+
 def is_writable(virtual_page: u64) -> bool:
     """Whether the current environment may write to a page; `virtual_page` < PAGES."""
     entry = entry_of(virtual_page)[0]
@@ -280,15 +286,15 @@ def unmap(identifier: u64, virtual_page: u64) -> None:
     if paging.table(record.directory)[number].large:
         remove_large(identifier, number)
         return
-    node = paging.table(paging.table(record.nodes)[number].frame)
-    entry = node[virtual_page % 512]
+    place = entry_in(identifier, virtual_page)
+    entry = place[0]
     if not entry.present:
         return
     if entry.own:
         frames.entry(entry.frame).page = NOWHERE
     elif entry.bound:
         record.bindings[0][entry.slot].page = NOWHERE
-    node[virtual_page % 512] = PageTableEntry()
+    place[0] = PageTableEntry()
     cpu.forget_translation(virtual_page * paging.PAGE)
 
 
@@ -368,8 +374,7 @@ def find_room(identifier: u64, virtual_page: u64) -> i64:
 def put(identifier: u64, virtual_page: u64, entry: PageTableEntry) -> None:
     """Writes an entry in place of what is there; a table node covers the page."""
     unmap(identifier, virtual_page)
-    node = paging.table(paging.table(environment.records[identifier].nodes)[virtual_page // 512].frame)
-    node[virtual_page % 512] = entry
+    entry_in(identifier, virtual_page)[0] = entry
 
 
 def insert_bound(virtual_page: u64, slot: u64, rights: u64, fourth: u64) -> i64:

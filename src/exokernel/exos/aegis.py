@@ -581,7 +581,8 @@ def environment_node(slot: u64, virtual_page: u64, frame: u64) -> i64:
 def environment_share(slot: u64, virtual_page: u64, count: u64, first_slot: u64, rights: u64) -> i64:
     """Maps what the caller has mapped at `count` (1 to BATCH) pages at the same pages of the environment that `slot`
     binds, with no more than `rights`: its own frames and bound ones each through a binding of that environment's, from
-    `first_slot` on; public ones as they are. Other pages are passed over.
+    `first_slot` on; public ones as they are. Other pages are passed over. With INHERIT in `rights`, when the owner of a
+    frame ends who mapped it last by such a binding becomes its owner.
 
     Returns how many pages it looked at; fewer than `count` when it could not go on, which if it is the first is the
     error: NO_NODE, IN_USE when there is a large page, NO_ROOM when the slot is taken; else NOT_PERMITTED or BAD_ARGUMENT.

@@ -107,6 +107,18 @@ def shares() -> None:
     aegis.unbind(0)
 
 
+def public() -> None:
+    """A frame of the bundle is shown to a child, and stays what it was."""
+    create(0, abi.ANY, EXIT_42)
+    frame = aegis.system_page().bundle_frame
+    expect("no node", aegis.environment_give(0, SCRATCH, frame, Right.READ), Error.NO_NODE)
+    expect("public", aegis.environment_give(0, CODE + 1, frame, Right.READ), 0)
+    expect("to write", aegis.environment_give(0, CODE + 2, frame, Right.WRITE), Error.NOT_OWNER)
+    expect("owner", i64(aegis.frame_entry(frame).owner), abi.FRAME_KERNEL)
+    expect("end", aegis.environment_end(0, 0), 0)
+    aegis.unbind(0)
+
+
 def refusals() -> None:
     """What is not ours, not there or not allowed."""
     expect("nothing bound", aegis.environment_start(5, 0, 0), Error.NOT_PERMITTED)
@@ -152,6 +164,7 @@ def refusals() -> None:
 def main() -> None:
     aegis.tlb_node(SCRATCH, u64(aegis.frame_claim(abi.ANY)))
     refusals()
+    public()
     shares()
     cycles()
     print("done")
