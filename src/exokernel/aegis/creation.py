@@ -95,26 +95,31 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
     if count == 0 or count > BATCH or first > tlb.PAGES - count or how & 0xFF > ALL | Right.INHERIT:
         return Error.BAD_ARGUMENT
     next_slot = how >> 8
+    bound_by = environment.records[target].bindings[0]
     for i in range(count):
-        entry = tlb.entry_of(first + i)[0]
+        page = first + i
+        entry = tlb.entry_of(page)[0]
         public = frames.is_public(entry.frame)
         if not entry.present or not (entry.own or entry.bound or public):
             continue
-        error = tlb.find_room(target, first + i)
-        if public and error == 0:
-            tlb.put(target, first + i, entry)
-            continue
-        if error == 0 and (next_slot >= BINDINGS or environment.records[target].bindings[0][next_slot].kind != 0):
+        error = tlb.find_room(target, page)
+        if error == 0 and not public and (next_slot >= BINDINGS or bound_by[next_slot].kind != 0):
             error = Error.NO_ROOM
         if error != 0:
             return error if i == 0 else i64(i)
-        share_page(target, next_slot, first + i, entry, how)
-        next_slot += 1
+        if not public:
+            entry = share_page(target, next_slot, page, entry, how)
+            next_slot += 1
+        place = tlb.entry_in(target, page)
+        if place[0].present:
+            tlb.unmap(target, page)
+        place[0] = entry
     return i64(count)
 
 
-def share_page(target: u64, slot: u64, virtual_page: u64, entry: PageTableEntry, how: u64) -> None:
-    """Binds and maps one of the current environment's pages in another environment."""
+@inline
+def share_page(target: u64, slot: u64, virtual_page: u64, entry: PageTableEntry, how: u64) -> PageTableEntry:
+    """Binds one of the current environment's pages in another environment. Returns how it is to be mapped there."""
     rights = how & (ALL | Right.INHERIT)
     if entry.bound:
         mine = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
@@ -126,10 +131,9 @@ def share_page(target: u64, slot: u64, virtual_page: u64, entry: PageTableEntry,
     entry.slot = slot
     entry.accessed = False
     entry.dirty = False
-    tlb.put(target, virtual_page, entry)
-    generation = frames.entry(entry.frame).generation
-    bindings.make(target, slot, Kind.FRAME, entry.frame, u32(rights), generation)
+    bindings.make(target, slot, Kind.FRAME, entry.frame, u32(rights), frames.entry(entry.frame).generation)
     environment.records[target].bindings[0][slot].page = u32(virtual_page)
+    return entry
 
 
 def start(slot: u64, ip: u64, sp: u64, fourth: u64) -> i64:

@@ -88,8 +88,8 @@ def give_back() -> None:
         record = environment.records[identifier]
         frame = frames.oldest(identifier)
         if record.bound != 0:
-            record.bound_at -= 1
             bindings.end(identifier, record.bound_at)
+            record.bound_at += 1
         elif frame == 0:
             information.page.environments[identifier].state = State.FREE
             unfinished &= ~(u64(1) << identifier)

@@ -104,7 +104,7 @@ class Environment:
     deadline: u64  # timestamp, while it sleeps
     creator: u64  # the environment that is told of its end, or NOBODY
     bound: u64  # how many slots of `bindings` are taken
-    bound_at: u64  # when it has ended: the slots from here on are free
+    bound_at: u64  # when it has ended: the slots before this are free
 
 
 NO_REGISTERS: Final[Registers] = Registers()
@@ -142,7 +142,7 @@ def assemble(identifier: u64) -> None:
     record.pinned = 0
     record.creator = NOBODY
     record.bound = 0
-    record.bound_at = BINDINGS
+    record.bound_at = 0
     for binding in record.bindings[0]:
         binding.kind = 0
     kernel_page = record.kernel_page[0]
