@@ -17,6 +17,7 @@ from exokernel.metal import Array, Ptr, inline, struct, u16, u32, u64
 FIRST_SHIFT = 64 - 9  # one page: 512 places
 LAST_SHIFT = 64 - 17  # 131072 places, 1 MiB: 256 MiB of mapped pages
 HALF = 1 << 20  # bytes between the two places of the table
+MEMORY_PAGES = 1 + 2 * HALF // abi.PAGE_BYTES  # that it may have
 GOLDEN = 0x9E37_79B9_7F4A_7C15  # 2 ** 64 / golden ratio: neighbours are scattered evenly (Knuth, volume 3, 6.4)
 BLOCK = 512
 

@@ -12,6 +12,7 @@ from exokernel.aegis import abi
 from exokernel.metal import Ptr, inline, u32, u64
 
 MEMORY = 0x1FC0_0000  # of the table; up to 2 MiB
+MEMORY_PAGES = 256  # that it may have
 NOTHING = 0xFFFF_FFFF_FFFF_FFFF  # next: there is none
 PER_PAGE = abi.PAGE_BYTES // 4
 
@@ -68,6 +69,10 @@ def next(page: u64, end: u64) -> u64:
             if found != NOTHING:
                 return found
         page = part
+        backed = Ptr[u64](abi.ENTRIES_ADDRESS) + MEMORY // abi.PAGE_BYTES + page // PER_PAGE
+        while page + 4 * PER_PAGE <= end and backed[0] | backed[1] | backed[2] | backed[3] == 0:
+            page += 4 * PER_PAGE
+            backed += 4
     return NOTHING
 
 
@@ -94,7 +99,18 @@ def change_in(entries: Ptr[u32], count: u64, keep: u32, bits: u32) -> None:
 
 def next_in(entries: Ptr[u32], page: u64, end: u64) -> u64:
     while page < end:
+        if page % 8 == 0:
+            while page + 8 <= end and are_none(Ptr[u64](entries + page)):
+                page += 8
+            if page >= end:
+                break
         if entries[page]:
             return page
         page += 1
     return NOTHING
+
+
+@inline
+def are_none(eight: Ptr[u64]) -> bool:
+    """Whether eight entries are 0."""
+    return eight[0] | eight[1] | eight[2] | eight[3] == 0

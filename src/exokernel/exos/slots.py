@@ -4,13 +4,16 @@ pages of a region, or anything else that is counted, have a map of their own. Pu
 business. Work is bounded by the length of the map.
 """
 
+from typing import Final
+
 from exokernel.aegis import abi
 from exokernel.metal import Array, Span, aligned, u64
 
 NOTHING = 0xFFFF_FFFF_FFFF_FFFF  # take: there are not as many side by side
 FULL = 0xFFFF_FFFF_FFFF_FFFF
 
-bindings: Array[u64, abi.BINDINGS // 64] = aligned(16, Array[u64, abi.BINDINGS // 64]())  # in one page
+NONE: Final[Array[u64, abi.BINDINGS // 64]] = Array[u64, abi.BINDINGS // 64]([1, 0])  # slot 0 is the process table's
+bindings: Array[u64, abi.BINDINGS // 64] = aligned(16, Array[u64, abi.BINDINGS // 64]([1, 0]))  # in one page
 
 
 def take(taken: Span[u64], count: u64) -> u64:

@@ -43,6 +43,7 @@ table = linear  # the page table in use; `inverted` puts itself here while the i
 
 PAGES = abi.USER_LIMIT // PAGE_BYTES
 REGIONS = 64
+LIBRARY = 0x18000  # from here to OWN the library maps what it wants, with entries here or without
 OWN = 0x1FC00  # from here to OWN_END what only this file and the page table use
 LENT = 0x1FF00  # frames that others still use: a list
 SCRATCH = 0x1FFFF  # where a copy is made
@@ -126,7 +127,9 @@ class State:
     near_demand: u64
     near_function: Handler
     copies: u64  # entries with `copy`
+    copied: u64  # how often one was written
     lent: u64  # frames in the list at LENT
+    regions_used: u64  # the regions from here on have never been any
     hand: u64  # of the default policy: the page looked at last
     started: u64
     policy: Callable[[], u64]  # chooses the page whose frame goes next, or NOTHING; to be stored here
@@ -258,6 +261,18 @@ def entry_of(page: u64) -> Entry:
     return Entry(table.get(page))
 
 
+def settled(page: u64) -> Entry:
+    """The entry of a page, which may have been bound before its owner ended and it became ours."""
+    entry = entry_of(page)
+    now = aegis.table_entry(page)
+    if entry.kind == Kind.BOUND and now.own:
+        slots.release(slots.bindings, entry.frame, 1)
+        entry.kind = Kind.OWN
+        entry.frame = now.frame
+        put(page, entry)
+    return entry
+
+
 @inline
 def put(page: u64, entry: Entry) -> None:
     table.put(page, entry.raw)
@@ -313,14 +328,17 @@ def reserve(first: u64, count: u64, rights: u64, flags: u64, function: Handler) 
     if error != 0:
         return error
     free = Ptr[Region](0)
-    for i in range(REGIONS):
+    for i in range(state.regions_used):
         region = state.regions[i]
         if region.count == 0:
             free = addr(region)
         elif first < region.first + region.count and region.first < first + count:
             return Error.IN_USE
     if not free:
-        return Error.NO_ROOM
+        if state.regions_used == REGIONS:
+            return Error.NO_ROOM
+        free = addr(state.regions[state.regions_used])
+        state.regions_used += 1
     free[0].first = first
     free[0].count = count
     free[0].rights = rights
@@ -347,7 +365,7 @@ def find(page: u64) -> Ptr[Region]:
     """The region of a page, or null."""
     if page * PAGE_BYTES - state.near_address < state.near_bytes:
         return Ptr[Region](state.near)
-    for i in range(REGIONS):
+    for i in range(state.regions_used):
         region = addr(state.regions[i])
         if page - region[0].first < region[0].count:
             come_near(region)
@@ -539,6 +557,9 @@ def unmap(first: u64, count: u64) -> i64:
         elif entry.kind == Kind.BOUND or entry.kind == Kind.HIDDEN_BOUND:
             aegis.unbind(entry.frame)
             slots.release(slots.bindings, entry.frame, 1)
+            now = aegis.table_entry(page)
+            if now.own:  # its owner has ended, and it is ours
+                discard(page, now.frame)
         elif entry.kind == Kind.PUBLIC:
             aegis.tlb_remove(page, 1)
         page = table.next(page + 1, end)
@@ -603,7 +624,9 @@ def protect_one(page: u64, rights: u64) -> i64:
     if error != 0:
         return error
     note_written(page)
-    entry = entry_of(page)
+    if rights == Right.NONE and entry_of(page).copy and not copy(page):
+        return Error.NO_FRAMES  # what is not mapped cannot be inherited
+    entry = settled(page)
     given: u64 = Right.READ if entry.copy and rights == Right.WRITE else rights
     if is_empty(entry):
         pass
@@ -772,16 +795,37 @@ def run(page: u64, end: u64) -> u64:
     """How many pages from `page` on, which has an entry, at most BATCH and before `end`, are alike but for the frame:
     what one call of the kernel's can treat as one.
     """
-    kind, rights, bequest = table.get(page) & PLAIN_MASK, rights_of(page), bequest_of(page)
+    first, now = entry_of(page), aegis.table_entry(page)
+    noted = first.copy or first.kind == Kind.UNTOUCHED or first.kind >= Kind.HIDDEN  # its rights, here: see `rights_of`
+    mask = u32(PLAIN_MASK | 7) if noted else u32(PLAIN_MASK)
+    allowed: u64 = 0 if noted else 1 << 63 | 2  # what allows to write and execute
+    end = min(end, page + BATCH, end_of_bequest(page))
     count: u64 = 1
-    while count < BATCH and page + count < end:
+    while page + count < end:
         entry = table.get(page + count)
-        if entry == 0 or entry & PLAIN_MASK != kind or rights_of(page + count) != rights:
-            break
-        if bequest_of(page + count) != bequest:
+        if entry == 0 or (entry ^ first.raw) & mask or (aegis.table_entry(page + count).raw ^ now.raw) & allowed:
             break
         count += 1
     return count
+
+
+def end_of_bequest(page: u64) -> u64:
+    """Up to where a child gets the same of pages as of this one, at least."""
+    region = find(page)
+    if region:
+        return region[0].first + region[0].count
+    end: u64 = PAGES
+    for i in range(state.regions_used):
+        if state.regions[i].first > page and state.regions[i].count != 0:
+            end = min(end, state.regions[i].first)
+    end = min(end, after(page, u64(addr(state)) // PAGE_BYTES), after(page, u64(addr(slots.bindings)) // PAGE_BYTES))
+    return min(end, after(page, u64(addr(exceptions.stack)) // PAGE_BYTES))
+
+
+@inline
+def after(page: u64, border: u64) -> u64:
+    """The border, if it is behind the page; the pages on it and behind it are looked at one by one."""
+    return border if border > page else (page + 1 if page - border < 2 else u64(PAGES))
 
 
 def bequest_of(page: u64) -> u64:
@@ -799,28 +843,29 @@ def bequest_of(page: u64) -> u64:
 
 def next_at_once(page: u64) -> u64:
     """The first page from `page` on of those without entries that fork must copy: the table's. Or NOTHING."""
-    while page < LENT:
-        if aegis.table_entry(max(page, OWN)).present:
-            return max(page, OWN)
-        page = max(page, OWN) + 1
+    entries = Ptr[u64](abi.ENTRIES_ADDRESS)
+    page = max(page, OWN)
+    while page < OWN + table.MEMORY_PAGES:
+        if page % 4 == 0 and entries[page] | entries[page + 1] | entries[page + 2] | entries[page + 3] == 0:
+            page += 4
+        elif aegis.table_entry(page).present:
+            return page
+        else:
+            page += 1
     return NOTHING
 
 
 def make_copy_on_write(page: u64, count: u64) -> i64:
-    """Let writes to a `run` of writable pages (OWN or BOUND, Bequest.COPY) copy them first; what is none stays as it is.
-    Returns 0 or the kernel's error.
+    """Let writes to a `run` of pages (OWN or BOUND, Bequest.COPY) copy them first, now or when they are allowed later; what
+    is none stays as it is. Returns 0 or the kernel's error.
     """
     entry = entry_of(page)
-    if (
-        bequest_of(page) != Bequest.COPY
-        or entry.copy
-        or rights_of(page) != Right.WRITE
-        or (entry.kind != Kind.OWN and entry.kind != Kind.BOUND)
-    ):
+    if bequest_of(page) != Bequest.COPY or entry.copy or (entry.kind != Kind.OWN and entry.kind != Kind.BOUND):
         return 0
-    error = aegis.tlb_protect(page, count, Right.READ)
+    rights = rights_of(page)
+    error = aegis.tlb_protect(page, count, Right.READ) if rights == Right.WRITE else 0
     if error == 0:
-        table.change(page, count, 0xFFFF_FFF8, 8 | Right.WRITE)  # copy, and the right that is wanted
+        table.change(page, count, 0xFFFF_FFF8, u32(8 | rights))  # copy, and the right that is wanted
         count_copies(count)
     return error
 
@@ -829,10 +874,11 @@ def copy(page: u64) -> bool:
     """The first write to a page with `copy`: a frame that nobody else has bound is made writable, else it is copied. A
     frame of ours that others go on using is lent. False without memory.
     """
-    entry = entry_of(page)
+    entry = settled(page)
     now = aegis.table_entry(page)
     if not now.present:
         return False
+    frame = i64(now.frame)
     if not now.own or aegis.frame_entry(now.frame).bindings != 0:
         frame = claim()
         if frame < 0:
@@ -848,16 +894,18 @@ def copy(page: u64) -> bool:
         if now.bound:
             aegis.unbind(now.slot)
             slots.release(slots.bindings, now.slot, 1)
-        entry.frame = u64(frame)
-        entry.kind = Kind.OWN
+            if aegis.frame_entry(now.frame).owner == aegis.environment_page().identifier:
+                discard(SCRATCH, now.frame)  # its owner ended just now, and it was ours
         entry.written = True
     else:
-        note_written(page)
-        entry = entry_of(page)
+        entry.written = entry.written or now.dirty
         aegis.tlb_insert(page, now.frame, Right.WRITE)
+    entry.frame = u64(frame)
+    entry.kind = Kind.OWN
     entry.copy = False
     put(page, entry)
     count_copies(MINUS_ONE)
+    state.copied += 1
     return True
 
 
@@ -872,29 +920,33 @@ def inherit() -> None:
     """In a child whose table is a copy of its parent's: let the entries say what the kernel has mapped here. Own pages
     of the parent's are bindings now, and lent frames are the parent's business.
     """
+    copies: u64 = 0
     state.lent = 0
-    slots.bindings.fill(0)
+    state.copies = 0
+    slots.bindings.copy_from(slots.NONE)
     page = table.next(0, PAGES)
     while page != NOTHING:
         now = aegis.table_entry(page)
         entry = entry_of(page)
-        if now.bound:
-            entry.kind = Kind.BOUND
-            entry.frame = now.slot
-            slots.mark(slots.bindings, now.slot, 1)
-            put(page, entry)
-        elif now.present:
-            if entry.copy:
-                count_copies(MINUS_ONE)
-            entry.copy = False
-            entry.kind = Kind.OWN if now.own else u64(Kind.PUBLIC)
+        if now.present:
+            entry.written = True
+            if now.writable:  # it was copied, or is the same memory
+                entry.copy = False
+            if entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:  # it was copied, and shown for that
+                aegis.tlb_remove(page, 1)
+                entry.kind = Kind.HIDDEN
+            else:
+                entry.kind = Kind.BOUND if now.bound else (Kind.OWN if now.own else u64(Kind.PUBLIC))
             entry.frame = now.frame
+            if now.bound:
+                entry.frame = now.slot
+                slots.bindings[now.slot // 64] |= u64(1) << now.slot % 64
+            copies += u64(entry.copy)
             put(page, entry)
         elif not is_empty(entry):
-            if entry.copy:
-                count_copies(MINUS_ONE)
             table.remove(page)
         page = table.next(page + 1, PAGES)
+    count_copies(copies)
 
 
 # ---- giving frames back
@@ -973,7 +1025,7 @@ def note_loss(page: u64) -> bool:
     """See whether what was behind a page was taken: a frame of ours, or by its owner a bound one. Then it is GONE: the
     region's function may bring it back, and without one touching it ends the environment.
     """
-    entry = entry_of(page)
+    entry = settled(page)
     if entry.kind == Kind.BOUND:
         if aegis.table_entry(page).present:
             return False
