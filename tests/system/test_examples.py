@@ -26,6 +26,23 @@ def test_files_prints_itself() -> None:
         assert guest.console == (EXAMPLES / "files.py").read_bytes() and guest.status == 0, guest.transcript()
 
 
+def test_checkpoints_keep_their_instants() -> None:
+    """The numbers are those of a sieve in CPython, stopped after the same primes."""
+    sieve, primes, expected = bytearray(400_000), [], []
+    for number in range(2, 633):
+        if not sieve[number]:
+            sieve[number * number :: number] = b"\1" * len(range(number * number, len(sieve), number))
+            primes.append(number)
+            left = sieve[2:].count(0)
+            if number in (2, 3, 7, 31):
+                expected.append(f"checkpoint after {number}: {left} numbers not crossed out, as there were {left}")
+    with running([EXAMPLES / "checkpoint.py"]) as guest:
+        guest.wait()
+        first, *others = guest.console.decode().splitlines()
+        assert sorted(others) == sorted(expected) and guest.status == 0, guest.transcript()
+        assert first.startswith(f"{sieve[2:].count(0)} primes below 400000; "), guest.transcript()
+
+
 def test_crash_handles_everything_and_then_ends() -> None:
     """Each way of crashing shows its exception number, in this order; the last one is the kernel's to report."""
     with running([EXAMPLES / "crash.py"]) as guest:
