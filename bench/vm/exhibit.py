@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Virtual memory (table 10 of SOSP 1995) and two page tables behind one interface (table 13).
+"""Virtual memory (table 10 of SOSP 1995), two page tables behind one interface (table 13), fork and spawn.
 
 Instructions under `-icount shift=0`, where the time-stamp counter counts them, of compiled Python that calls
 `exokernel.exos.vm`; medians of 31 in one machine, whose clock ticks in some of them. A page is touched by a store. The
@@ -19,6 +19,15 @@ paper's authors measured in their later program `vm-perf.c`:
 - demand-zero: the first load from a page, until it has its value; `without clearing`: less CLEARING, which the kernel
   takes for the zeros. `frame-claim` is the kernel's part, clearing included.
 
+Processes: all that runs between two looks at the clock counts: parent, child and kernel, switches and ticks included.
+
+- fork-exit-wait: a process with 64 written pages beside those of program and stack forks; the child exits at once; until
+  the parent, which waits for it, has its status. `fork` is the part until the parent's `fork` returns. `given-back` is
+  what the kernel had not yet taken apart when the parent went on, and does later, in claims and at ticks.
+- spawn-exit-wait: a program of the bundle is started without arguments, with four pages of stack; its main returns at
+  once; until the parent has its status. `spawn` is the part until `spawn` returns.
+
+`paper-exos` of fork: ExOS on Xok (SOSP 1997), which did not share page tables, on a Pentium Pro of 200 MHz. Others
 `paper-exos` and `paper-ultrix`: table 10, DECstation 5000/125; table 13 has the hashed table on a 3100 only.
 """
 
@@ -41,6 +50,7 @@ PAPER = {  # nanoseconds, in the order of ROWS
     ("paper-exos", "table 13, DEC3100, original"): (13100, 24400, 156000, 206000, 10100, 55000, 34000),
     ("paper-exos", "table 13, DEC3100, inverted"): (5900, 17700, 189000, 243000, 10100, 40400, 28900),
 }
+FORK_OF_XOK = 6_000_000  # ns
 
 
 def rows(context: Context) -> Iterable[Figure]:
@@ -51,6 +61,9 @@ def rows(context: Context) -> Iterable[Figure]:
             if row == "demand-zero":
                 without = [value - CLEARING for value in values]
                 yield context.figure(row, "instructions", without, variant=f"{variant} without clearing".strip())
+    for row, values in measured(HERE / "processes.py").items():
+        yield context.figure(row, "instructions", values)
+    yield context.figure("fork-exit-wait", "ns", [FORK_OF_XOK], system="paper-exos")
     for (system, variant), values in PAPER.items():
         for row, value in zip(ROWS, values, strict=True):
             if value is not None:
