@@ -47,11 +47,12 @@ def create(slot: u64, number: u64, address: u64, fourth: u64) -> i64:
         return Error.IN_USE
     if not copy_in(Span[u8](Ptr[u8](addr(parts[0])), paging.PARTS * 8), UserAddress(address)):
         return Error.BAD_ADDRESS
-    memory.detach(parts[Part.PAGE], caller)  # it may be mapped: what the creator wrote stays in it
+    if memory.detach(parts[Part.PAGE], caller) != 0:  # it may be mapped, and is seen: it must not be a spare one
+        return Error.NOT_OWNER
     for i in range(paging.PARTS):
         if not frames.can_become_table(parts[i], caller):
             for j in range(i):
-                frames.move(parts[j], caller, FrameKind.SPARE)
+                frames.move(parts[j], caller, FrameKind.DATA if j == Part.PAGE else FrameKind.SPARE)
             return Error.NOT_OWNER
         frames.move(parts[i], number, FrameKind.NODE)
     environment.assemble(number)
@@ -92,7 +93,7 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
     target = bound(slot)
     if target == UNBOUND:
         return Error.NOT_PERMITTED
-    if count == 0 or count > BATCH or first > tlb.PAGES - count or how & 0xFF > ALL:
+    if count == 0 or count > BATCH or first > tlb.PAGES - count or how & ALL == 0 or how & 0xFF > ALL:
         return Error.BAD_ARGUMENT
     next_slot = how >> 8
     for i in range(count):
@@ -115,10 +116,10 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
 
 def share_page(target: u64, slot: u64, virtual_page: u64, entry: PageTableEntry, how: u64) -> None:
     """Binds and maps one of the current environment's pages in another environment."""
-    rights = how & ALL
+    rights = how & ALL | Right.READ
     if entry.bound:
         mine = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
-        rights &= u64(mine.rights)
+        rights &= u64(mine.rights) | Right.READ
     entry.writable = entry.writable and how & Right.WRITE != 0
     entry.no_execute = entry.no_execute or how & Right.EXECUTE == 0
     entry.own = False

@@ -318,7 +318,7 @@ def remove(virtual_page: u64, count: u64, third: u64, fourth: u64) -> i64:
 @inline
 def allows(bound: u32, rights: u64) -> bool:
     """Whether a binding's rights include those of a mapping. Both others include READ."""
-    return rights & 7 & ~u64(bound) & (Right.WRITE | Right.EXECUTE) == 0
+    return bound != 0 and rights & 7 & ~u64(bound) & (Right.WRITE | Right.EXECUTE) == 0
 
 
 def insert(virtual_page: u64, frame: u64, rights: u64, fourth: u64) -> i64:
