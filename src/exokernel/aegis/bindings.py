@@ -58,7 +58,10 @@ def end(identifier: u64, slot: u64) -> None:
 
 
 def end_some(frame: u64, limit: u64) -> u64:
-    """Ends up to `limit` bindings of a frame; how many there were to end."""
+    """Ends up to `limit` bindings of a frame; how many there were to end. Its capabilities are stale from here on, so that
+    nobody can make new ones meanwhile.
+    """
+    frames.entry(frame).generation += 1
     ended: u64 = 0
     while ended < limit and frames.entry(frame).bindings != 0:
         number = u64(frames.entry(frame).bindings) - 1

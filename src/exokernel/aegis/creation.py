@@ -6,7 +6,8 @@ A new environment has nothing that was not given to it. Nothing here may take a 
 let the creator see what the environment claimed itself.
 """
 
-from exokernel.aegis import bindings, capability, ending, environment, frames, information, memory, processor, tlb
+from exokernel.aegis import bindings, capability, ending, environment, frames, information, memory, processor
+from exokernel.aegis import revocation, tlb
 from exokernel.aegis.abi import *
 from exokernel.aegis.capability import UNBOUND
 from exokernel.aegis.environment import BindingPage, parts
@@ -56,6 +57,7 @@ def create(slot: u64, number: u64, address: u64, fourth: u64) -> i64:
             return Error.NOT_OWNER
         frames.move(parts[i], number, FrameKind.NODE)
     environment.assemble(number)
+    revocation.forget(number)
     environment.records[number].creator = caller
     generation = capability.generation_of(Kind.ENVIRONMENT, number)
     bindings.make(caller, slot, Kind.ENVIRONMENT, number, ALL, generation)
@@ -99,7 +101,7 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
     for i in range(count):
         entry = tlb.entry_of(first + i)[0]
         public = frames.is_public(entry.frame)
-        if not entry.present or not (entry.own or entry.bound or public):
+        if not entry.present or not (entry.own or public or (entry.bound and is_current(entry))):
             continue
         error = tlb.find_room(target, first + i)
         if public and error == 0:
@@ -112,6 +114,12 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
         share_page(target, next_slot, first + i, entry, how)
         next_slot += 1
     return i64(count)
+
+
+def is_current(entry: PageTableEntry) -> bool:
+    """Whether the frame of a bound page has not been broken since it was bound."""
+    binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
+    return binding.generation == frames.entry(entry.frame).generation
 
 
 def share_page(target: u64, slot: u64, virtual_page: u64, entry: PageTableEntry, how: u64) -> None:

@@ -173,7 +173,6 @@ def break_bindings(frame: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `frame_break`."""
     if not frames.is_usable(frame, environment.current().identifier):
         return Error.NOT_OWNER
-    frames.entry(frame).generation += 1
     bindings.end_some(frame, BREAK_STEPS)
     return 0 if frames.entry(frame).bindings == 0 else 1
 
