@@ -49,6 +49,7 @@ def attack_together(attacks: list[Path]) -> None:
                     failed.append(f"{attack.stem}: {event}")
             elif ends or event.number("status") != 0:
                 failed.append(f"{attack.stem}: {event}, expected {ends or 'status 0'}")
+        assert {event.name for event in guest.events} <= {"boot", "start", "ended", "exit"}, guest.transcript()
         assert not failed, "\n".join(failed) + "\n" + guest.transcript()
         steady = re.search(rb"^steady rounds (\d+) wrong (\d+) others (\d+)$", guest.console, re.MULTILINE)
         assert steady and int(steady[1]) > 0 and int(steady[2]) == int(steady[3]) == 0, guest.transcript()

@@ -17,10 +17,10 @@ unfinished: u64 = 0  # bit n: environment n has ended and still has frames or bi
 
 
 def name_of(identifier: u64) -> bytes:
-    """The kernel's copy of an environment's name."""
+    """The kernel's copy of an environment's name, up to what would not be part of a name in a report."""
     name = information.page.environments[identifier].name
     length: u64 = 0
-    while length < NAME_BYTES and name[length] != 0:
+    while length < NAME_BYTES and name[length] >= 0x20 and name[length] != 0x3D:
         length += 1
     return name[:length]
 
