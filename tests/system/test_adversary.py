@@ -22,7 +22,8 @@ NO_ATTACKS = ("family", "reborn", "revoker")  # what some of them need, and two 
 ATTACKS = sorted(path for path in (HERE / "adversary").glob("*.py") if path.stem not in NO_ATTACKS)
 GREEDY = [path for path in ATTACKS if path.stem.startswith("exhaust_")]
 COMPANY = [HERE / f"adversary/{name}.py" for name in ("answer_at_once", "call_everybody", "leave_secrets_in_registers")]
-TOGETHER = [path for path in ATTACKS if path not in [*GREEDY, *COMPANY]]
+REVOKED = [path for path in ATTACKS if "\nREVOKED = True\n" in path.read_text()]
+TOGETHER = [path for path in ATTACKS if path not in [*GREEDY, *COMPANY, *REVOKED]]
 GROUP = 20
 GROUPS = [TOGETHER[i : i + GROUP] for i in range(0, len(TOGETHER), GROUP)]
 
@@ -35,8 +36,8 @@ def possible_ends(attack: Path) -> tuple[int, ...]:
     return ()
 
 
-def attack_together(attacks: list[Path]) -> None:
-    with running([STEADY, *attacks]) as guest:
+def attack_together(attacks: list[Path], witness: Path = STEADY) -> None:
+    with running([witness, *attacks]) as guest:
         guest.wait()
         ended = {e.number("environment"): e for e in guest.events if e.name == "ended"}
         failed = []
@@ -64,6 +65,13 @@ def test_attacks_get_nothing(attacks: list[Path]) -> None:
 @pytest.mark.parametrize("attack", GREEDY, ids=lambda path: path.stem)
 def test_who_takes_everything_harms_nobody(attack: Path) -> None:
     attack_together([attack, HERE / "adversary/refuse_to_yield.py"])
+
+
+def test_who_must_give_back_does() -> None:
+    """Of all who are revoked at once each ends up with what it may keep, whatever it does meanwhile; and who gave back
+    what it was asked for loses nothing else.
+    """
+    attack_together(REVOKED, HERE / "adversary/revoker.py")
 
 
 def test_nothing_outlives_what_it_belonged_to() -> None:

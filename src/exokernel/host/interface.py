@@ -77,15 +77,15 @@ console_read | | byte | NO_INPUT BUSY | who bound the console's line, or anybody
 exit | status | does not return | | none | the frames that it owns | 3.4
 shutdown | status | does not return | NOT_PERMITTED | environment 0 | constant | not in the paper
 
-frame_claim | frame:any | frame | NO_FRAMES BUSY | none | one frame cleared | table 2: Alloc
-frame_claim_table | frame:any | frame | NO_FRAMES BUSY | none | constant | table 2: Alloc
+frame_claim | frame:any | frame | NO_FRAMES BUSY NO_ROOM | none | one frame cleared | table 2: Alloc
+frame_claim_table | frame:any | frame | NO_FRAMES BUSY NO_ROOM | none | constant | table 2: Alloc
 frame_release | frame | 0 | NOT_OWNER IN_USE | owner of the frame | one mapping ended | table 2: Dealloc
 frame_break | frame | 0, or 1 when more are left | NOT_OWNER | owner of the frame | 64 bindings ended |
     3.4: breaking secure bindings
 frame_pin | frame value | 0 | NOT_OWNER NO_ROOM | owner of the frame | constant | not in the paper: devices
 frame_guarantee | frame value | 0 | NOT_OWNER NO_ROOM | owner of the frame | constant |
     3.5: a small number of guaranteed resources
-frame_give | frame environment | 0 | NOT_OWNER NO_ENVIRONMENT IN_USE | owner of the frame | one mapping ended | 3.3
+frame_give | frame environment | 0 | NOT_OWNER NO_ENVIRONMENT IN_USE NO_ROOM | owner of the frame | one mapping ended | 3.3
 
 tlb_insert | virtual_page frame rights | 0 | NO_NODE NOT_OWNER IN_USE |
     owner of the frame, or not to write and it is public | one entry | table 3: TLBwr
@@ -125,7 +125,7 @@ transfer_asynchronous | environment | 0 when the caller runs again | NOT_RUNNABL
 
 environment_create | slot environment:new frames:parts | number | NO_ROOM BUSY IN_USE BAD_ADDRESS NOT_OWNER |
     owner of the frames | 11 frames, 8 of them cleared | 5.1.2
-environment_give | slot virtual_page frame rights | 0 | NOT_PERMITTED NO_NODE NOT_OWNER IN_USE |
+environment_give | slot virtual_page frame rights | 0 | NOT_PERMITTED NO_NODE NOT_OWNER IN_USE NO_ROOM |
     the binding, and what `tlb_insert` needs | one entry | 3.2: secure bindings
 environment_node | slot virtual_page frame | 0 | NOT_PERMITTED NOT_OWNER IN_USE | the binding, owner of the frame |
     one frame cleared | 5.4: page tables

@@ -5,8 +5,9 @@ stack of its own.
 """
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Kind, Right, State
+from exokernel.aegis.abi import FrameKind, Kind, Right, State
 from exokernel.exos import aegis
+from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, addr, aligned, i64, u8, u64, volatile_load
 
 SANDBOX = 0x10000000 // abi.PAGE_BYTES  # pages that nothing else uses, here and in children
@@ -113,3 +114,38 @@ def run(number: u64, done: Span[u64]) -> None:
     """Gives a child our time until it has set done[0], or ended."""
     while lives(number) and volatile_load(addr(done[0])) == 0:
         aegis.yield_to(number)
+
+
+# ---- being revoked
+
+HOARD = 200
+SLICES = 4
+ORDERED = 100  # frames that revoker.py wants of each
+hoarded: Array[u64, HOARD] = Array[u64, HOARD]()
+
+
+def later(milliseconds: u64) -> u64:
+    """A timestamp."""
+    return read_timestamp() + aegis.system_page().timestamp_frequency // 1000 * milliseconds
+
+
+def hoard() -> None:
+    """Pins the frames of the program, so that it lives whatever is taken, and claims HOARD frames, and then slices
+    until it has SLICES: this tells revoker.py that it is ready.
+    """
+    own = aegis.environment_page().identifier
+    for frame in range(aegis.system_page().frames):
+        entry = aegis.frame_entry(frame)
+        if entry.owner == own and entry.kind == FrameKind.DATA:
+            aegis.frame_pin(frame, 1)
+    for i in range(HOARD):
+        hoarded[i] = claim()
+    for _ in range(SLICES - 1):
+        aegis.slice_claim(abi.ANY)
+
+
+def await_order() -> None:
+    """Until we are asked for frames, or a second has passed."""
+    until = later(1000)
+    while aegis.environment_page().wanted[0] == 0 and read_timestamp() < until:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
