@@ -601,8 +601,8 @@ def environment_start(slot: u64, ip: u64, sp: u64) -> i64:
 
 @inline
 def environment_end(slot: u64, status: u64) -> i64:
-    """Ends the environment that `slot` binds, and the binding. Returns 0, NOT_PERMITTED, or BAD_ARGUMENT for the caller
-    itself and for environment 0.
+    """Ends the environment that `slot` binds, and the binding. Capabilities of its own children environment 0 mints from
+    now on. Returns 0, NOT_PERMITTED, or BAD_ARGUMENT for the caller itself and for environment 0.
     """
     return call2(Call.ENVIRONMENT_END, slot, status)
 

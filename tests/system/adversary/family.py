@@ -83,7 +83,13 @@ def claim_parts() -> None:
 def create(slot: u64) -> u64:
     """An empty child, bound in `slot`; its number, at least CHILDREN."""
     claim_parts()
-    for number in range(CHILDREN, abi.ENVIRONMENTS):
+    return create_of_parts(slot)
+
+
+def create_of_parts(slot: u64) -> u64:
+    """As `create`, of the frames that `parts` names."""
+    for i in range(abi.ENVIRONMENTS - CHILDREN):
+        number = CHILDREN + (aegis.environment_page().identifier + i) % (abi.ENVIRONMENTS - CHILDREN)
         if state_of(number) == State.FREE and aegis.environment_create(slot, number, parts) >= 0:
             return number
     return abi.ENVIRONMENTS
@@ -104,10 +110,13 @@ def start(slot: u64, entry: u64, which: u64) -> i64:
     return aegis.environment_start(slot, entry, stack)
 
 
-def run_until_ended(number: u64) -> None:
-    """Gives a child our time until it has ended."""
-    while lives(number):
+def ends_otherwise(number: u64, status: u64) -> u64:
+    """Gives a child our time until it has ended; 0 if it did so with `status`, or if another has its number already."""
+    generation = aegis.system_page().environments[number].generation
+    while lives(number) and aegis.system_page().environments[number].generation == generation:
         aegis.yield_to(number)
+    found = aegis.system_page().environments[number]
+    return u64(found.generation == generation and found.status != status)
 
 
 def run(number: u64, done: Span[u64]) -> None:

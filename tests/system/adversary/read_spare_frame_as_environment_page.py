@@ -3,6 +3,7 @@
 
 from family import PAGE_PART, claim_parts, claim_table, parts
 
+from exokernel.aegis import abi
 from exokernel.exos import aegis
 from exokernel.metal import u64
 
@@ -14,7 +15,7 @@ def main() -> u64:
         spare = claim_table()
         own = parts[PAGE_PART]
         parts[PAGE_PART] = spare
-        answer = aegis.environment_create(0, 50, parts)
+        answer = aegis.environment_create(0, abi.ANY, parts)
         if answer >= 0:
             got += 1
             aegis.environment_end(0, 0)
