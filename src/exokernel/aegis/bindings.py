@@ -11,6 +11,8 @@ from exokernel.aegis.abi import BINDINGS, NOWHERE, Kind, Right
 from exokernel.aegis.environment import Binding
 from exokernel.metal import inline, u32, u64
 
+ALL = Right.READ | Right.WRITE | Right.EXECUTE
+
 
 @inline
 def binding_at(reference: u32) -> Binding:
@@ -26,7 +28,7 @@ def make(identifier: u64, slot: u64, kind: u32, index: u64, rights: u32, generat
     binding.kind = kind
     binding.index = u32(index)
     binding.rights = rights
-    binding.forbidden = ~rights & (Right.WRITE | Right.EXECUTE)
+    binding.forbidden = ~rights & (Right.WRITE | Right.EXECUTE) if rights != Right.NONE else ALL
     binding.generation = generation
     binding.page = NOWHERE
     if kind == Kind.FRAME:
@@ -57,14 +59,12 @@ def end(identifier: u64, slot: u64) -> None:
     environment.records[identifier].bound -= 1
 
 
-def end_some(frame: u64, limit: u64) -> u64:
-    """Ends up to `limit` bindings of a frame; how many there were to end. Its capabilities are stale from here on, so that
-    nobody can make new ones meanwhile.
-    """
-    frames.entry(frame).generation += 1
-    ended: u64 = 0
-    while ended < limit and frames.entry(frame).bindings != 0:
-        number = u64(frames.entry(frame).bindings) - 1
+def end_some(frame: u64, limit: u64) -> None:
+    """Ends up to `limit` bindings of a frame. Its capabilities are stale from here on, so that nobody makes new ones."""
+    entry = frames.entry(frame)
+    entry.generation += 1
+    for _ in range(limit):
+        if entry.bindings == 0:
+            return
+        number = u64(entry.bindings) - 1
         end(number // BINDINGS, number % BINDINGS)
-        ended += 1
-    return ended

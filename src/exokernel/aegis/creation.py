@@ -6,8 +6,18 @@ A new environment has nothing that was not given to it. Nothing here may take a 
 let the creator see what the environment claimed itself.
 """
 
-from exokernel.aegis import bindings, capability, ending, environment, frames, information, memory, processor
-from exokernel.aegis import revocation, tlb
+from exokernel.aegis import (
+    bindings,
+    capability,
+    ending,
+    environment,
+    frames,
+    information,
+    memory,
+    processor,
+    revocation,
+    tlb,
+)
 from exokernel.aegis.abi import *
 from exokernel.aegis.capability import UNBOUND
 from exokernel.aegis.environment import BindingPage, parts

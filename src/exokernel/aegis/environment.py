@@ -81,7 +81,7 @@ class Binding:
     index: u32  # of what is bound, within its kind
     generation: u32
     rights: u32
-    forbidden: u32  # of WRITE and EXECUTE, those that it does not allow
+    forbidden: u32  # of WRITE and EXECUTE, those that it does not allow; all rights if it allows nothing
     next: u32
     previous: u32  # 0: the first
 
