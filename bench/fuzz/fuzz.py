@@ -106,6 +106,7 @@ class Capability:
 
 CAPABILITIES = 16
 LAST_SLOT = abi.BINDINGS - 1
+AUTHORITY_SLOT = abi.BINDINGS - 4  # and the next
 SLOTS = 24  # of the binding page, that are mostly used
 CHILDREN = 8
 capabilities: Array[Capability, CAPABILITIES] = Array[Capability, CAPABILITIES](
@@ -322,7 +323,7 @@ def draw_slot(call: u64) -> u64:
     elif call == Call.LINE_BIND:
         wanted = Kind.LINE
     elif call == Call.REVOKE:
-        wanted = Kind.AUTHORITY
+        return AUTHORITY_SLOT + below(2)
     elif call == Call.UNBIND:
         return below(SLOTS)
     slot: u64 = 0
@@ -646,6 +647,18 @@ def renew() -> None:
             note(Call.BIND, slot, name, rights, u64(mac), 0)
 
 
+def receive() -> None:
+    """Keeps a capability that came; the authorities of the auditor's have slots of their own."""
+    name = inbox[0]
+    rights = inbox[1]
+    mac = inbox[2]
+    inbox[0] = 0
+    keep(name, rights, mac)
+    slot = AUTHORITY_SLOT + (name & 1)
+    if name >> abi.NAME_INDEX_BITS == Kind.AUTHORITY and aegis.bind(slot, name, rights, mac) == 0:
+        note(Call.BIND, slot, name, rights, mac, 0)
+
+
 def give_node(slot: u64, page: u64) -> None:
     frame = u64(aegis.frame_claim_table(abi.ANY))
     aegis.environment_node(slot, page, frame)
@@ -695,8 +708,7 @@ def fuzz() -> None:
             result = 0  # each boot has another key
         digest = (digest ^ call ^ u64(result)) * 0x100000001B3
         if inbox[0] != 0:
-            keep(inbox[0], inbox[1], inbox[2])
-            inbox[0] = 0
+            receive()
         if made % RENEW_EVERY == 0:
             renew()
         if made % MAKE_EVERY == 0:

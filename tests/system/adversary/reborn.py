@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What must not outlive what it belonged to: the order against an environment that ended, the bindings to its frames,
-the rights of a page whose frame was broken. Environment 0 tries each with children that see its own memory. Prints what
-is not as it should be, then `done`.
+"""What must not outlive what it belonged to: the order against an environment that ended, the bindings to its frames, its
+line, the rights of a page whose frame was broken. Environment 0 tries each with children that see its own memory. Prints
+what is not as it should be, then `done`.
 """
 
 from family import (
     CHILDREN,
+    OWN_SLOTS,
     SANDBOX,
     bind_frame,
     claim,
@@ -113,10 +114,38 @@ def try_sharing() -> None:
     end_and_wait(CHILD, number)
 
 
+def own_line() -> None:
+    """A child: takes the console's line by our capability."""
+    aegis.bind(OWN_SLOTS, words[1], words[2], words[3])
+    volatile_store(addr(words[4]), u64(aegis.line_bind(OWN_SLOTS)))
+    volatile_store(addr(words[0]), 1)
+    while True:
+        aegis.yield_to(0)
+
+
+def try_lines() -> None:
+    """The line of who has ended is free."""
+    words.fill(0)
+    number = make(CHILD)
+    words[1] = name_of(Kind.LINE, abi.CONSOLE_LINE)
+    words[2] = Right.WRITE
+    words[3] = u64(aegis.capability_mint(words[1], Right.WRITE))
+    expect("start", start(CHILD, u64(own_line), 0), 0)
+    run(number, words[:])
+    expect("the child's", i64(words[4]), 0)
+    expect("bind", aegis.bind(6, words[1], Right.WRITE, words[3]), 0)
+    expect("while it lives", aegis.line_bind(6), Error.BUSY)
+    expect("read while it lives", aegis.console_read(), Error.BUSY)
+    end_and_wait(CHILD, number)
+    expect("not its", aegis.line_unmask(abi.CONSOLE_LINE), Error.NOT_OWNER)
+    expect("free", aegis.line_bind(6), 0)
+
+
 def main() -> None:
     prepare_sandbox()
     for _ in range(20):
         try_orders()
     try_bindings()
     try_sharing()
+    try_lines()
     print("done")
