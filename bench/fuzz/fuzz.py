@@ -4,47 +4,73 @@ arguments, and checks after each what can be seen of the kernel's promises.
 
 Several environments run it. Environment 0 makes no random calls: it is the auditor of what the kernel shows of the
 whole machine, and ends the machine when the others are done. Every other environment draws from a sequence of its own
-that SEED and its number decide; under `-icount shift=0` two runs are the same. It prints one line at its end:
-`fuzzer N calls C refused R checks K served S digest D`, and `violation ...` when a promise was broken.
+that SEED and its number decide; under `-icount shift=0` two runs are the same. They pass capabilities to each other as
+the messages of transfers; the auditor passes those that only it can mint, of authorities and lines. They make children,
+which run a few instructions or none, and end them. It prints one line at its end:
+`fuzzer N calls C refused R checks K served S children H digest D`, and `violation ...` when a promise was broken.
 
 Checked after each call: the answer is a result or an error that the table names for this call. Every CHECK_EVERY calls,
-and after each that maps: what a page of the sandbox leads to is a frame of ours that knows of it, never writable and
-executable, and shows nothing of anybody else's; a fresh frame is clear. Now and then: our frames in the frame table,
-in their ring and in the counter are the same. By the auditor: the frames of all environments and the free ones are all
-there are, no free frame is in use, each slice has an owner that exists, environments that ended own nothing.
+and after each that maps: what a page of the sandbox leads to is a frame of ours that knows of it, or one that a binding of
+ours names with the right to it, or a public one that is not writable; it is never writable and executable, and shows
+nothing of anybody else's; a fresh frame is clear. Now and then: our frames in the frame table, in their ring and in the
+counter are the same. By the auditor: the frames of all environments and the free ones are all there are, no free frame
+is in use, each chain of bindings and each slice leads to an environment that is there, generations only grow, and
+environments that ended own nothing.
 """
 
 from typing import Final
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Call, Error, Right
-from exokernel.exos import aegis
-from exokernel.host.interface import INTERFACE
+from exokernel.aegis.abi import Authority, Call, Error, FrameKind, Kind, Right, State
+from exokernel.exos import aegis, exceptions
+from exokernel.exos.exceptions import Registers, Verdict
+from exokernel.host.interface import INTERFACE, Description
 from exokernel.machine.cpu import read_timestamp
-from exokernel.metal import Array, Ptr, addr, aligned, asm, i64, naked, u8, u32, u64, volatile_load, volatile_store
+from exokernel.metal import (
+    Array,
+    Ptr,
+    addr,
+    aligned,
+    asm,
+    atomic_and,
+    i64,
+    naked,
+    struct,
+    u8,
+    u32,
+    u64,
+    volatile_load,
+    volatile_store,
+)
 
 SEED = 1
 CALLS = 30_000  # made by each environment
 CHECK_EVERY = 64
+RENEW_EVERY = 16  # calls: a capability that is not stale
+MAKE_EVERY = 256  # calls: a child that can run
 
 # ---- the interface, as tables
 
 NEVER = {"EXIT", "SHUTDOWN", "EXCEPTION_RETURN"}  # they do not come back; the adversaries try them
-UNMODELLED = set(range(26, 40))  # what they do to others is not followed by the checks below yet
-KINDS = ("word", "page", "frame", "rights", "environment", "address", "length", "timestamp", "slice", "count", "truth")
-WORD, PAGE, FRAME, RIGHTS, ENVIRONMENT, ADDRESS, LENGTH, TIMESTAMP, SLICE, COUNT_OF_PAGES, TRUTH = range(len(KINDS))
-DRAWN = [
-    description
-    for description in INTERFACE
-    if description.call.name not in NEVER and description.call not in UNMODELLED
-]
+MESSAGES = {"TRANSFER", "TRANSFER_ASYNCHRONOUS"}  # carry a capability behind their argument
+KINDS = (
+    "word", "page", "frame", "rights", "environment", "address", "length", "timestamp", "slice", "count", "truth",
+    "slot", "name", "capability", "mac", "fewer", "how", "new", "parts", "instruction",
+)  # fmt: skip
+WORD, PAGE, FRAME, RIGHTS, ENVIRONMENT, ADDRESS, LENGTH, TIMESTAMP, SLICE, COUNT_OF_PAGES, TRUTH, *_CAPABLE = range(20)
+SLOT, NAME, CAPABILITY, MAC, FEWER, HOW, NEW, PARTS, INSTRUCTION = _CAPABLE
+DRAWN = [description for description in INTERFACE if description.call.name not in NEVER]
 COUNT = len(DRAWN)
 numbers: Final[Array[u8, COUNT]] = Array[u8, COUNT]([description.call for description in DRAWN])
-kinds: Final[Array[u8, 4 * COUNT]] = Array[u8, 4 * COUNT]([
-    KINDS.index(description.arguments[i].values) if i < len(description.arguments) else WORD
-    for description in DRAWN
-    for i in range(4)
-])  # fmt: skip
+
+
+def _kind(description: Description, number: int) -> int:
+    if number < len(description.arguments):
+        return KINDS.index(description.arguments[number].values)
+    return (WORD, NAME, CAPABILITY, MAC)[number] if description.call.name in MESSAGES else WORD
+
+
+kinds: Final[Array[u8, 4 * COUNT]] = Array[u8, 4 * COUNT]([_kind(d, i) for d in DRAWN for i in range(4)])
 allowed: Final[Array[u64, COUNT]] = Array[u64, COUNT]([  # bit n: may answer error -n
     sum(1 << -Error[name] for name in {*description.errors, "BAD_ARGUMENT"}) for description in DRAWN
 ])  # fmt: skip
@@ -54,6 +80,7 @@ LAST_ERROR = -min(Error)
 
 SANDBOX = 0x10000000 // abi.PAGE_BYTES
 NODES = 4
+PAGE_PART = 8  # which of the frames of an environment is its environment page
 PAGES = 512 * NODES
 RING = SANDBOX + 1536  # here a receive ring is mapped at the start
 RING_PAGES = 65
@@ -62,9 +89,37 @@ TAG = 2040 // 8  # the word of a frame that says whose it is: no received frame 
 pool: Array[u32, POOL] = Array[u32, POOL]()
 batch: Array[u64, abi.BATCH] = Array[u64, abi.BATCH]()  # frame numbers, an argument
 BOOT_FRAMES = 0x4000
+FRAMES_PER_AUDIT = 256
 program: Array[u8, BOOT_FRAMES] = Array[u8, BOOT_FRAMES]()  # 1: a frame that the kernel loaded this program into
-fresh: Array[u8, BOOT_FRAMES] = Array[u8, BOOT_FRAMES]()  # 1: claimed and never written to: must be clear
+# A fuzzer's: of a frame that was claimed and never written to, so that it must be clear, while this is its generation.
+# The auditor's: the last that was seen.
+generations: Array[u32, BOOT_FRAMES] = Array[u32, BOOT_FRAMES]()
 text: Array[u8, 4096] = aligned(4096, Array[u8, 4096](b"." * 4096))
+
+
+@struct
+class Capability:
+    name: u64
+    rights: u64
+    mac: u64
+
+
+CAPABILITIES = 16
+LAST_SLOT = abi.BINDINGS - 1
+AUTHORITY_SLOT = abi.BINDINGS - 4  # and the next
+SLOTS = 24  # of the binding page, that are mostly used
+CHILDREN = 8
+capabilities: Array[Capability, CAPABILITIES] = Array[Capability, CAPABILITIES](
+    [Capability() for _ in range(CAPABILITIES)]
+)
+inbox: Array[u64, 3] = Array[u64, 3]()  # a capability that came with a transfer
+bound: Array[u64, abi.BINDINGS] = Array[u64, abi.BINDINGS]()  # what we have bound in each slot: its name, or 0
+bound_rights: Array[u8, abi.BINDINGS] = Array[u8, abi.BINDINGS]()
+children: Array[u8, CHILDREN] = Array[u8, CHILDREN]()  # their numbers, once
+parts: Array[u64, abi.ENVIRONMENT_FRAMES] = Array[u64, abi.ENVIRONMENT_FRAMES]()
+environment_generations: Array[u32, abi.ENVIRONMENTS] = Array[u32, abi.ENVIRONMENTS]()
+slice_generations: Array[u32, abi.SLICES] = Array[u32, abi.SLICES]()
+message: Array[aegis.Message, 1] = Array[aegis.Message, 1]([aegis.Message()])
 
 SPECIAL: Final[Array[u64, 20]] = Array[u64, 20]([
     0, 1, 2, 0xFFF, 0x1000, 0x200000, 0x201000, 0x3EFFFF, 0x3FFFFFFF, 0x40000000, 0x40000001, 0x7FFFFFFFFFF8, 0x800000000000,
@@ -78,7 +133,10 @@ refused: u64 = 0
 checks: u64 = 0
 digest: u64 = 0
 violations: u64 = 0
-first_slice: u64 = 0
+created: u64 = 0
+chosen: u64 = 0  # which capability is being drawn
+named: u64 = 0  # the name that was drawn
+faulted: u64 = 0
 call_stack: u64 = 0
 served: u64 = 0
 
@@ -133,10 +191,35 @@ def answered() -> None:
 
 @naked
 def serve() -> None:
-    """The entry for transfers of both kinds: answers at once, without a stack, and counts."""
+    """The entry for transfers of both kinds: answers at once, without a stack, keeps the message and counts."""
     asm("""
         inc qword ptr [{served}]
+        mov qword ptr [{inbox}], rsi
+        mov qword ptr [{inbox} + 8], rdx
+        mov qword ptr [{inbox} + 16], r8
         mov eax, {Call.TRANSFER_BACK}
+        syscall
+        ud2
+    """)
+
+
+@naked
+def live() -> None:
+    """What children run, without a stack: they claim a frame of each kind, yield a few times and end."""
+    asm("""
+        mov eax, {Call.FRAME_CLAIM}
+        mov rdi, -1
+        syscall
+        mov eax, {Call.FRAME_CLAIM_TABLE}
+        syscall
+        mov eax, {Call.YIELD_TO}
+        mov edi, {abi.ANY_ENVIRONMENT}
+        syscall
+        mov eax, {Call.YIELD_TO}
+        mov edi, {abi.ANY_ENVIRONMENT}
+        syscall
+        mov eax, {Call.EXIT}
+        mov edi, 7
         syscall
         ud2
     """)
@@ -145,21 +228,31 @@ def serve() -> None:
 # ---- random arguments
 
 
-def draw(kind: u64) -> u64:
+def draw(kind: u64, call: u64) -> u64:
     """A value of a kind: mostly one that may be accepted, sometimes anything."""
     if kind == SLICE:
         return draw_slice()
+    if kind == NEW:
+        return abi.ANY if below(2) == 0 else 8 + below(abi.ENVIRONMENTS)
+    if kind == INSTRUCTION:
+        return u64(live) if below(16) != 0 else any_word(kind)
+    if kind == PARTS and below(4) != 0:
+        return draw_parts()
+    if kind >= SLOT and kind <= HOW:
+        return draw_capability(kind, call)
     if below(8) == 0:
         return any_word(kind)
     if kind == PAGE:
         return SANDBOX + below(PAGES)
     if kind == FRAME:
+        if (call == Call.FRAME_CLAIM or call == Call.FRAME_CLAIM_TABLE) and below(4) != 0:
+            return abi.ANY
         return draw_frame()
     if kind == RIGHTS:
         return below(6)
     if kind == ENVIRONMENT:
-        return below(6)
-    if kind == ADDRESS:
+        return below(6) if below(4) != 0 else u64(children[below(CHILDREN)])
+    if kind == ADDRESS or kind == PARTS:
         return draw_address()
     if kind == LENGTH:
         return below(80)
@@ -170,6 +263,84 @@ def draw(kind: u64) -> u64:
     if kind == TIMESTAMP:
         return read_timestamp() + (below(1 << 20) if below(16) == 0 else 0)
     return below(300)
+
+
+def draw_capability(kind: u64, call: u64) -> u64:
+    """A part of a capability, or where it is bound. The parts of one fit each other, but now and then."""
+    global chosen, named
+    if kind == SLOT:
+        return draw_slot(call)
+    if kind == HOW:
+        return below(abi.BINDINGS) << 8 | below(8)
+    if kind == NAME:
+        chosen = below(CAPABILITIES)
+        named = capabilities[chosen].name if call != Call.CAPABILITY_MINT else own_name()
+        return named if below(16) != 0 else named ^ u64(1) << below(64)
+    if below(16) == 0:
+        return any_word(kind)
+    if call == Call.CAPABILITY_MINT:
+        return generation_of(named) << 32 | below(8)
+    if kind == MAC:
+        return capabilities[chosen].mac
+    rights = capabilities[chosen].rights
+    return rights if kind == CAPABILITY else rights & ~below(8)
+
+
+def own_name() -> u64:
+    """Of a resource that may be ours."""
+    choice = below(8)
+    if choice <= 1:
+        return u64(Kind.SLICE) << abi.NAME_INDEX_BITS | draw_slice()
+    if choice <= 3:
+        return u64(Kind.ENVIRONMENT) << abi.NAME_INDEX_BITS | children[below(CHILDREN)]
+    return u64(Kind.FRAME) << abi.NAME_INDEX_BITS | draw_frame()
+
+
+def generation_of(name: u64) -> u64:
+    """As everybody can read it."""
+    kind = name >> abi.NAME_INDEX_BITS
+    number = name & 0xFFFFFFFFFFFF
+    if kind == Kind.FRAME and number < aegis.system_page().frames:
+        return u64(aegis.frame_entry(number).generation)
+    if kind == Kind.SLICE and number < abi.SLICES:
+        return u64(aegis.system_page().slice_generations[number])
+    if kind == Kind.ENVIRONMENT and number < abi.ENVIRONMENTS:
+        return u64(aegis.system_page().environments[number].generation)
+    return 0
+
+
+def draw_slot(call: u64) -> u64:
+    """Most probably one that binds what the call needs."""
+    if below(16) == 0:
+        return any_word(SLOT)
+    wanted: u64 = Kind.ENVIRONMENT
+    if call == Call.BIND or call == Call.ENVIRONMENT_CREATE:
+        wanted = 0
+    elif call == Call.TLB_INSERT_BOUND:
+        wanted = Kind.FRAME
+    elif call == Call.SLICE_TAKE:
+        wanted = Kind.SLICE
+    elif call == Call.LINE_BIND:
+        wanted = Kind.LINE
+    elif call == Call.REVOKE:
+        return AUTHORITY_SLOT + below(2)
+    elif call == Call.UNBIND:
+        return below(SLOTS)
+    slot: u64 = 0
+    for _ in range(8):
+        slot = below(SLOTS)
+        if bound[slot] >> abi.NAME_INDEX_BITS == wanted:
+            return slot
+    return slot
+
+
+def draw_parts() -> u64:
+    """Claims what an environment is made of; one of the frames may not do."""
+    for i in range(abi.ENVIRONMENT_FRAMES):
+        parts[i] = u64(aegis.frame_claim(abi.ANY) if i == PAGE_PART else aegis.frame_claim_table(abi.ANY))
+    if below(16) == 0:
+        parts[below(abi.ENVIRONMENT_FRAMES)] = draw_frame()
+    return u64(addr(parts))
 
 
 def any_word(kind: u64) -> u64:
@@ -196,11 +367,18 @@ def draw_frame() -> u64:
 
 
 def draw_slice() -> u64:
-    """Any but our first, without which we should not run again."""
+    """Any but the last of ours, without which we should not run again; by force the first ones are taken."""
     if below(8) == 0:
         return any_word(SLICE) | 64
     position = below(abi.SLICES)
-    return position if position != first_slice else abi.ANY
+    own = below(2) == 0
+    last: u64 = 0
+    for i in range(abi.SLICES):
+        if aegis.system_page().slice_owners[i] == identifier:
+            last = i
+            if own and below(4) == 0:
+                position = i
+    return position if position != last else abi.ANY
 
 
 def draw_address() -> u64:
@@ -242,25 +420,83 @@ def is_tag(value: u64, frame: u64) -> bool:
     return False
 
 
-def note(call: u64, first: u64, result: u64) -> None:
+def note(call: u64, first: u64, second: u64, third: u64, fourth: u64, result: u64) -> None:
     """What a call that succeeded tells us."""
-    if call == Call.FRAME_CLAIM:
-        pool[below(POOL)] = u32(result)
-        if result < BOOT_FRAMES:
-            fresh[result] = 1
-    elif call == Call.FRAME_RELEASE or call == Call.FRAME_GIVE:
-        if first < BOOT_FRAMES:
-            fresh[first] = 0
+    if call == Call.FRAME_CLAIM or call == Call.FRAME_CLAIM_TABLE:
+        place = below(POOL)
+        aegis.frame_release(u64(pool[place]))
+        pool[place] = u32(result)
+        if result < BOOT_FRAMES and call == Call.FRAME_CLAIM:
+            generations[result] = aegis.frame_entry(result).generation
     elif call == Call.TLB_INSERT or call == Call.TLB_INSERT_BATCH or call == Call.TLB_PROTECT:
-        if first >= abi.USER_LIMIT // abi.PAGE_BYTES:
-            violation("mapped beyond the user's half", call, first)
-        elif in_sandbox(first):
-            check_page(first - SANDBOX)
+        note_mapping(call, first)
+    elif call == Call.TLB_INSERT_BOUND:
+        note_mapping(call, first)
+    elif call == Call.CAPABILITY_MINT:
+        keep(first, second, result)
+        frame = first & 0xFFFFFFFFFFFF
+        if frame < BOOT_FRAMES:
+            generations[frame] = 0  # who gets this may write to it
+    elif call == Call.CAPABILITY_WEAKEN:
+        keep(first, fourth, result)
+    elif call == Call.BIND:
+        bound[first] = second
+        bound_rights[first] = u8(third)
+    elif call == Call.UNBIND or call == Call.SLICE_TAKE or call == Call.ENVIRONMENT_END:
+        bound[first] = 0
+    elif call == Call.WAIT:
+        atomic_and(addr(aegis.environment_page().pending), ~result)
+
+
+def note_mapping(call: u64, page: u64) -> None:
+    if page >= abi.USER_LIMIT // abi.PAGE_BYTES:
+        violation("mapped beyond the user's half", call, page)
+    elif in_sandbox(page):
+        check_page(page - SANDBOX)
+
+
+def note_child(slot: u64, result: i64) -> None:
+    """After each try to create one."""
+    global created
+    if result >= 0:
+        created += 1
+        bound[slot] = u64(Kind.ENVIRONMENT) << abi.NAME_INDEX_BITS | u64(result)
+        children[below(CHILDREN)] = u8(result)
+        if aegis.system_page().environments[u64(result)].state != State.EMBRYO:
+            violation("a new environment is not", u64(result), slot)
+        return
+    for part in parts:
+        if part >= BOOT_FRAMES or program[part] == 0:
+            aegis.frame_release(part)
+
+
+def keep(name: u64, rights: u64, mac: u64) -> None:
+    """A capability, for later."""
+    place = capabilities[below(CAPABILITIES)]
+    place.name = name
+    place.rights = rights
+    place.mac = mac
+
+
+def is_bound(slot: u64, frame: u64, writable: bool) -> bool:
+    """Whether we have bound a frame in a slot, with the rights of a mapping."""
+    allows = bound_rights[slot] & Right.WRITE != 0 if writable else bound_rights[slot] != 0
+    return allows and bound[slot] == u64(Kind.FRAME) << abi.NAME_INDEX_BITS | frame
+
+
+def skip_lost(registers: Registers) -> u8:
+    """A page of the sandbox can be lost while we look at it."""
+    global faulted
+    if not in_sandbox(registers.address // abi.PAGE_BYTES):
+        return Verdict.END
+    faulted = 1
+    return Verdict.SKIP
 
 
 def check_page(number: u64) -> None:
-    """A page of the sandbox leads to a frame of ours that knows it, and shows nothing of anybody's; if it can be, it is
-    marked. What was given to us may show the mark of who gave it. Or it leads to a public frame, and is not writable.
+    """A page of the sandbox leads to a frame of ours that knows it, or to one that we have bound, and shows nothing of
+    anybody's; if it can be, it is marked. What was given to us may show the mark of who gave it, and what is shared of
+    who shares it. Or it leads to a public frame, and is not writable.
     """
     global checks
     checks += 1
@@ -270,21 +506,36 @@ def check_page(number: u64) -> None:
         return
     frame = entry.frame
     status = aegis.frame_entry(frame)
-    if status.kind == abi.FrameKind.PUBLIC and not entry.own and not entry.bound and not entry.writable:
+    if status.kind == FrameKind.PUBLIC and not entry.own and not entry.bound and not entry.writable:
         return
-    if not entry.own or status.owner != identifier or status.kind != abi.FrameKind.DATA or status.page != page:
-        violation("a mapping without a right", page, frame)
+    right = status.kind == FrameKind.DATA
+    if entry.own:
+        right = right and status.owner == identifier and status.page == page and not entry.bound
+    else:
+        right = right and entry.bound and status.bindings != 0 and is_bound(entry.slot, frame, entry.writable)
+    if not right:
+        if aegis.table_entry(page).present:  # else it has just been taken
+            violation("a mapping without a right", page, frame)
         return
     if entry.writable and not entry.no_execute:
         violation("a page that is writable and executable", page, frame)
+    check_contents(page, frame, entry.own, entry.writable)
+
+
+def check_contents(page: u64, frame: u64, own: bool, writable: bool) -> None:
+    global faulted
+    faulted = 0
     place = Ptr[u64](page * abi.PAGE_BYTES) + TAG
+    fresh = own and frame < BOOT_FRAMES and generations[frame] == aegis.frame_entry(frame).generation
     seen = volatile_load(place)
-    if seen != 0 and (not is_tag(seen, frame) or (frame < BOOT_FRAMES and fresh[frame] != 0)):
+    if volatile_load(addr(faulted)):
+        return
+    if seen != 0 and (not is_tag(seen, frame) or fresh):
         violation("a frame shows another's contents", frame, seen)
-    elif entry.writable:
+    elif writable:
         volatile_store(place, tag_of(frame, identifier))
-        if frame < BOOT_FRAMES:
-            fresh[frame] = 0
+        if own and frame < BOOT_FRAMES:
+            generations[frame] = 0
 
 
 def check_frames() -> None:
@@ -304,9 +555,10 @@ def owned_frames() -> u64:
         if status.owner == identifier:
             count += 1
             if status.kind == abi.FrameKind.DATA and status.page != abi.NOWHERE:
-                entry = aegis.table_entry(u64(status.page))
-                if not entry.present or entry.frame != frame:
-                    violation("a frame thinks that it is mapped", frame, u64(status.page))
+                page = u64(status.page)
+                entry = aegis.table_entry(page)
+                if (not entry.present or entry.frame != frame) and status.owner == identifier and status.page == page:
+                    violation("a frame thinks that it is mapped", frame, page)
     return count
 
 
@@ -336,16 +588,19 @@ def check_mappings() -> None:
 
 
 def note_program() -> None:
-    """Finds the frames that are ours before any was claimed."""
+    """Finds the frames that are ours before any was claimed, and makes sure that none is taken by force."""
     aegis.tlb_node(SANDBOX, u64(aegis.frame_claim(abi.ANY)))
     for frame in range(BOOT_FRAMES):
         program[frame] = u8(frame < aegis.system_page().frames and aegis.frame_entry(frame).owner == identifier)
+        if program[frame] != 0 and aegis.frame_entry(frame).kind == FrameKind.DATA:
+            if aegis.frame_pin(frame, 1) != 0 and aegis.frame_guarantee(frame, 1) != 0:
+                violation("more program than can be kept", frame, 0)
     aegis.tlb_insert(SANDBOX, 0, Right.NONE)
 
 
 def prepare() -> None:
     """A receive ring, so that binding one can succeed, and a pool of frames."""
-    global first_slice
+    exceptions.handle(exceptions.PAGE, skip_lost)
     page = aegis.environment_page()
     page.transfer_entry = u32(u64(serve))
     page.transfer_asynchronous_entry = u32(u64(serve))
@@ -357,9 +612,71 @@ def prepare() -> None:
         aegis.tlb_insert(RING + i, frame, Right.WRITE)
         check_page(RING + i - SANDBOX)
     for i in range(POOL):
-        pool[i] = u32(aegis.frame_claim(abi.ANY))
-    while aegis.system_page().slice_owners[first_slice] != identifier:
-        first_slice += 1
+        pool[i] = u32(max(aegis.frame_claim(abi.ANY), 0))
+
+
+def make_child() -> None:
+    """One that can run: it has the page of our program with what children run."""
+    slot = below(SLOTS)
+    aegis.unbind(slot)
+    bound[slot] = 0
+    draw_parts()
+    number = aegis.environment_create(slot, abi.ANY, parts)
+    note_child(slot, number)
+    if number >= 0:
+        page = u64(live) // abi.PAGE_BYTES
+        give_node(slot, page)
+        for i in range(below(NODES + 1)):
+            give_node(slot, SANDBOX + 512 * i)
+        aegis.environment_share(slot, page, 2, 0, Right.EXECUTE)
+
+
+def renew() -> None:
+    """A capability of something that may be ours, kept to be passed on and sometimes bound by ourselves."""
+    name = own_name()
+    rights = generation_of(name) << 32 | below(8)
+    mac = aegis.capability_mint(name, rights)
+    if mac < 0:
+        return
+    note(Call.CAPABILITY_MINT, name, rights, 0, 0, u64(mac))
+    if below(4) == 0:
+        slot = below(SLOTS)
+        aegis.unbind(slot)
+        bound[slot] = 0
+        if aegis.bind(slot, name, rights, u64(mac)) == 0:
+            note(Call.BIND, slot, name, rights, u64(mac), 0)
+
+
+def receive() -> None:
+    """Keeps a capability that came; the authorities of the auditor's have slots of their own."""
+    name = inbox[0]
+    rights = inbox[1]
+    mac = inbox[2]
+    inbox[0] = 0
+    keep(name, rights, mac)
+    slot = AUTHORITY_SLOT + (name & 1)
+    if name >> abi.NAME_INDEX_BITS == Kind.AUTHORITY and aegis.bind(slot, name, rights, mac) == 0:
+        note(Call.BIND, slot, name, rights, mac, 0)
+
+
+def give_node(slot: u64, page: u64) -> None:
+    frame = u64(aegis.frame_claim_table(abi.ANY))
+    aegis.environment_node(slot, page, frame)
+    aegis.frame_release(frame)  # if it was not used
+
+
+def tidy() -> None:
+    """Releases most of what is not used: frames that were given to us, or that fell out of the pool, among them."""
+    for frame in range(min(aegis.system_page().frames, BOOT_FRAMES)):
+        entry = aegis.frame_entry(frame)
+        if entry.owner == identifier and program[frame] == 0 and entry.page == abi.NOWHERE and below(8) != 0:
+            aegis.frame_release(frame)
+    for i in range(POOL):
+        if aegis.frame_entry(u64(pool[i])).owner != identifier:
+            pool[i] = u32(max(aegis.frame_claim(abi.ANY), 0))
+    for i in range(abi.BATCH):
+        batch[i] = u64(pool[below(POOL)])
+    end_children(2)
 
 
 def fuzz() -> None:
@@ -371,24 +688,38 @@ def fuzz() -> None:
         call = u64(numbers[choice])
         if call == Call.CONSOLE_WRITE and below(16) != 0:
             continue  # slow, and tiresome to read
-        first = draw(kinds[4 * choice])
-        second = draw(kinds[4 * choice + 1])
-        third = draw(kinds[4 * choice + 2])
-        fourth = draw(kinds[4 * choice + 3])
+        if (call == Call.REVOKE and below(16) != 0) or (call == Call.UNBIND and below(4) != 0):
+            continue  # or nobody would have anything
+        first = draw(kinds[4 * choice], call)
+        second = draw(kinds[4 * choice + 1], call)
+        third = draw(kinds[4 * choice + 2], call)
+        fourth = draw(kinds[4 * choice + 3], call)
         result = invoke(call, first, second, third, fourth)
         made += 1
         if result >= 0:
-            note(call, first, u64(result))
+            note(call, first, second, third, fourth, u64(result))
         else:
             refused += 1
             if result < -LAST_ERROR or allowed[choice] >> u64(-result) & 1 == 0:
                 violation("an error that the table does not name", call, u64(result))
+        if call == Call.ENVIRONMENT_CREATE:
+            note_child(first, result)
+        if result >= 0 and (call == Call.CAPABILITY_MINT or call == Call.CAPABILITY_WEAKEN):
+            result = 0  # each boot has another key
         digest = (digest ^ call ^ u64(result)) * 0x100000001B3
+        if inbox[0] != 0:
+            receive()
+        if made % RENEW_EVERY == 0:
+            renew()
+        if made % MAKE_EVERY == 0:
+            make_child()
         if made % CHECK_EVERY == 0:
             check_page(below(PAGES))
             batch[below(abi.BATCH)] = u64(pool[below(POOL)])
         if made % 8192 == 0:
             check_frames()
+        if made % 2048 == 0:
+            tidy()
     check_mappings()
     check_frames()
     print(
@@ -400,8 +731,23 @@ def fuzz() -> None:
         checks,
         "served",
         served,
+        "children",
+        created,
         f"digest {digest:#x}",
     )
+
+
+def end_children(one_in: u64) -> None:
+    """Ends some of whom we can mint a capability: a creator of its children, the auditor of those without one."""
+    for i in range(1, abi.ENVIRONMENTS):
+        name = u64(Kind.ENVIRONMENT) << abi.NAME_INDEX_BITS | i
+        rights = generation_of(name) << 32 | Right.WRITE
+        mac = aegis.capability_mint(name, rights)
+        if mac >= 0 and below(one_in) == 0:
+            aegis.unbind(LAST_SLOT)
+            if aegis.bind(LAST_SLOT, name, rights, u64(mac)) != 0:
+                violation("a genuine capability is refused", name, rights)
+            aegis.environment_end(LAST_SLOT, 0)
 
 
 # ---- the auditor
@@ -426,16 +772,80 @@ def frames_account(total: u64) -> bool:
 def audit(total: u64) -> None:
     global checks
     checks += 1
-    system = aegis.system_page()
     if not frames_account(total):
-        violation("frames do not add up", frames_in_use() + system.frames_free, total)
+        violation("frames do not add up", frames_in_use() + aegis.system_page().frames_free, total)
+    audit_environments()
+    audit_slices()
+    for _ in range(FRAMES_PER_AUDIT):
+        audit_frame(below(min(aegis.system_page().frames, BOOT_FRAMES)))
+
+
+def is_there(environment: u64) -> bool:
+    """Whether an environment exists, or its frames are on their way back."""
+    return environment < abi.ENVIRONMENTS and aegis.system_page().environments[environment].state != State.FREE
+
+
+def audit_environments() -> None:
+    for i in range(abi.ENVIRONMENTS):
+        status = aegis.system_page().environments[i]
+        if status.state > State.ENDED:
+            violation("a state that is none", i, u64(status.state))
+        if status.generation < environment_generations[i]:
+            violation("an environment's generation shrinks", i, u64(status.generation))
+        environment_generations[i] = status.generation
+        if status.state == State.FREE and status.frames != 0 and status.state == State.FREE:
+            violation("who is not there has frames", i, u64(status.frames))
+
+
+def audit_slices() -> None:
+    system = aegis.system_page()
     for i in range(abi.SLICES):
         owner = u64(system.slice_owners[i])
-        if owner > abi.ENVIRONMENTS:
+        if owner != abi.ENVIRONMENTS and not is_there(owner) and owner == system.slice_owners[i]:
             violation("a slice of nobody's", i, owner)
-    for i in range(abi.ENVIRONMENTS):
-        if system.environments[i].state > abi.State.ENDED:
-            violation("a state that is none", i, u64(system.environments[i].state))
+        if system.slice_generations[i] < slice_generations[i]:
+            violation("a slice's generation shrinks", i, u64(system.slice_generations[i]))
+        slice_generations[i] = system.slice_generations[i]
+
+
+def audit_frame(frame: u64) -> None:
+    """What may change between two looks is looked at again."""
+    status = aegis.frame_entry(frame)
+    if status.generation < generations[frame]:
+        violation("a frame's generation shrinks", frame, u64(status.generation))
+    generations[frame] = status.generation
+    head = u64(status.bindings)
+    if head == 0:
+        return
+    seen = status.generation
+    binder = (head - 1) // abi.BINDINGS
+    if (not is_there(binder) or status.owner >= abi.FRAME_FREE or status.kind != FrameKind.DATA) and (
+        status.bindings == head and status.generation == seen
+    ):
+        violation("bindings to what is nobody's, or nobody's", frame, head)
+
+
+def distribute() -> None:
+    """Passes a capability that only we can mint to somebody: of an authority or a line."""
+    name = u64(Kind.AUTHORITY) << abi.NAME_INDEX_BITS | below(len(Authority))
+    if below(4) == 0:
+        name = u64(Kind.LINE) << abi.NAME_INDEX_BITS | below(abi.LINES)
+    words = message[0].words
+    words[0] = name
+    words[1] = Right.WRITE
+    words[2] = u64(aegis.capability_mint(name, Right.WRITE))
+    aegis.transfer(1 + below(4), message[0])
+
+
+def help_the_slow() -> None:
+    """Lets those run that have lost all their slices."""
+    for i in range(1, abi.ENVIRONMENTS):
+        if aegis.system_page().environments[i].state == State.RUNNABLE:
+            owned: u64 = 0
+            for owner in aegis.system_page().slice_owners:
+                owned += u64(owner == i)
+            if owned == 0:
+                aegis.yield_to(i)
 
 
 def check_books() -> None:
@@ -464,10 +874,15 @@ def others() -> u64:
 def oversee() -> None:
     """Audits until the others have ended; what they had must then be free."""
     total = frames_in_use() + aegis.system_page().frames_free
+    note_program()
     check_books()
     while others() != 0:
         audit(total)
-        aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency // 500)
+        distribute()
+        end_children(1)
+        help_the_slow()
+        events = aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency // 500)
+        atomic_and(addr(aegis.environment_page().pending), ~u64(events))
     audit(total)
     check_books()
     system = aegis.system_page()

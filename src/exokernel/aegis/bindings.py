@@ -12,6 +12,8 @@ from exokernel.aegis.environment import Binding
 from exokernel.machine.paging import PageTableEntry
 from exokernel.metal import inline, u32, u64
 
+ALL = Right.READ | Right.WRITE | Right.EXECUTE
+
 
 @inline
 def binding_at(reference: u32) -> Binding:
@@ -27,7 +29,7 @@ def make(identifier: u64, slot: u64, kind: u32, index: u64, rights: u32, generat
     binding.kind = kind
     binding.index = u32(index)
     binding.rights = rights
-    binding.forbidden = ~rights & (Right.WRITE | Right.EXECUTE)
+    binding.forbidden = ~rights & (Right.WRITE | Right.EXECUTE) if rights != Right.NONE else ALL
     binding.generation = generation
     binding.page = NOWHERE
     if kind == Kind.FRAME:
@@ -58,14 +60,15 @@ def end(identifier: u64, slot: u64) -> None:
     environment.records[identifier].bound -= 1
 
 
-def end_some(frame: u64, limit: u64) -> u64:
-    """Ends up to `limit` bindings of a frame; how many there were to end."""
-    ended: u64 = 0
-    while ended < limit and frames.entry(frame).bindings != 0:
-        number = u64(frames.entry(frame).bindings) - 1
+def end_some(frame: u64, limit: u64) -> None:
+    """Ends up to `limit` bindings of a frame. Its capabilities are stale from here on, so that nobody makes new ones."""
+    entry = frames.entry(frame)
+    entry.generation += 1
+    for _ in range(limit):
+        if entry.bindings == 0:
+            return
+        number = u64(entry.bindings) - 1
         end(number // BINDINGS, number % BINDINGS)
-        ended += 1
-    return ended
 
 
 def pass_on(frame: u64) -> None:
@@ -81,6 +84,7 @@ def pass_on(frame: u64) -> None:
     end(heir, slot)
     if inherited:
         frames.move(frame, heir, FrameKind.DATA)
+        frames.entry(frame).generation -= 1  # others have bound it too, as the owner that ended wanted it
         entry.own = True
         entry.bound = False
         entry.slot = 0

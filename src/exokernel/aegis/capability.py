@@ -10,7 +10,7 @@ here may accept a MAC that it did not compute itself from the same two words.
 
 from exokernel.aegis import bindings, environment, frames, information
 from exokernel.aegis.abi import *
-from exokernel.aegis.environment import NOBODY, BindingPage
+from exokernel.aegis.environment import NOBODY, ORPHAN, BindingPage
 from exokernel.machine import cpu
 from exokernel.metal import Ptr, i64, inline, rotate_left, struct, u32, u64
 
@@ -104,7 +104,8 @@ def owner_of(kind: u64, index: u64) -> u64:
     if kind == Kind.SLICE and index < SLICES:
         return u64(information.page.slice_owners[index])
     if kind == Kind.ENVIRONMENT and index < ENVIRONMENTS and environment.exists(index):
-        return environment.records[index].creator
+        creator = environment.records[index].creator
+        return creator if creator != ORPHAN else 0
     if (kind == Kind.LINE and index < LINES) or (kind == Kind.AUTHORITY and index < len(Authority)):
         return 0
     return NOBODY

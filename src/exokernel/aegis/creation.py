@@ -6,7 +6,18 @@ A new environment has nothing that was not given to it. Nothing here may take a 
 let the creator see what the environment claimed itself.
 """
 
-from exokernel.aegis import bindings, capability, ending, environment, frames, information, memory, processor, tlb
+from exokernel.aegis import (
+    bindings,
+    capability,
+    ending,
+    environment,
+    frames,
+    information,
+    memory,
+    processor,
+    revocation,
+    tlb,
+)
 from exokernel.aegis.abi import *
 from exokernel.aegis.capability import UNBOUND
 from exokernel.aegis.environment import BindingPage, parts
@@ -47,14 +58,16 @@ def create(slot: u64, number: u64, address: u64, fourth: u64) -> i64:
         return Error.IN_USE
     if not copy_in(Span[u8](Ptr[u8](addr(parts[0])), paging.PARTS * 8), UserAddress(address)):
         return Error.BAD_ADDRESS
-    memory.detach(parts[Part.PAGE], caller)  # it may be mapped: what the creator wrote stays in it
+    if memory.detach(parts[Part.PAGE], caller) != 0:  # it may be mapped, and is seen: it must not be a spare one
+        return Error.NOT_OWNER
     for i in range(paging.PARTS):
         if not frames.can_become_table(parts[i], caller):
             for j in range(i):
-                frames.move(parts[j], caller, FrameKind.SPARE)
+                frames.move(parts[j], caller, FrameKind.DATA if j == Part.PAGE else FrameKind.SPARE)
             return Error.NOT_OWNER
         frames.move(parts[i], number, FrameKind.NODE)
     environment.assemble(number)
+    revocation.forget(number)
     environment.records[number].creator = caller
     generation = capability.generation_of(Kind.ENVIRONMENT, number)
     bindings.make(caller, slot, Kind.ENVIRONMENT, number, ALL, generation)
@@ -92,7 +105,9 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
     target = bound(slot)
     if target == UNBOUND:
         return Error.NOT_PERMITTED
-    if count == 0 or count > BATCH or first > tlb.PAGES - count or how & 0xFF > ALL | Right.INHERIT:
+    if count == 0 or count > BATCH or first > tlb.PAGES - count:
+        return Error.BAD_ARGUMENT
+    if how & ALL == 0 or how & 0xFF > ALL | Right.INHERIT:
         return Error.BAD_ARGUMENT
     next_slot = how >> 8
     bound_by = environment.records[target].bindings[0]
@@ -100,7 +115,7 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
         page = first + i
         entry = tlb.entry_of(page)[0]
         public = frames.is_public(entry.frame)
-        if not entry.present or not (entry.own or entry.bound or public):
+        if not entry.present or not (entry.own or public or (entry.bound and is_current(entry))):
             continue
         error = tlb.find_room(target, page)
         if error == 0 and not public and (next_slot >= BINDINGS or bound_by[next_slot].kind != 0):
@@ -117,13 +132,19 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
     return i64(count)
 
 
+def is_current(entry: PageTableEntry) -> bool:
+    """Whether the frame of a bound page has not been broken since it was bound."""
+    binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
+    return binding.generation == frames.entry(entry.frame).generation
+
+
 @inline
 def share_page(target: u64, slot: u64, virtual_page: u64, entry: PageTableEntry, how: u64) -> PageTableEntry:
     """Binds one of the current environment's pages in another environment. Returns how it is to be mapped there."""
-    rights = how & (ALL | Right.INHERIT)
+    rights = how & (ALL | Right.INHERIT) | Right.READ
     if entry.bound:
         mine = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
-        rights &= u64(mine.rights)
+        rights &= u64(mine.rights) | Right.READ
     entry.writable = entry.writable and how & Right.WRITE != 0
     entry.no_execute = entry.no_execute or how & Right.EXECUTE == 0
     entry.own = False

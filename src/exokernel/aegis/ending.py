@@ -6,7 +6,7 @@ the end of the machine.
 
 from exokernel.aegis import bindings, environment, floating, frames, information, lines, network, processor
 from exokernel.aegis.abi import *
-from exokernel.aegis.environment import NOBODY
+from exokernel.aegis.environment import ORPHAN
 from exokernel.machine import cpu, serial
 from exokernel.metal import count_trailing_zeros, i64, noreturn, u32, u64
 
@@ -17,10 +17,10 @@ unfinished: u64 = 0  # bit n: environment n has ended and still has frames or bi
 
 
 def name_of(identifier: u64) -> bytes:
-    """The kernel's copy of an environment's name."""
+    """The kernel's copy of an environment's name, up to what would not be part of a name in a report."""
     name = information.page.environments[identifier].name
     length: u64 = 0
-    while length < NAME_BYTES and name[length] != 0:
+    while length < NAME_BYTES and name[length] >= 0x20 and name[length] != 0x3D:
         length += 1
     return name[:length]
 
@@ -67,12 +67,12 @@ def finish(identifier: u64, status: u64) -> None:
     lines.release(identifier)
     network.unbind(identifier)
     creator = environment.records[identifier].creator
-    if creator != NOBODY:
+    if creator < ENVIRONMENTS:
         environment.records[creator].page[0].pending |= Event.CHILD_ENDED
         processor.wake(creator)
     for record in environment.records:
         if record.creator == identifier:
-            record.creator = creator
+            record.creator = creator if creator < ENVIRONMENTS else ORPHAN
     unfinished |= u64(1) << identifier
     processor.earliest = 0  # the next tick looks at it
     give_back()
@@ -102,7 +102,7 @@ def give_back() -> None:
 def exit(status: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `exit`. Returns the root to load."""
     identifier = environment.current().identifier
-    if environment.records[identifier].creator == NOBODY:  # else its creator knows, and may create thousands
+    if environment.records[identifier].creator >= ENVIRONMENTS:  # else its creator knows, and may create thousands
         print("ended", f"environment={identifier:#x} name=", end="")
         print(name_of(identifier), end="")
         print(f" reason=exit status={status:#x}")

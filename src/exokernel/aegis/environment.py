@@ -42,6 +42,7 @@ PUSH_MESSAGE, POP_MESSAGE = saving(("rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9
 
 NOBODY = 255  # in `KernelPage.caller` and `callee`
 UNKNOWN = 254  # in `caller`: it serves a transfer to which nobody waits for an answer
+ORPHAN = 254  # in `Environment.creator`: it has ended, and environment 0 has the power over what it created
 FLOATING_BYTES = 1024  # what `xsave` writes of x87, SSE and AVX registers fits
 
 
@@ -80,7 +81,7 @@ class Binding:
     index: u32  # of what is bound, within its kind
     generation: u32
     rights: u32
-    forbidden: u32  # of WRITE and EXECUTE, those that it does not allow
+    forbidden: u32  # of WRITE and EXECUTE, those that it does not allow; all rights if it allows nothing
     next: u32
     previous: u32  # 0: the first
 
@@ -102,7 +103,7 @@ class Environment:
     kernel_page: Ptr[KernelPage]
     positions: u64  # bit n: owns slice n
     deadline: u64  # timestamp, while it sleeps
-    creator: u64  # the environment that is told of its end, or NOBODY
+    creator: u64  # the environment that is told of its end; NOBODY or ORPHAN
     bound: u64  # how many slots of `bindings` are taken
     bound_at: u64  # when it has ended: the slots before this are free
 

@@ -64,11 +64,15 @@ def protection_keys(wanted: u64, second: u64, third: u64, fourth: u64) -> i64:
 
 
 def release(identifier: u64) -> None:
-    """Whatever an environment has in the registers is not needed any more."""
+    """Whatever an environment has in the registers is not needed any more. The current one, which may be another, keeps
+    its keys.
+    """
     global owner
     if owner == identifier:
         owner = NOBODY
         leave()
+        if environment.current().keyed:
+            reach_keys()
 
 
 def reach_keys() -> None:

@@ -3,10 +3,10 @@
 and bindings first, in a bounded number of steps; what does not fit is refused or left for the next call.
 """
 
-from exokernel.aegis import bindings, ending, environment, frames, information, tlb  # noqa: F401  (in assembly)
+from exokernel.aegis import bindings, ending, environment, frames, information, revocation, tlb  # noqa: F401  (in assembly)
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import KernelPage
-from exokernel.machine import paging
+from exokernel.machine import cpu, paging
 from exokernel.metal import align, asm, i64, naked, offsetof, u16, u32, u64
 
 SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
@@ -72,6 +72,8 @@ def claim_entry() -> None:
         jne 8f
         cmp qword ptr [{ending.unfinished}], 0
         jne 8f
+        cmp qword ptr [{revocation.pending}], 0
+        jne 8f
         mov r10, qword ptr [{frames.free_ring}]
         {CLAIM_OLDEST}
         mov qword ptr [rdi + {OWNER}], rax
@@ -98,6 +100,8 @@ def claim_table_entry() -> None:
         cmp rdi, -1
         jne 8f
         cmp qword ptr [{ending.unfinished}], 0
+        jne 8f
+        cmp qword ptr [{revocation.pending}], 0
         jne 8f
         mov r10, qword ptr [{frames.free_ring}]
         {CLAIM_OLDEST}
@@ -127,6 +131,8 @@ def claim_as(frame: u64, kind: u16) -> i64:
     if ending.unfinished != 0:
         ending.give_back()
     identifier = environment.current().identifier
+    if revocation.pending != 0 and revocation.is_full(identifier, cpu.read_timestamp()):
+        return Error.NO_ROOM
     if frame == ANY:
         found = frames.claim(identifier, kind)
         return i64(found) if found != 0 else i64(Error.NO_FRAMES)
@@ -163,6 +169,8 @@ def give(frame: u64, target: u64, third: u64, fourth: u64) -> i64:
     """The call `frame_give`."""
     if target >= ENVIRONMENTS or not environment.exists(target):
         return Error.NO_ENVIRONMENT
+    if revocation.is_full(target, FOREVER):  # or others could make it lose what it did not want to give
+        return Error.NO_ROOM
     error = detach(frame, environment.current().identifier)
     if error == 0:
         frames.move(frame, target, FrameKind.DATA)
@@ -173,7 +181,6 @@ def break_bindings(frame: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `frame_break`."""
     if not frames.is_usable(frame, environment.current().identifier):
         return Error.NOT_OWNER
-    frames.entry(frame).generation += 1
     bindings.end_some(frame, BREAK_STEPS)
     return 0 if frames.entry(frame).bindings == 0 else 1
 

@@ -67,6 +67,18 @@ def revoke(slot: u64, target: u64, count: u64, deadline: u64) -> i64:
     return 0
 
 
+def forget(identifier: u64) -> None:
+    """A new environment has this number: what was wanted of the last one is not wanted of it."""
+    for what in range(u64(len(Authority))):
+        orders[2 * identifier + what].deadline = FOREVER
+
+
+def is_full(identifier: u64, now: u64) -> bool:
+    """Whether an environment must give frames back, by an order whose deadline is before `now`, before it gets others."""
+    order = orders[2 * identifier + Authority.MEMORY]
+    return order.deadline < now and owned(identifier, Authority.MEMORY) >= order.goal
+
+
 def tick(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The timer, acknowledged, and this is not the plain case. Returns the root to load."""
     now = cpu.read_timestamp()
@@ -81,20 +93,20 @@ def tick(first: u64, second: u64, third: u64, fourth: u64) -> i64:
 
 
 def enforce(now: u64) -> None:
-    """Ends the orders that are fulfilled, and takes a bounded part of what is overdue."""
+    """Ends the orders that are fulfilled, and takes a bounded part of what is overdue, from each environment as much."""
     global pending
     left = pending
-    steps: u64 = STEPS
     while left != 0:
         identifier = count_trailing_zeros(left)
         left &= left - 1
+        steps = STEPS // count_ones(pending)
         open_orders: u64 = 0
         for what in range(u64(len(Authority))):
             order = orders[2 * identifier + what]
             if order.deadline == FOREVER:
                 continue
             if environment.exists(identifier) and order.deadline <= now:
-                steps = take(identifier, what, order, steps)
+                take(identifier, what, order, steps)
             if not environment.exists(identifier) or owned(identifier, what) <= order.goal:
                 order.deadline = FOREVER
                 if environment.exists(identifier):
@@ -106,8 +118,8 @@ def enforce(now: u64) -> None:
             pending &= ~(u64(1) << identifier)
 
 
-def take(identifier: u64, what: u64, order: Order, steps: u64) -> u64:
-    """Takes what is overdue, in at most `steps` steps; how many are left."""
+def take(identifier: u64, what: u64, order: Order, steps: u64) -> None:
+    """Takes what is overdue, in at most `steps` steps."""
     while steps != 0 and owned(identifier, what) > order.goal:
         steps -= 1
         if what == Authority.PROCESSOR:
@@ -116,7 +128,6 @@ def take(identifier: u64, what: u64, order: Order, steps: u64) -> u64:
             lose(identifier, Kind.SLICE, slice)
         else:
             take_oldest_frame(identifier, order)
-    return steps
 
 
 def take_oldest_frame(identifier: u64, order: Order) -> None:

@@ -322,9 +322,9 @@ def remove(virtual_page: u64, count: u64, third: u64, fourth: u64) -> i64:
 
 
 @inline
-def allows(bound: u32, rights: u64) -> bool:
-    """Whether a binding's rights include those of a mapping. Both others include READ."""
-    return rights & 7 & ~u64(bound) & (Right.WRITE | Right.EXECUTE) == 0
+def allows(forbidden: u32, rights: u64) -> bool:
+    """Whether a binding allows the rights of a mapping."""
+    return rights & 7 & forbidden == 0
 
 
 def insert(virtual_page: u64, frame: u64, rights: u64, fourth: u64) -> i64:
@@ -387,7 +387,7 @@ def insert_bound(virtual_page: u64, slot: u64, rights: u64, fourth: u64) -> i64:
     if error < 0:
         return error
     binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][slot]
-    if not is_frame_binding(binding) or not allows(binding.rights, rights):
+    if binding.kind != Kind.FRAME or not allows(binding.forbidden, rights):
         return Error.NOT_PERMITTED
     if binding.page != NOWHERE and binding.page != virtual_page:
         return Error.IN_USE
@@ -401,11 +401,6 @@ def insert_bound(virtual_page: u64, slot: u64, rights: u64, fourth: u64) -> i64:
     return 0
 
 
-@inline
-def is_frame_binding(binding: Binding) -> bool:
-    return binding.kind == Kind.FRAME
-
-
 def protect(virtual_page: u64, count: u64, rights: u64, fourth: u64) -> i64:
     """The call `tlb_protect`, in full."""
     bits = RIGHTS[rights & 0xFF]
@@ -417,7 +412,7 @@ def protect(virtual_page: u64, count: u64, rights: u64, fourth: u64) -> i64:
         old = place[0]
         if not old.present:
             continue
-        if not old.own and not (old.bound and allows(bindings[old.slot].rights, rights)):
+        if not old.own and not (old.bound and allows(bindings[old.slot].forbidden, rights)):
             return Error.NOT_OWNER
         changed = PageTableEntry(bits)
         changed.own = old.own

@@ -138,7 +138,8 @@ def exit(status: i64) -> None:
 @inline
 def frame_claim(frame: u64) -> i64:
     """Claims the free frame of that number (physical address / PAGE_BYTES), or ANY, filled with zeros. Returns the
-    number, NO_FRAMES, BUSY when it is not free or BAD_ARGUMENT when the machine has none of that number.
+    number, NO_FRAMES, BUSY when it is not free, NO_ROOM while an overdue order wants frames back, or BAD_ARGUMENT when
+    the machine has none of that number.
     """
     return call1(Call.FRAME_CLAIM, frame)
 
@@ -179,7 +180,8 @@ def frame_guarantee(frame: u64, guaranteed: u64) -> i64:
 @inline
 def frame_give(frame: u64, environment: u64) -> i64:
     """Makes `environment` the owner of a frame of the caller's, with its contents; the caller's mapping ends. Returns
-    0, NOT_OWNER, NO_ENVIRONMENT, or IN_USE when it is bound or has a flag.
+    0, NOT_OWNER, NO_ENVIRONMENT, IN_USE when it is bound or has a flag, or NO_ROOM while that environment is to give
+    frames back itself.
     """
     return call2(Call.FRAME_GIVE, frame, environment)
 
@@ -535,7 +537,7 @@ def console_read() -> i64:
 @inline
 def frame_claim_table(frame: u64) -> i64:
     """Claims a free frame, or ANY, with what is in it: it cannot be mapped, only become a table (`tlb_node`,
-    `environment_create`, `environment_node`) or be released. Returns as `frame_claim`: NO_FRAMES, BUSY.
+    `environment_create`, `environment_node`) or be released. Returns as `frame_claim`: NO_FRAMES, BUSY, NO_ROOM.
     """
     return call1(Call.FRAME_CLAIM_TABLE, frame)
 
@@ -563,8 +565,8 @@ def environment_create(slot: u64, number: u64, frames: Array[u64, ENVIRONMENT_FR
 @inline
 def environment_give(slot: u64, virtual_page: u64, frame: u64, rights: u64) -> i64:
     """Makes the environment that `slot` binds the owner of a frame of the caller's, and maps it at its `virtual_page`, in
-    place of what is there. A public frame is only mapped. Returns 0, NOT_PERMITTED, NO_NODE, NOT_OWNER, IN_USE or
-    BAD_ARGUMENT.
+    place of what is there. A public frame is only mapped. Returns 0, NOT_PERMITTED, NO_NODE, NOT_OWNER, IN_USE,
+    NO_ROOM as `frame_give`, or BAD_ARGUMENT.
     """
     return call4(Call.ENVIRONMENT_GIVE, slot, virtual_page, frame, rights)
 
@@ -600,8 +602,8 @@ def environment_start(slot: u64, ip: u64, sp: u64) -> i64:
 
 @inline
 def environment_end(slot: u64, status: u64) -> i64:
-    """Ends the environment that `slot` binds, and the binding. Returns 0, NOT_PERMITTED, or BAD_ARGUMENT for the caller
-    itself and for environment 0.
+    """Ends the environment that `slot` binds, and the binding. Capabilities of its own children environment 0 mints from
+    now on. Returns 0, NOT_PERMITTED, or BAD_ARGUMENT for the caller itself and for environment 0.
     """
     return call2(Call.ENVIRONMENT_END, slot, status)
 

@@ -35,36 +35,36 @@ class Description:
 # Name: unit, kind of values. What follows a colon only tells two of the same name apart.
 ARGUMENTS = {
     "address": ("user address", "address"),
-    "address:ip": ("address of the first instruction", "address"),
+    "address:ip": ("address of the first instruction", "instruction"),
     "address:sp": ("value of `rsp`", "address"),
     "count": ("pages, 1 to 128", "count"),
     "count:wanted": ("frames or slices", "count"),
     "deadline": ("timestamp, or FOREVER", "timestamp"),
     "environment": ("number", "environment"),
-    "environment:new": ("number of the new environment, or ANY", "environment"),
+    "environment:new": ("number of the new environment, or ANY", "new"),
     "environment:any": ("number, or ANY_ENVIRONMENT; its low 8 bits", "environment"),
     "environment:byte": ("number; its low 8 bits", "environment"),
-    "fewer": ("rights, and the same generation", "word"),
+    "fewer": ("rights, and the same generation", "fewer"),
     "frame": ("physical address / 4096", "frame"),
     "frame:any": ("physical address / 4096, or ANY", "frame"),
     "frames": ("user address of frame numbers, 8 bytes each", "address"),
-    "frames:parts": ("user address of 11 frame numbers, 8 bytes each", "address"),
-    "how": ("the most that is allowed (Right bits), and from bit 8 on its first binding slot", "rights"),
+    "frames:parts": ("user address of 11 frame numbers, 8 bytes each", "parts"),
+    "how": ("the most that is allowed (Right bits), and from bit 8 on its first binding slot", "how"),
     "length:console": ("bytes, up to 4096", "length"),
     "length:frame": ("bytes, 14 to 1514", "length"),
     "line": ("of a device, 0 to 23", "word"),
-    "mac": ("as minted", "word"),
-    "name": ("kind from bit 56 on, number below", "word"),
+    "mac": ("as minted", "mac"),
+    "name": ("kind from bit 56 on, number below", "name"),
     "position": ("of a time slice, 0 to 63", "slice"),
     "position:any": ("of a time slice, 0 to 63, or ANY", "slice"),
     "rights": ("Right bits, and a protection key in bits 4 to 7", "rights"),
-    "rights:capability": ("Right bits, and the generation from bit 32 on", "word"),
+    "rights:capability": ("Right bits, and the generation from bit 32 on", "capability"),
     "ring": ("user address of a ReceiveRing", "address"),
-    "slot": ("of the binding page, 0 to 127", "word"),
+    "slot": ("of the binding page, 0 to 127", "slot"),
     "status": ("number", "word"),
     "value": ("0 or 1", "truth"),
     "virtual_page": ("address / 4096, below 0x40000", "page"),
-    "wanted": ("0 or 1", "word"),
+    "wanted": ("0 or 1", "truth"),
 }
 
 # Call | arguments | result | errors besides BAD_ARGUMENT | what the caller needs | bound on the work | source
@@ -77,15 +77,15 @@ console_read | | byte | NO_INPUT BUSY | who bound the console's line, or anybody
 exit | status | does not return | | none | the frames that it owns | 3.4
 shutdown | status | does not return | NOT_PERMITTED | environment 0 | constant | not in the paper
 
-frame_claim | frame:any | frame | NO_FRAMES BUSY | none | one frame cleared | table 2: Alloc
-frame_claim_table | frame:any | frame | NO_FRAMES BUSY | none | constant | table 2: Alloc
+frame_claim | frame:any | frame | NO_FRAMES BUSY NO_ROOM | none | one frame cleared | table 2: Alloc
+frame_claim_table | frame:any | frame | NO_FRAMES BUSY NO_ROOM | none | constant | table 2: Alloc
 frame_release | frame | 0 | NOT_OWNER IN_USE | owner of the frame | one mapping ended | table 2: Dealloc
 frame_break | frame | 0, or 1 when more are left | NOT_OWNER | owner of the frame | 64 bindings ended |
     3.4: breaking secure bindings
 frame_pin | frame value | 0 | NOT_OWNER NO_ROOM | owner of the frame | constant | not in the paper: devices
 frame_guarantee | frame value | 0 | NOT_OWNER NO_ROOM | owner of the frame | constant |
     3.5: a small number of guaranteed resources
-frame_give | frame environment | 0 | NOT_OWNER NO_ENVIRONMENT IN_USE | owner of the frame | one mapping ended | 3.3
+frame_give | frame environment | 0 | NOT_OWNER NO_ENVIRONMENT IN_USE NO_ROOM | owner of the frame | one mapping ended | 3.3
 
 tlb_insert | virtual_page frame rights | 0 | NO_NODE NOT_OWNER IN_USE |
     owner of the frame, or not to write and it is public | one entry | table 3: TLBwr
@@ -125,7 +125,7 @@ transfer_asynchronous | environment | 0 when the caller runs again | NOT_RUNNABL
 
 environment_create | slot environment:new frames:parts | number | NO_ROOM BUSY IN_USE BAD_ADDRESS NOT_OWNER |
     owner of the frames | 11 frames, 8 of them cleared | 5.1.2
-environment_give | slot virtual_page frame rights | 0 | NOT_PERMITTED NO_NODE NOT_OWNER IN_USE |
+environment_give | slot virtual_page frame rights | 0 | NOT_PERMITTED NO_NODE NOT_OWNER IN_USE NO_ROOM |
     the binding, and what `tlb_insert` needs | one entry | 3.2: secure bindings
 environment_node | slot virtual_page frame | 0 | NOT_PERMITTED NOT_OWNER IN_USE | the binding, owner of the frame |
     one frame cleared | 5.4: page tables

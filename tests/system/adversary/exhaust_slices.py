@@ -12,7 +12,7 @@ def main() -> u64:
     answer = aegis.slice_claim(abi.ANY)
     while answer >= 0:
         answer = aegis.slice_claim(abi.ANY)
-    until = read_timestamp() + aegis.system_page().timestamp_frequency // 10
+    until = read_timestamp() + aegis.system_page().timestamp_frequency // 2
     while read_timestamp() < until:
         pass
     return u64(answer != Error.NO_SLICES)
