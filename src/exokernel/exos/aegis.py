@@ -19,23 +19,7 @@ from exokernel.aegis.abi import (
     SystemPage,
     TableEntry,
 )
-from exokernel.metal import (
-    Array,
-    Ptr,
-    Span,
-    addr,
-    asm,
-    i64,
-    inline,
-    naked,
-    noreturn,
-    offsetof,
-    sizeof,
-    struct,
-    u64,
-    unreachable,
-    volatile_load,
-)
+from exokernel.metal import *
 
 
 @inline

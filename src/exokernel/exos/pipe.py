@@ -11,20 +11,7 @@ functions; `put` and `get` move one word, inlined at the call site (the paper's 
 from exokernel.aegis.abi import Error, Right
 from exokernel.exos import aegis, shared
 from exokernel.exos.shared import Capability
-from exokernel.metal import (
-    Array,
-    Ptr,
-    Span,
-    addr,
-    compiler_barrier,
-    i64,
-    inline,
-    noinline,
-    sizeof,
-    struct,
-    u8,
-    u64,
-)
+from exokernel.metal import *
 
 CAPACITY = 2048  # bytes in the ring, a power of two
 CLOSED = 1 << 63  # in a count: its side has closed

@@ -31,25 +31,7 @@ from exokernel.exos import aegis, arguments, console, files, slots, vm
 from exokernel.exos.arguments import Arguments, Beginning
 from exokernel.exos.slots import NOTHING
 from exokernel.machine.cpu import read_timestamp
-from exokernel.metal import (
-    Array,
-    Ptr,
-    Span,
-    addr,
-    asm,
-    atomic_and,
-    atomic_compare_exchange,
-    i32,
-    i64,
-    inline,
-    naked,
-    noreturn,
-    offsetof,
-    struct,
-    u8,
-    u32,
-    u64,
-)
+from exokernel.metal import *
 
 PAGE = abi.PAGE_BYTES
 TABLE = abi.SYSTEM_ADDRESS // PAGE + 1  # pages beside the kernel's two, where every environment has a table node

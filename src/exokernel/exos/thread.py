@@ -17,28 +17,7 @@ from exokernel.aegis import abi
 from exokernel.aegis.abi import ENVIRONMENT_ADDRESS, PAGE_BYTES, Call, Context, EnvironmentPage, ExceptionFrame
 from exokernel.exos import aegis, console, critical, exceptions, heap, start, vm
 from exokernel.machine import cpu
-from exokernel.metal import (
-    Array,
-    Ptr,
-    Span,
-    addr,
-    aligned,
-    asm,
-    atomic_compare_exchange,
-    compiler_barrier,
-    i64,
-    inline,
-    naked,
-    noreturn,
-    offsetof,
-    sizeof,
-    struct,
-    u8,
-    u32,
-    u64,
-    unreachable,
-    volatile_store,
-)
+from exokernel.metal import *
 
 Function = Callable[[u64], u64]  # what a thread runs
 

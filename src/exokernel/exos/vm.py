@@ -20,23 +20,7 @@ from exokernel.aegis import abi
 from exokernel.aegis.abi import BATCH, LARGE_PAGES, PAGE_BYTES, Authority, Error, Right
 from exokernel.exos import aegis, exceptions, linear, slots
 from exokernel.exos.slots import NOTHING
-from exokernel.metal import (
-    Array,
-    Ptr,
-    Span,
-    addr,
-    aligned,
-    bits,
-    compiler_barrier,
-    field,
-    i64,
-    inline,
-    noinline,
-    sizeof,
-    struct,
-    u32,
-    u64,
-)
+from exokernel.metal import *
 
 Handler = Callable[[u64, u64], bool]  # of page faults: address and error code; True: try again
 table = linear  # the page table in use; `inverted` puts itself here while the image is built
