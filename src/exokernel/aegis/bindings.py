@@ -7,10 +7,10 @@ with each the one mapping that it may have. Nothing here asks whether somebody m
 """
 
 from exokernel.aegis import environment, frames, tlb
-from exokernel.aegis.abi import BINDINGS, NOWHERE, FrameKind, Kind, Right
-from exokernel.aegis.environment import Binding
+from exokernel.aegis.abi import BINDINGS, NOWHERE, FrameEntry, FrameKind, Kind, Right
+from exokernel.aegis.environment import Binding, Environment
 from exokernel.machine.paging import PageTableEntry
-from exokernel.metal import inline, u32, u64
+from exokernel.metal import Ptr, addr, inline, offsetof, u32, u64
 
 ALL = Right.READ | Right.WRITE | Right.EXECUTE
 
@@ -26,20 +26,43 @@ def make(identifier: u64, slot: u64, kind: u32, index: u64, rights: u32, generat
     """Fills a free slot; a frame's binding comes to the beginning of the frame's chain."""
     binding = environment.records[identifier].bindings[0][slot]
     environment.records[identifier].bound += 1
+    if kind == Kind.FRAME:
+        fill(
+            addr(binding),
+            identifier * BINDINGS + slot + 1,
+            addr(frames.entry(index)),
+            index,
+            rights_word(rights),
+            NOWHERE,
+        )
+        return
     binding.kind = kind
     binding.index = u32(index)
     binding.rights = rights
-    binding.forbidden = ~rights & (Right.WRITE | Right.EXECUTE) if rights != Right.NONE else ALL
     binding.generation = generation
-    binding.page = NOWHERE
-    if kind == Kind.FRAME:
-        reference = u32(identifier * BINDINGS + slot + 1)
-        entry = frames.entry(index)
-        binding.next = entry.bindings
-        binding.previous = 0
-        if entry.bindings != 0:
-            binding_at(entry.bindings).previous = reference
-        entry.bindings = reference
+
+
+@inline
+def rights_word(rights: u32) -> u64:
+    """`rights` and `forbidden` of a binding."""
+    forbidden = ~rights & (Right.WRITE | Right.EXECUTE) if rights != Right.NONE else u32(ALL)
+    return u64(forbidden) << 32 | rights
+
+
+@inline
+def fill(binding: Ptr[Binding], reference: u64, entry: Ptr[FrameEntry], frame: u64, rights: u64, page: u64) -> None:
+    """Fills a free slot with the right to a frame as it is now, two words at a time; it comes to the beginning of the
+    frame's chain.
+    """
+    words = Ptr[u64](binding)
+    chain = Ptr[u64](u64(entry) + offsetof(FrameEntry, "generation"))[0]  # and `bindings`
+    entry[0].bindings = u32(reference)
+    words[0] = page << 32 | Kind.FRAME
+    words[1] = chain << 32 | frame
+    words[2] = rights
+    words[3] = chain >> 32
+    if chain >> 32 != 0:
+        binding_at(u32(chain >> 32)).previous = u32(reference)
 
 
 def end(identifier: u64, slot: u64) -> None:
@@ -50,14 +73,40 @@ def end(identifier: u64, slot: u64) -> None:
     if binding.kind == Kind.FRAME:
         if binding.page != NOWHERE:
             tlb.unmap(identifier, u64(binding.page))
-        if binding.next != 0:
-            binding_at(binding.next).previous = binding.previous
-        if binding.previous != 0:
-            binding_at(binding.previous).next = binding.next
-        else:
-            frames.entry(u64(binding.index)).bindings = binding.next
+        leave_chain(binding)
     binding.kind = 0
     environment.records[identifier].bound -= 1
+
+
+@inline
+def leave_chain(binding: Binding) -> None:
+    """Takes a frame's binding out of the frame's chain."""
+    following, previous = binding.next, binding.previous
+    if following != 0:
+        binding_at(following).previous = previous
+    if previous != 0:
+        binding_at(previous).next = following
+    else:
+        frames.entry(u64(binding.index)).bindings = following
+
+
+def end_next(record: Environment, limit: u64) -> u64:
+    """Ends bindings of an environment that has ended, in whose tables nobody will look again, slot by slot. Returns how
+    many slots it has looked at: at most `limit`.
+    """
+    left = record.bound
+    first = record.bound_at
+    end = first
+    while left != 0 and end < min(first + limit, BINDINGS):
+        binding = record.bindings[0][end]
+        if binding.kind == Kind.FRAME:
+            leave_chain(binding)
+        left -= u64(binding.kind != 0)
+        binding.kind = 0
+        end += 1
+    record.bound = left
+    record.bound_at = end
+    return end - first
 
 
 def end_some(frame: u64, limit: u64) -> None:

@@ -24,9 +24,12 @@ from exokernel.aegis.environment import BindingPage, parts
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import paging
 from exokernel.machine.paging import PageTableEntry, Part
-from exokernel.metal import Ptr, Span, addr, i64, inline, u8, u32, u64
+from exokernel.metal import Ptr, Span, addr, i64, inline, noinline, u8, u32, u64
 
 ALL = Right.READ | Right.WRITE | Right.EXECUTE
+KEPT = PageTableEntry(present=True, writable=True, user=True, frame=(1 << 40) - 1, key=15, no_execute=True).raw
+WRITABLE, NO_EXECUTE = PageTableEntry(writable=True).raw, PageTableEntry(no_execute=True).raw
+BOUND = PageTableEntry(bound=True).raw
 
 
 def state_of(identifier: u64) -> u32:
@@ -110,51 +113,89 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
     if how & ALL == 0 or how & 0xFF > ALL | Right.INHERIT:
         return Error.BAD_ARGUMENT
     next_slot = how >> 8
-    bound_by = environment.records[target].bindings[0]
-    for i in range(count):
-        page = first + i
+    done: u64 = 0
+    while done < count:
+        page = first + done
         entry = tlb.entry_of(page)[0]
-        public = frames.is_public(entry.frame)
-        if not entry.present or not (entry.own or public or (entry.bound and is_current(entry))):
+        if not entry.present or not (entry.own or may_share(entry)):
+            done += 1
             continue
         error = tlb.find_room(target, page)
-        if error == 0 and not public and (next_slot >= BINDINGS or bound_by[next_slot].kind != 0):
-            error = Error.NO_ROOM
+        some = share_plain(target, page, count - done, next_slot, how) if error == 0 else u64(0)
+        if some == 0 and error == 0:
+            some = 1
+            if entry.own or entry.bound:
+                error = share_page(target, page, entry, next_slot, how)
+            else:
+                tlb.put(target, page, entry)
         if error != 0:
-            return error if i == 0 else i64(i)
-        if not public:
-            entry = share_page(target, next_slot, page, entry, how)
-            next_slot += 1
-        place = tlb.entry_in(target, page)
-        if place[0].present:
-            tlb.unmap(target, page)
-        place[0] = entry
+            return error if done == 0 else i64(done)
+        done += some
+        if entry.own or entry.bound:
+            next_slot += some
     return i64(count)
 
 
-def is_current(entry: PageTableEntry) -> bool:
-    """Whether the frame of a bound page has not been broken since it was bound."""
-    binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
-    return binding.generation == frames.entry(entry.frame).generation
+def may_share(entry: PageTableEntry) -> bool:
+    """Whether a frame of somebody else's that is mapped is public, or has not been broken since it was bound."""
+    if entry.bound:
+        binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
+        return binding.generation == frames.entry(entry.frame).generation
+    return frames.is_public(entry.frame)
 
 
 @inline
-def share_page(target: u64, slot: u64, virtual_page: u64, entry: PageTableEntry, how: u64) -> PageTableEntry:
-    """Binds one of the current environment's pages in another environment. Returns how it is to be mapped there."""
-    rights = how & (ALL | Right.INHERIT) | Right.READ
+def kept_of(how: u64) -> u64:
+    """What a child's entry keeps of its parent's."""
+    return KEPT if how & Right.WRITE else u64(KEPT & ~WRITABLE)
+
+
+@inline
+def added_of(how: u64, slot: u64) -> u64:
+    """And what is added to it."""
+    return (BOUND if how & Right.EXECUTE else u64(BOUND | NO_EXECUTE)) | slot << tlb.SLOT_SHIFT
+
+
+@noinline
+def share_plain(target: u64, page: u64, count: u64, slot: u64, how: u64) -> u64:
+    """Does what is plain: pages of the caller's own, side by side, where the other has a table node and nothing mapped,
+    through free slots. Returns how many.
+    """
+    if slot >= BINDINGS:
+        return 0
+    count = min(count, 512 - page % 512, BINDINGS - slot)
+    mine, place = tlb.entry_of(page), tlb.entry_in(target, page)
+    binding = addr(environment.records[target].bindings[0][slot])
+    kept, added = kept_of(how), added_of(how, slot)
+    rights = bindings.rights_word(u32(how) & (ALL | Right.INHERIT) | Right.READ)
+    reference = target * BINDINGS + slot + 1
+    table = frames.table
+    done: u64 = 0
+    while done < count:
+        entry = mine[done]
+        if not entry.own or place[done].present or binding[0].kind != 0:
+            break
+        frame = u64(u32(entry.frame))
+        bindings.fill(binding, reference + done, table + frame, frame, rights, page + done)
+        place[done] = PageTableEntry(entry.raw & kept | added)
+        added += 1 << tlb.SLOT_SHIFT
+        binding += 1
+        done += 1
+    environment.records[target].bound += done
+    return done
+
+
+def share_page(target: u64, page: u64, entry: PageTableEntry, slot: u64, how: u64) -> i64:
+    """Does any one page. Returns 0, or NO_ROOM when the slot is not free."""
+    if slot >= BINDINGS or environment.records[target].bindings[0][slot].kind != 0:
+        return Error.NO_ROOM
+    rights = u32(how) & (ALL | Right.INHERIT) | Right.READ
     if entry.bound:
-        mine = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
-        rights &= u64(mine.rights) | Right.READ
-    entry.writable = entry.writable and how & Right.WRITE != 0
-    entry.no_execute = entry.no_execute or how & Right.EXECUTE == 0
-    entry.own = False
-    entry.bound = True
-    entry.slot = slot
-    entry.accessed = False
-    entry.dirty = False
-    bindings.make(target, slot, Kind.FRAME, entry.frame, u32(rights), frames.entry(entry.frame).generation)
-    environment.records[target].bindings[0][slot].page = u32(virtual_page)
-    return entry
+        rights &= Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot].rights | Right.READ
+    tlb.put(target, page, PageTableEntry(entry.raw & kept_of(how) | added_of(how, slot)))
+    bindings.make(target, slot, Kind.FRAME, entry.frame, rights, frames.entry(entry.frame).generation)
+    environment.records[target].bindings[0][slot].page = u32(page)
+    return 0
 
 
 def start(slot: u64, ip: u64, sp: u64, fourth: u64) -> i64:

@@ -81,16 +81,16 @@ def finish(identifier: u64, status: u64) -> None:
 def give_back() -> None:
     """Of those that ended, ends some bindings and frees some frames; who has none left can be created anew."""
     global unfinished
-    for _ in range(GIVE_BACK_STEPS):
-        if unfinished == 0:
-            return
+    steps: u64 = 0
+    while unfinished != 0 and steps < GIVE_BACK_STEPS:
         identifier = count_trailing_zeros(unfinished)
         record = environment.records[identifier]
-        frame = frames.oldest(identifier)
         if record.bound != 0:
-            bindings.end(identifier, record.bound_at)
-            record.bound_at += 1
-        elif frame == 0:
+            steps += bindings.end_next(record, GIVE_BACK_STEPS - steps)
+            continue
+        steps += 1
+        frame = frames.oldest(identifier)
+        if frame == 0:
             information.page.environments[identifier].state = State.FREE
             unfinished &= ~(u64(1) << identifier)
         elif frames.entry(frame).bindings != 0:
