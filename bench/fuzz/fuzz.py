@@ -80,7 +80,7 @@ LAST_ERROR = -min(Error)
 
 SANDBOX = 0x10000000 // abi.PAGE_BYTES
 NODES = 4
-PAGE_PART = 8  # which of the frames of an environment is its environment page
+PAGE_PART = 5  # which of the frames of an environment is its environment page
 PAGES = 512 * NODES
 RING = SANDBOX + 1536  # here a receive ring is mapped at the start
 RING_PAGES = 65
@@ -123,7 +123,7 @@ message: Array[aegis.Message, 1] = Array[aegis.Message, 1]([aegis.Message()])
 
 SPECIAL: Final[Array[u64, 20]] = Array[u64, 20]([
     0, 1, 2, 0xFFF, 0x1000, 0x200000, 0x201000, 0x3EFFFF, 0x3FFFFFFF, 0x40000000, 0x40000001, 0x7FFFFFFFFFF8, 0x800000000000,
-    0x7FFFFFFFFFFFFFFF, 0x8000000000000000, 0xFFFF800000200000, 0xFFFFFFFF80200000, 0xFFFFFFFFBFC00000, 0xFFFFFFFFFEE00000,
+    0x7FFFFFFFFFFFFFFF, 0x8000000000000000, 0xFFFF800000200000, 0xFFFFFFFF80200000, 0x3FC00000, 0xFFFFFFFFFEE00000,
     0xFFFFFFFFFFFFFFFF,
 ])  # fmt: skip
 

@@ -19,9 +19,9 @@ SYSTEM_ADDRESS = 0x201000  # SystemPage: readable
 STACK_TOP = 0x3F0000  # the first stack ends here; the pages on both sides of it are not mapped
 STACK_BYTES = 0x10000
 IMAGE_ADDRESS = 0x400000
-USER_LIMIT = 0x40000000
+USER_LIMIT = 0x3F800000
 FRAMES_ADDRESS = 0x80400000  # FrameEntry n describes frame n: readable
-ENTRIES_ADDRESS = 0xBFC00000  # TableEntry n maps page n of the application: readable, also where there is no table node
+ENTRIES_ADDRESS = 0x3FE00000  # TableEntry n maps page n of the application: readable, also where there is no table node
 
 ENVIRONMENTS = 64
 SLICES = 64
@@ -278,7 +278,7 @@ _PROCESSOR_BYTES = 6 * 4 + 2 * 8
 _FRAME_BYTES = 9 * 8
 LOST = 32  # names in the repossession vector
 _REVOCATION_BYTES = (2 + 2 + 1 + LOST) * 8
-ENVIRONMENT_FRAMES = 11  # that an environment is made of
+ENVIRONMENT_FRAMES = 8  # that an environment is made of
 
 
 @struct(volatile=True)

@@ -21,8 +21,7 @@ WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17, 21, 29, 30)  # SDM volume 3, table
 FATAL = (NMI, DOUBLE_FAULT, MACHINE_CHECK)  # never an application's doing
 ENTRY_BYTES = 64
 FATAL_STACK = 2  # IST2
-SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
-ENVIRONMENT_PAGE = paging.OWN_PAGES - SIGNED
+ENVIRONMENT_PAGE = paging.OWN_PAGES
 EXCEPTION_STACK = ENVIRONMENT_PAGE + PAGE_BYTES
 
 

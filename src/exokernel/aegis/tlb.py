@@ -24,21 +24,21 @@ from exokernel.metal import Array, Ptr, Span, addr, align, asm, i64, inline, nak
 
 PAGES = USER_LIMIT // paging.PAGE
 SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
-WINDOW = paging.WINDOW - SIGNED
+WINDOW = paging.WINDOW
 FRAME_OWNER = paging.FRAME_TABLE + offsetof(FrameEntry, "owner") - SIGNED  # and kind, and page
 FRAME_PAGE = paging.FRAME_TABLE + offsetof(FrameEntry, "page") - SIGNED
-UNMAPPED = environment.KERNEL_PAGE + offsetof(KernelPage, "unmapped") - SIGNED
-SCRATCH = environment.KERNEL_PAGE + offsetof(KernelPage, "scratch") - SIGNED
+UNMAPPED = environment.KERNEL_PAGE + offsetof(KernelPage, "unmapped")
+SCRATCH = environment.KERNEL_PAGE + offsetof(KernelPage, "scratch")
 INSERT, PROTECT, INSERT_BOUND = Call.TLB_INSERT, Call.TLB_PROTECT, Call.TLB_INSERT_BOUND
 OWN_BIT = 9  # PageTableEntry.own, which only entries that are present have, as the next
 OWN = 1 << OWN_BIT
 BOUND = 1 << 10
 SLOT_SHIFT = 52
 BINDING_SHIFT = 5  # a Binding is 32 bytes
-BINDING_KIND = environment.BINDING_PAGE + offsetof(Binding, "kind") - SIGNED  # and page
-BINDING_PLACE = environment.BINDING_PAGE + offsetof(Binding, "page") - SIGNED
-BINDING_INDEX = environment.BINDING_PAGE + offsetof(Binding, "index") - SIGNED
-BINDING_FORBIDDEN = environment.BINDING_PAGE + offsetof(Binding, "forbidden") - SIGNED
+BINDING_KIND = environment.BINDING_PAGE + offsetof(Binding, "kind")  # and page
+BINDING_PLACE = environment.BINDING_PAGE + offsetof(Binding, "page")
+BINDING_INDEX = environment.BINDING_PAGE + offsetof(Binding, "index")
+BINDING_FORBIDDEN = environment.BINDING_PAGE + offsetof(Binding, "forbidden")
 REFUSED = 0xFFFFFFFFFFFFFFFF  # what RIGHTS holds for a byte that is no rights; adding it to an entry carries
 
 

@@ -18,17 +18,16 @@ from exokernel.metal import Ptr, align, asm, i64, naked, offsetof, u64
 
 BACK = Call.TRANSFER_BACK
 FLAGS = cpu.USER_FLAGS
-SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
-PAGE = paging.OWN_PAGES - SIGNED
+PAGE = paging.OWN_PAGES
 ENTRY = PAGE + offsetof(EnvironmentPage, "transfer_entry")
 RETURN_ENTRY = PAGE + offsetof(EnvironmentPage, "transfer_return_entry")
-IDENTIFIER = KERNEL_PAGE + offsetof(KernelPage, "identifier") - SIGNED
-USER_IP = KERNEL_PAGE + offsetof(KernelPage, "user_ip") - SIGNED
-USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack") - SIGNED
-CALLER = KERNEL_PAGE + offsetof(KernelPage, "caller") - SIGNED
-KEYED = KERNEL_PAGE + offsetof(KernelPage, "keyed") - SIGNED
+IDENTIFIER = KERNEL_PAGE + offsetof(KernelPage, "identifier")
+USER_IP = KERNEL_PAGE + offsetof(KernelPage, "user_ip")
+USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack")
+CALLER = KERNEL_PAGE + offsetof(KernelPage, "caller")
+KEYED = KERNEL_PAGE + offsetof(KernelPage, "keyed")
 PUSHED_RAX = 72  # behind PUSH_MESSAGE
-CALLEE = KERNEL_PAGE + offsetof(KernelPage, "callee") - SIGNED
+CALLEE = KERNEL_PAGE + offsetof(KernelPage, "callee")
 STACK = paging.PAGE + boot.STACK_BYTES  # the kernel stack's upper end, from `kernel_stack`
 
 

@@ -536,7 +536,7 @@ def slice_take(slot: u64) -> i64:
 
 @inline
 def environment_create(slot: u64, number: u64, frames: Array[u64, ENVIRONMENT_FRAMES]) -> i64:
-    """Makes environment `number` (or ANY) of frames of the caller's: eight for its tables, then its environment page,
+    """Makes environment `number` (or ANY) of frames of the caller's: five for its tables, then its environment page,
     its kernel page and its binding page. The environment page keeps what the caller has written into it; of the others
     the contents are lost, so they may come from `frame_claim_table`. `slot` binds it, with all rights.
 

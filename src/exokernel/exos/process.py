@@ -44,7 +44,7 @@ KEPT_SLOTS = 32  # binding slots that a fork leaves free in the child
 UNHANDLED = 128  # plus the vector: the status of who was ended by an exception
 KILLED = UNHANDLED + 9  # the status of who was killed: no exception has this vector any more
 UNKNOWN = 1 << 32  # the status of who ended long ago, when others have had its environment's number since
-PAGE_PART = 8  # which of an environment's frames is its page
+PAGE_PART = 5  # which of an environment's frames is its page
 FORK_TRIES = 8
 LOOK_AGAIN = 1000  # waits per second of who may not be told that a child ended
 

@@ -48,7 +48,7 @@ ARGUMENTS = {
     "frame": ("physical address / 4096", "frame"),
     "frame:any": ("physical address / 4096, or ANY", "frame"),
     "frames": ("user address of frame numbers, 8 bytes each", "address"),
-    "frames:parts": ("user address of 11 frame numbers, 8 bytes each", "parts"),
+    "frames:parts": ("user address of 8 frame numbers, 8 bytes each", "parts"),
     "how": ("the most that is allowed (Right bits), and from bit 8 on its first binding slot", "how"),
     "length:console": ("bytes, up to 4096", "length"),
     "length:frame": ("bytes, 14 to 1514", "length"),
@@ -124,7 +124,7 @@ transfer_asynchronous | environment | 0 when the caller runs again | NOT_RUNNABL
     none: the callee learns who calls | one switch | 5.5, table 2: Acall
 
 environment_create | slot environment:new frames:parts | number | NO_ROOM BUSY IN_USE BAD_ADDRESS NOT_OWNER |
-    owner of the frames | 11 frames, 8 of them cleared | 5.1.2
+    owner of the frames | 8 frames, 5 of them cleared | 5.1.2
 environment_give | slot virtual_page frame rights | 0 | NOT_PERMITTED NO_NODE NOT_OWNER IN_USE NO_ROOM |
     the binding, and what `tlb_insert` needs | one entry | 3.2: secure bindings
 environment_node | slot virtual_page frame | 0 | NOT_PERMITTED NOT_OWNER IN_USE | the binding, owner of the frame |

@@ -2,20 +2,19 @@
 """Page tables: the layout of their entries, the kernel's half of every address space, and how the kernel reaches
 physical memory.
 
-The kernel's half is three regions. The *direct map* shows all memory at DIRECT_MAP. The upper 2 GiB hold the kernel's
-image (2 MiB at IMAGE), the devices (the last GiB of the first four), and, different in each address space, the *own*
-pages: OWN_PAGES and WINDOW. Because these stand at fixed addresses, loading the root switches the current environment,
-its save area and its page tables at once.
+The kernel's half is the same in every address space: the *direct map* shows all memory at DIRECT_MAP; the upper 2 GiB
+hold the kernel's image (2 MiB at IMAGE), the table of frames (FRAME_TABLE) and the devices (the last GiB of the first four).
+What differs stands above the application's memory, in the same GiB, so that it needs no tables of its own. Because it
+stands at fixed addresses, loading the root switches the current environment, its save area and its page tables at once.
 
     WINDOW           the environment's table nodes side by side: entry n maps the n-th page of its memory
     OWN_PAGES + 0    its environment page
     OWN_PAGES + 1    its kernel page
     OWN_PAGES + 2    its directory: entry n is the n-th table node
     OWN_PAGES + 3    its binding page
-    FRAME_TABLE      the table of frames
 
-Applications see WINDOW and FRAME_TABLE too, at the low 32 bits of these addresses, read-only. WINDOW never faults: where
-there is no table node it shows one that all share, whose entries are VACANT.
+Only the kernel can use these. Applications see the nodes at SHOWN_WINDOW and the frames at the low 32 bits of FRAME_TABLE,
+read-only. WINDOW never faults: where there is no table node it shows one that all share, whose entries are VACANT.
 
 No page is both writable and executable, in the direct map either: it shows the kernel's code and constants read-only.
 """
@@ -30,9 +29,11 @@ KERNEL_BASE = 0xFFFFFFFF80000000
 IMAGE_PHYSICAL = 0x200000
 IMAGE = KERNEL_BASE + IMAGE_PHYSICAL
 IMAGE_FRAMES = 512  # at most: what one table maps
-FRAME_TABLE = KERNEL_BASE + 0x400000  # up to WINDOW
-WINDOW = 0xFFFFFFFFBFC00000
-OWN_PAGES = 0xFFFFFFFFBFE00000
+FRAME_TABLE = KERNEL_BASE + 0x400000  # up to the devices
+APPLICATION_NODES = 508  # the others would be those of the own pages in WINDOW
+WINDOW = 510 << 21
+SHOWN_WINDOW = 511 << 21
+OWN_PAGES = WINDOW + APPLICATION_NODES * PAGE
 DEVICES = 0xFFFFFFFF00000000  # plus a physical address of the fourth GiB
 DEVICES_PHYSICAL = 0xC0000000
 MEMORY_LIMIT = 1 << 36  # more has no place in FRAME_TABLE
@@ -86,11 +87,9 @@ GIGABYTE = 0x40000000
 FRAMES_PER_GIGABYTE = GIGABYTE // PAGE
 
 direct_map_frame: u64 = 0
-image_frame: u64 = 0
-devices_frame: u64 = 0
+upper_frame: u64 = 0
+upper_directory_frame: u64 = 0
 vacant_frame: u64 = 0  # the shared node of WINDOW
-frame_table_nodes: u64 = 0  # the first of the tables behind FRAME_TABLE
-frame_table_node_count: u64 = 0
 
 
 @struct
@@ -120,17 +119,25 @@ def gigabytes_of(memory_end: u64) -> u64:
 
 def shared_tables(memory_end: u64) -> u64:
     """How many frames `build` takes, for memory that ends at a frame."""
-    return 5 + gigabytes_of(memory_end)
+    return 7 + gigabytes_of(memory_end)
 
 
 def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     """Builds what all address spaces share, in the frames from `first_free` on; returns the next free frame."""
-    global direct_map_frame, image_frame, devices_frame, vacant_frame
+    global direct_map_frame, upper_frame, upper_directory_frame, vacant_frame
     direct_map_frame = first_free
     image_frame = first_free + 1
     devices_frame = first_free + 2
     image_alias = first_free + 3
     vacant_frame = first_free + 4
+    upper_frame = first_free + 5
+    upper_directory_frame = first_free + 6
+    first = first_free + 7
+    clear_table(upper_frame)
+    clear_table(upper_directory_frame)
+    table(upper_frame)[510] = node(upper_directory_frame)
+    table(upper_frame)[511] = node(devices_frame)
+    table(upper_directory_frame)[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_frame)
     table(vacant_frame).fill(PageTableEntry(VACANT))
     build_image(table(image_frame), table(image_alias), layout)
     build_gigabyte(
@@ -141,9 +148,9 @@ def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     for i in range(u64(len(top))):
         top[i] = PageTableEntry()
         if i < gigabytes and i != DEVICES_PHYSICAL // GIGABYTE:
-            build_gigabyte(table(first_free + 5 + i), PageTableEntry(frame=i * FRAMES_PER_GIGABYTE))
-            top[i] = node(first_free + 5 + i)
-    table(first_free + 5)[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_alias)
+            build_gigabyte(table(first + i), PageTableEntry(frame=i * FRAMES_PER_GIGABYTE))
+            top[i] = node(first + i)
+    table(first)[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_alias)
     return first_free + shared_tables(memory_end)
 
 
@@ -170,15 +177,15 @@ def build_gigabyte(directory: PageTable, first: PageTableEntry) -> None:
 
 
 def show_frame_table(first_node: u64, nodes: u64, first: u64, count: u64) -> None:
-    """Prepares the tables that show the frame table, which is `count` frames from `first` on, in `nodes` frames."""
-    global frame_table_nodes, frame_table_node_count
-    frame_table_nodes = first_node
-    frame_table_node_count = nodes
+    """Maps the frame table, which is `count` frames from `first` on, by `nodes` tables from `first_node` on."""
     for i in range(nodes * 512):
         entry = PageTableEntry()
         if i < count:
             entry = PageTableEntry(present=True, writable=True, user=True, frame=first + i, no_execute=True)
         table(first_node + i // 512)[i % 512] = entry
+    for i in range(nodes):
+        entry = PageTableEntry(present=True, writable=True, user=True, frame=first_node + i)
+        table(upper_directory_frame)[(FRAME_TABLE - KERNEL_BASE) // LARGE_PAGE + i] = entry
 
 
 class Part(IntEnum):
@@ -187,56 +194,52 @@ class Part(IntEnum):
     ROOT = 0
     LOWER = 1  # of the application's GiB
     DIRECTORY = 2  # of its table nodes
-    NODES = 3  # the same as a page table for WINDOW, without gaps
-    UPPER = 4  # three tables of the upper 2 GiB
-    UPPER_DIRECTORY = 5
-    OWN = 6
-    FIRST_NODE = 7  # the table node of the pages that the kernel maps
-    PAGE = 8  # what the own pages show
-    KERNEL_PAGE = 9
-    BINDINGS = 10
+    NODES = 3  # the same as a page table for WINDOW, without gaps, and behind them the own pages
+    FIRST_NODE = 4  # the table node of the pages that the kernel maps
+    PAGE = 5  # what the own pages show
+    KERNEL_PAGE = 6
+    BINDINGS = 7
 
 
 PARTS = len(Part)
-TABLES = Part.PAGE
 Parts = Array[u64, PARTS]
+
+
+def clear_table(frame: u64) -> None:
+    table(frame).fill(PageTableEntry())
 
 
 def build_space(parts: Parts) -> None:
     """Fills in the tables of an address space in which the application has nothing mapped yet."""
-    for i in range(TABLES):
-        if i != Part.NODES:
-            table(parts[i]).fill(PageTableEntry())
+    clear_table(parts[Part.ROOT])
+    clear_table(parts[Part.LOWER])
+    clear_table(parts[Part.DIRECTORY])
+    visible = PageTableEntry(present=True, writable=True, user=True)
     top = table(parts[Part.ROOT])
     top[256] = node(direct_map_frame)
-    top[511] = node(parts[Part.UPPER])
-    gigabytes = table(parts[Part.UPPER])
-    gigabytes[510] = node(parts[Part.UPPER_DIRECTORY])
-    gigabytes[511] = node(devices_frame)
-    megabytes = table(parts[Part.UPPER_DIRECTORY])
-    megabytes[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_frame)
-    visible = PageTableEntry(present=True, writable=True, user=True)
-    for i in range(frame_table_node_count):
-        visible.frame = frame_table_nodes + i
-        megabytes[(FRAME_TABLE - KERNEL_BASE) // LARGE_PAGE + i] = visible
-    visible.frame = parts[Part.NODES]
-    megabytes[510] = visible
-    megabytes[511] = node(parts[Part.OWN])
-    table(parts[Part.NODES]).fill(PageTableEntry(present=True, user=True, frame=vacant_frame, no_execute=True))
-    pages = table(parts[Part.OWN])
-    pages[0] = PageTableEntry(present=True, writable=True, frame=parts[Part.PAGE], no_execute=True)
-    pages[1] = PageTableEntry(present=True, writable=True, frame=parts[Part.KERNEL_PAGE], no_execute=True)
-    pages[2] = PageTableEntry(present=True, writable=True, frame=parts[Part.DIRECTORY], no_execute=True)
-    pages[3] = PageTableEntry(present=True, writable=True, frame=parts[Part.BINDINGS], no_execute=True)
+    top[511] = node(upper_frame)
     visible.frame = parts[Part.LOWER]
     top[0] = visible
     visible.frame = parts[Part.DIRECTORY]
     table(parts[Part.LOWER])[0] = visible
-    # The kernel's own view of the upper 2 GiB, two GiB up for the application: of what it leads to only the frame table
-    # and the nodes are marked for users.
-    table(parts[Part.LOWER])[2] = PageTableEntry(
-        present=True, user=True, frame=parts[Part.UPPER_DIRECTORY], no_execute=True
-    )
+    # The kernel's view of the upper 2 GiB, two GiB up for the application: of what it leads to only the frame table is
+    # marked for users.
+    shown = PageTableEntry(present=True, user=True, frame=upper_directory_frame, no_execute=True)
+    table(parts[Part.LOWER])[2] = shown
+    table(parts[Part.DIRECTORY])[WINDOW // LARGE_PAGE] = node(parts[Part.NODES])
+    shown.frame = parts[Part.NODES]
+    table(parts[Part.DIRECTORY])[SHOWN_WINDOW // LARGE_PAGE] = shown
+    shown.frame = vacant_frame
+    nodes = table(parts[Part.NODES])
+    nodes.fill(shown)
+    own = PageTableEntry(present=True, writable=True, frame=parts[Part.PAGE], no_execute=True)
+    nodes[APPLICATION_NODES] = own
+    own.frame = parts[Part.KERNEL_PAGE]
+    nodes[APPLICATION_NODES + 1] = own
+    own.frame = parts[Part.DIRECTORY]
+    nodes[APPLICATION_NODES + 2] = own
+    own.frame = parts[Part.BINDINGS]
+    nodes[APPLICATION_NODES + 3] = own
 
 
 def install_node(directory: u64, nodes: u64, number: u64, frame: u64) -> None:

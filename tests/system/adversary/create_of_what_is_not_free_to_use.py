@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Makes environments in which one of the eleven frames is another's, free, public, the kernel's, a node, none at all, one of
+"""Makes environments in which one of the eight frames is another's, free, public, the kernel's, a node, none at all, one of
 the others, mapped, bound, pinned or guaranteed.
 """
 
@@ -50,7 +50,7 @@ def main() -> u64:
         got += attempt(which, first_of(0, FrameKind.DATA)) + attempt(which, first_of(0, FrameKind.NODE))
         got += attempt(which, first_of(own, FrameKind.NODE)) + attempt(which, aegis.system_page().bundle_frame)
         got += attempt(which, 0) + attempt(which, abi.ANY) + attempt(which, aegis.system_page().frames + 100)
-        got += attempt(which, u64(1) << 52) + attempt(which, parts[(which + 1) % 11])
+        got += attempt(which, u64(1) << 52) + attempt(which, parts[(which + 1) % abi.ENVIRONMENT_FRAMES])
         got += attempt(which, bound) + attempt(which, pinned) + attempt(which, guaranteed)
         if which != PAGE_PART:
             got += attempt(which, mapped) + u64(not aegis.table_entry(SANDBOX).present)

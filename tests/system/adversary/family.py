@@ -15,7 +15,7 @@ IMAGE = abi.IMAGE_ADDRESS // abi.PAGE_BYTES
 IMAGE_PAGES = 128
 CHILDREN = 40  # their numbers begin here, so that they never have one that an attacker had
 OWN_SLOTS = 64  # of a child's: those below bind the pages that it shares
-PAGE_PART = 8  # which of the frames of an environment is its environment page
+PAGE_PART = 5  # which of the frames of an environment is its environment page
 STACK_BYTES = 8192
 ALL = Right.READ | Right.WRITE | Right.EXECUTE
 

@@ -21,7 +21,7 @@ from exokernel.exos import aegis
 from exokernel.metal import Array, Ptr, u64
 
 VALUES: Final[Array[u64, 7]] = Array[u64, 7]([
-    0xFFFFFFFFFFFFFFFF, 0x8000000080000000, 0x4000000040000000, 0xBFE00000BFE00000, 0x0000000100000001,
+    0xFFFFFFFFFFFFFFFF, 0x8000000080000000, 0x4000000040000000, 0x3FDFC0003FDFC000, 0x0000000100000001,
     0xFFFFFFFF80200000, 0x8040000080400000,
 ])  # fmt: skip
 
@@ -37,7 +37,7 @@ def main() -> u64:
             (Ptr[u64](SANDBOX * abi.PAGE_BYTES) + i)[0] = value
         number = create_of_parts(0)
         aegis.slice_give(u64(aegis.slice_claim(abi.ANY)), number)
-        got += u64(aegis.environment_start(0, value & 0x3FFFFFF0, value) != 0)
+        got += u64(aegis.environment_start(0, value & 0x3F7FFFF0, value) != 0)
         got += ends_otherwise(number, 128 + 14)
         aegis.unbind(0)
     return got

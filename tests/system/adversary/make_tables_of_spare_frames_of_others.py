@@ -33,8 +33,8 @@ def main() -> u64:
         got += u64(aegis.environment_node(0, SANDBOX + 512, spare[i]) != Error.NOT_OWNER)
         got += u64(aegis.environment_give(0, SANDBOX, spare[i], Right.READ) != Error.NOT_OWNER)
         got += u64(aegis.frame_release(spare[i]) != Error.NOT_OWNER)
-        own = parts[i % 11]
-        parts[i % 11] = spare[i]
+        own = parts[i % abi.ENVIRONMENT_FRAMES]
+        parts[i % abi.ENVIRONMENT_FRAMES] = spare[i]
         got += u64(aegis.environment_create(1, abi.ANY, parts) != Error.NOT_OWNER)
-        parts[i % 11] = own
+        parts[i % abi.ENVIRONMENT_FRAMES] = own
     return got + u64(aegis.environment_end(0, 0) != 0)

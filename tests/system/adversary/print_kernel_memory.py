@@ -11,5 +11,5 @@ def main() -> u64:
     for i in range(1024):
         got += u64(aegis.call2(Call.CONSOLE_WRITE, 0xFFFFFFFF80200000 + i * 4096, 1) >= 0)
         got += u64(aegis.call2(Call.CONSOLE_WRITE, 0xFFFF800000000000 + i * 4096, 1) >= 0)
-        got += u64(aegis.call2(Call.CONSOLE_WRITE, 0xFFFFFFFFBFC00000 + i * 4096, 1) >= 0)
+        got += u64(aegis.call2(Call.CONSOLE_WRITE, 0x3FC00000 + i * 4096, 1) >= 0)
     return got

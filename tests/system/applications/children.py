@@ -11,7 +11,7 @@ from exokernel.metal import Array, Ptr, Span, addr, atomic_and, i64, u8, u64, vo
 CYCLES = 10_000
 SCRATCH = 0x10000000 // abi.PAGE_BYTES  # pages of ours, to prepare those of a child
 CODE = abi.IMAGE_ADDRESS // abi.PAGE_BYTES
-PAGE_PART = 8  # which of the frames is the environment page
+PAGE_PART = 5  # which of the frames is the environment page
 
 # mov eax, EXIT; mov edi, 42; syscall
 EXIT_42 = b"\xb8\x02\x00\x00\x00\xbf\x2a\x00\x00\x00\x0f\x05"
@@ -127,7 +127,7 @@ def refusals() -> None:
     expect("taken number", aegis.environment_create(0, 0, parts), Error.BUSY)
     expect("no such number", aegis.environment_create(0, 64, parts), Error.BAD_ARGUMENT)
     frame = parts[3]
-    parts[3] = parts[10]
+    parts[3] = parts[7]
     expect("a frame twice", aegis.environment_create(0, 20, parts), Error.NOT_OWNER)
     parts[3] = 1
     expect("another's frame", aegis.environment_create(0, 20, parts), Error.NOT_OWNER)

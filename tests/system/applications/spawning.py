@@ -11,7 +11,7 @@ from exokernel.metal import Array, Ptr, Span, i64, u8, u64
 PROGRAMS = ["spare.py"]
 TIMES = 3
 SCRATCH = 0x20000000 // abi.PAGE_BYTES
-PAGE_PART = 8  # which of the frames is the environment page
+PAGE_PART = 5  # which of the frames is the environment page
 parts: Array[u64, abi.ENVIRONMENT_FRAMES] = Array[u64, abi.ENVIRONMENT_FRAMES]()
 
 
