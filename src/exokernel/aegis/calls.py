@@ -443,6 +443,7 @@ CALLS = {
     Call.EXIT: ending.exit,
     Call.FRAME_CLAIM: memory.claim,
     Call.FRAME_CLAIM_TABLE: memory.claim_table,
+    Call.FRAME_CLAIM_COPY: memory.claim_copy,
     Call.TLB_INSERT: tlb.insert,
     Call.TLB_NODE: tlb.node,
     Call.YIELD_TO: processor.yield_to,

@@ -20,13 +20,14 @@ from exokernel.aegis import (
 )
 from exokernel.aegis.abi import *
 from exokernel.aegis.capability import UNBOUND
-from exokernel.aegis.environment import BindingPage, parts
+from exokernel.aegis.environment import Binding, BindingPage, parts
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import paging
 from exokernel.machine.paging import PageTableEntry, Part
 from exokernel.metal import Ptr, Span, addr, i64, inline, noinline, u8, u32, u64
 
 ALL = Right.READ | Right.WRITE | Right.EXECUTE
+# What a child's entry keeps of its parent's, and bits of it.
 KEPT = PageTableEntry(present=True, writable=True, user=True, frame=(1 << 40) - 1, key=15, no_execute=True).raw
 WRITABLE, NO_EXECUTE = PageTableEntry(writable=True).raw, PageTableEntry(no_execute=True).raw
 BOUND = PageTableEntry(bound=True).raw
@@ -117,63 +118,61 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
     while done < count:
         page = first + done
         entry = tlb.entry_of(page)[0]
-        if not entry.present or not (entry.own or may_share(entry)):
-            done += 1
-            continue
-        error = tlb.find_room(target, page)
-        some = share_plain(target, page, count - done, next_slot, how) if error == 0 else u64(0)
-        if some == 0 and error == 0:
-            some = 1
-            if entry.own or entry.bound:
-                error = share_page(target, page, entry, next_slot, how)
-            else:
+        some: u64 = 1
+        if entry.present and (entry.own or may_share(entry)):
+            error = tlb.find_room(target, page)
+            if error == 0 and (entry.own or entry.bound):
+                if tlb.entry_in(target, page)[0].present:
+                    tlb.unmap(target, page)
+                some = share_alike(target, page, count - done if entry.own else u64(1), next_slot, fewer(entry, how))
+                next_slot += some
+                error = 0 if some != 0 else i64(Error.NO_ROOM)
+            elif error == 0:
                 tlb.put(target, page, entry)
-        if error != 0:
-            return error if done == 0 else i64(done)
+            if error != 0:
+                return error if done == 0 else i64(done)
         done += some
-        if entry.own or entry.bound:
-            next_slot += some
     return i64(count)
 
 
 def may_share(entry: PageTableEntry) -> bool:
     """Whether a frame of somebody else's that is mapped is public, or has not been broken since it was bound."""
     if entry.bound:
-        binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
-        return binding.generation == frames.entry(entry.frame).generation
+        return binding_of(entry).generation == frames.entry(entry.frame).generation
     return frames.is_public(entry.frame)
 
 
 @inline
-def kept_of(how: u64) -> u64:
-    """What a child's entry keeps of its parent's."""
-    return KEPT if how & Right.WRITE else u64(KEPT & ~WRITABLE)
+def binding_of(entry: PageTableEntry) -> Binding:
+    """The binding of the current environment's that a page is mapped through."""
+    return Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
 
 
 @inline
-def added_of(how: u64, slot: u64) -> u64:
-    """And what is added to it."""
-    return (BOUND if how & Right.EXECUTE else u64(BOUND | NO_EXECUTE)) | slot << tlb.SLOT_SHIFT
+def fewer(entry: PageTableEntry, how: u64) -> u64:
+    """`how`, with no more rights than those by which the current environment has a page."""
+    return how & u64(binding_of(entry).rights | Right.READ) if entry.bound else how
 
 
 @noinline
-def share_plain(target: u64, page: u64, count: u64, slot: u64, how: u64) -> u64:
-    """Does what is plain: pages of the caller's own, side by side, where the other has a table node and nothing mapped,
-    through free slots. Returns how many.
+def share_alike(target: u64, page: u64, count: u64, slot: u64, how: u64) -> u64:
+    """Shares one page of the current environment's, or several of its own, as long as the other has nothing mapped there
+    and slots are free side by side; a table node is there. Returns how many.
     """
     if slot >= BINDINGS:
         return 0
     count = min(count, 512 - page % 512, BINDINGS - slot)
     mine, place = tlb.entry_of(page), tlb.entry_in(target, page)
     binding = addr(environment.records[target].bindings[0][slot])
-    kept, added = kept_of(how), added_of(how, slot)
+    kept = KEPT if how & Right.WRITE else u64(KEPT & ~WRITABLE)
+    added = (BOUND if how & Right.EXECUTE else u64(BOUND | NO_EXECUTE)) | slot << tlb.SLOT_SHIFT
     rights = bindings.rights_word(u32(how) & (ALL | Right.INHERIT) | Right.READ)
     reference = target * BINDINGS + slot + 1
     table = frames.table
     done: u64 = 0
     while done < count:
         entry = mine[done]
-        if not entry.own or place[done].present or binding[0].kind != 0:
+        if (not entry.own and count != 1) or place[done].present or binding[0].kind != 0:
             break
         frame = u64(u32(entry.frame))
         bindings.fill(binding, reference + done, table + frame, frame, rights, page + done)
@@ -183,19 +182,6 @@ def share_plain(target: u64, page: u64, count: u64, slot: u64, how: u64) -> u64:
         done += 1
     environment.records[target].bound += done
     return done
-
-
-def share_page(target: u64, page: u64, entry: PageTableEntry, slot: u64, how: u64) -> i64:
-    """Does any one page. Returns 0, or NO_ROOM when the slot is not free."""
-    if slot >= BINDINGS or environment.records[target].bindings[0][slot].kind != 0:
-        return Error.NO_ROOM
-    rights = u32(how) & (ALL | Right.INHERIT) | Right.READ
-    if entry.bound:
-        rights &= Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot].rights | Right.READ
-    tlb.put(target, page, PageTableEntry(entry.raw & kept_of(how) | added_of(how, slot)))
-    bindings.make(target, slot, Kind.FRAME, entry.frame, rights, frames.entry(entry.frame).generation)
-    environment.records[target].bindings[0][slot].page = u32(page)
-    return 0
 
 
 def start(slot: u64, ip: u64, sp: u64, fourth: u64) -> i64:

@@ -18,8 +18,8 @@ from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u32, u
 
 IDLE = ENVIRONMENTS
 KERNEL_PAGE = paging.OWN_PAGES + paging.PAGE
-DIRECTORY = paging.OWN_PAGES + 2 * paging.PAGE
-BINDING_PAGE = paging.OWN_PAGES + 3 * paging.PAGE
+BINDING_PAGE = paging.OWN_PAGES + 2 * paging.PAGE
+DIRECTORY = paging.OWN_PAGES + 3 * paging.PAGE
 
 READ_ONLY = PageTableEntry(present=True, user=True, no_execute=True)
 READ_WRITE = PageTableEntry(present=True, user=True, writable=True, no_execute=True)

@@ -58,6 +58,8 @@ RETURN_FRAME = f"""
     mov rdi, qword ptr [{USER_STACK}]
     mov rax, r9
     sysretq
+8:
+    xor r9d, r9d
 """
 DIRECT_MAP = paging.DIRECT_MAP - SIGNED
 SPARE = FrameKind.SPARE - FrameKind.DATA << 16
@@ -70,10 +72,9 @@ def claim_entry() -> None:
     asm("""
         cmp rdi, -1
         jne 8f
-        cmp qword ptr [{ending.unfinished}], 0
-        jne 8f
-        cmp qword ptr [{revocation.pending}], 0
-        jne 8f
+        mov rax, qword ptr [{ending.unfinished}]
+        or rax, qword ptr [{revocation.pending}]
+        jnz 8f
         mov r10, qword ptr [{frames.free_ring}]
         {CLAIM_OLDEST}
         mov qword ptr [rdi + {OWNER}], rax
@@ -85,8 +86,6 @@ def claim_entry() -> None:
         xor eax, eax
         rep stosq
         {RETURN_FRAME}
-    8:
-        xor r9d, r9d
         mov eax, {Call.FRAME_CLAIM}
         jmp call_entry
     """)
@@ -99,21 +98,34 @@ def claim_table_entry() -> None:
     asm("""
         cmp rdi, -1
         jne 8f
-        cmp qword ptr [{ending.unfinished}], 0
-        jne 8f
-        cmp qword ptr [{revocation.pending}], 0
-        jne 8f
+        mov rax, qword ptr [{ending.unfinished}]
+        or rax, qword ptr [{revocation.pending}]
+        jnz 8f
         mov r10, qword ptr [{frames.free_ring}]
         {CLAIM_OLDEST}
         add rax, {SPARE}
         mov qword ptr [rdi + {OWNER}], rax
         dec qword ptr [{information.page} + {FREE}]
         {RETURN_FRAME}
-    8:
-        xor r9d, r9d
         mov eax, {Call.FRAME_CLAIM_TABLE}
         jmp call_entry
     """)
+
+
+def claim_copy(virtual_page: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The call `frame_claim_copy`, whose mapping may end while others are taken apart."""
+    if virtual_page >= tlb.PAGES:
+        return Error.BAD_ARGUMENT
+    frame = claim_as(ANY, FrameKind.SPARE)
+    if frame < 0:
+        return frame
+    source = tlb.entry_of(virtual_page)[0]
+    if not source.present:
+        frames.move(u64(frame), FRAME_FREE, FrameKind.NONE)
+        return Error.BAD_ADDRESS
+    frames.entry(u64(frame)).kind = FrameKind.DATA
+    paging.table(u64(frame)).copy_from(paging.table(source.frame))
+    return frame
 
 
 def claim(frame: u64, second: u64, third: u64, fourth: u64) -> i64:

@@ -373,8 +373,10 @@ def find_room(identifier: u64, virtual_page: u64) -> i64:
 
 def put(identifier: u64, virtual_page: u64, entry: PageTableEntry) -> None:
     """Writes an entry in place of what is there; a table node covers the page."""
-    unmap(identifier, virtual_page)
-    entry_in(identifier, virtual_page)[0] = entry
+    place = entry_in(identifier, virtual_page)
+    if place[0].present:
+        unmap(identifier, virtual_page)
+    place[0] = entry
 
 
 def insert_bound(virtual_page: u64, slot: u64, rights: u64, fourth: u64) -> i64:

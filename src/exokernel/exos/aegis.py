@@ -527,6 +527,15 @@ def frame_claim_table(frame: u64) -> i64:
 
 
 @inline
+def frame_claim_copy(virtual_page: u64) -> i64:
+    """Claims any free frame, as a copy of what is mapped at a page of the caller's now (a large page excepted). Returns
+    as `frame_claim`: NO_FRAMES, NO_ROOM; BAD_ADDRESS when nothing is mapped there, BAD_ARGUMENT when there is no such
+    page.
+    """
+    return call1(Call.FRAME_CLAIM_COPY, virtual_page)
+
+
+@inline
 def slice_take(slot: u64) -> i64:
     """Makes the caller the owner of the slice that `slot` binds; the binding ends. Returns 0, or NOT_PERMITTED when none
     is bound there (any more).

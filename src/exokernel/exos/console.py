@@ -29,6 +29,8 @@ def write(text: bytes) -> None:
 def flush() -> None:
     """Hand what is there to the kernel. There is nowhere to complain if it refuses."""
     global used
+    if used == 0:
+        return  # and nothing written: a child's first write to a page copies it
     critical.enter()
     if used != 0:
         pending: Span[u8] = line[:used]

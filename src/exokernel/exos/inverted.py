@@ -11,9 +11,10 @@ import sys
 
 from exokernel.aegis import abi
 from exokernel.exos import vm
-from exokernel.exos.linear import MEMORY, NOTHING, is_backed
+from exokernel.exos.linear import NOTHING, is_backed
 from exokernel.metal import Array, Ptr, inline, struct, u16, u32, u64
 
+MEMORY = 0x1FC0_0000
 FIRST_SHIFT = 64 - 9  # one page: 512 places
 LAST_SHIFT = 64 - 17  # 131072 places, 1 MiB: 256 MiB of mapped pages
 HALF = 1 << 20  # bytes between the two places of the table
@@ -107,6 +108,14 @@ def uniform(page: u64, count: u64, mask: u32, wanted: u32) -> bool:
         if get(i) & mask != wanted:
             return False
     return True
+
+
+def alike(page: u64, end: u64, mask: u32) -> u64:
+    """How many entries from `page` on, which has one, up to `end`, are the same through `mask`."""
+    other = page + 1
+    while other < end and get(other) != 0 and (get(other) ^ get(page)) & mask == 0:
+        other += 1
+    return other - page
 
 
 def change(page: u64, count: u64, keep: u32, bits: u32) -> None:

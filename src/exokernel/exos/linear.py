@@ -11,16 +11,18 @@ before an entry can be put.
 from exokernel.aegis import abi
 from exokernel.metal import Ptr, inline, u32, u64
 
-MEMORY = 0x1FC0_0000  # of the table; up to 2 MiB
+MEMORY = 0x21_0000  # of the table, where every environment has a table node
 MEMORY_PAGES = 256  # that it may have
 NOTHING = 0xFFFF_FFFF_FFFF_FFFF  # next: there is none
 PER_PAGE = abi.PAGE_BYTES // 4
+BIAS = PER_PAGE // 2  # so that the first stack and the image share a page of the table
+ENTRIES = MEMORY + BIAS * 4
 
 
 @inline
 def missing(page: u64) -> u64:
     """The page that must get memory (zeroed) before `put` can be used for `page`; 0 if none must."""
-    place = MEMORY // abi.PAGE_BYTES + page // PER_PAGE
+    place = MEMORY // abi.PAGE_BYTES + (page + BIAS) // PER_PAGE
     return 0 if is_backed(place) else place
 
 
@@ -33,13 +35,13 @@ def is_backed(page: u64) -> bool:
 @inline
 def get(page: u64) -> u32:
     """The entry of a page below USER_LIMIT."""
-    return 0 if missing(page) else Ptr[u32](MEMORY)[page]
+    return 0 if missing(page) else Ptr[u32](ENTRIES)[page]
 
 
 @inline
 def put(page: u64, entry: u32) -> None:
     """Change an entry, where nothing is missing."""
-    Ptr[u32](MEMORY)[page] = entry
+    Ptr[u32](ENTRIES)[page] = entry
 
 
 @inline
@@ -52,24 +54,35 @@ def uniform(page: u64, count: u64, mask: u32, wanted: u32) -> bool:
     """Whether all of at most BATCH entries, looked at through `mask`, are `wanted`."""
     if missing(page) or missing(page + count - 1):
         return False
-    return uniform_in(Ptr[u32](MEMORY) + page, count, mask, wanted)
+    return uniform_in(Ptr[u32](ENTRIES) + page, count, mask, wanted)
+
+
+def alike(page: u64, end: u64, mask: u32) -> u64:
+    """How many entries from `page` on, which has one, are the same through `mask`: at least some of those before `end`."""
+    first = get(page)
+    entries = Ptr[u32](ENTRIES)
+    end = min(end, ((page + BIAS) // PER_PAGE + 1) * PER_PAGE - BIAS)
+    other = page + 1
+    while other < end and entries[other] != 0 and (entries[other] ^ first) & mask == 0:
+        other += 1
+    return other - page
 
 
 def change(page: u64, count: u64, keep: u32, bits: u32) -> None:
     """Of entries that are there keep the bits of `keep`, and set `bits`."""
-    change_in(Ptr[u32](MEMORY) + page, count, keep, bits)
+    change_in(Ptr[u32](ENTRIES) + page, count, keep, bits)
 
 
 def next(page: u64, end: u64) -> u64:
     """The first page in [page, end) that has an entry, or NOTHING."""
     while page < end:
-        part = (page // PER_PAGE + 1) * PER_PAGE
+        part = ((page + BIAS) // PER_PAGE + 1) * PER_PAGE - BIAS
         if not missing(page):
-            found = next_in(Ptr[u32](MEMORY), page, min(part, end))
+            found = next_in(Ptr[u32](ENTRIES), page, min(part, end))
             if found != NOTHING:
                 return found
         page = part
-        backed = Ptr[u64](abi.ENTRIES_ADDRESS) + MEMORY // abi.PAGE_BYTES + page // PER_PAGE
+        backed = Ptr[u64](abi.ENTRIES_ADDRESS) + MEMORY // abi.PAGE_BYTES + (page + BIAS) // PER_PAGE
         while page + 4 * PER_PAGE <= end and backed[0] | backed[1] | backed[2] | backed[3] == 0:
             page += 4 * PER_PAGE
             backed += 4

@@ -37,6 +37,7 @@ PAGE = abi.PAGE_BYTES
 TABLE = abi.SYSTEM_ADDRESS // PAGE + 1  # pages beside the kernel's two, where every environment has a table node
 SCRATCH = TABLE + 1
 PROCESSES = 128  # in a table; a power of two
+POOR = abi.ENVIRONMENTS  # the entry that notes it, for all
 STACK_PAGES = abi.STACK_BYTES // PAGE
 TABLE_SLOT = 0  # that binds the table in a child; nobody else takes it
 STACK_USED = 2048  # more than what `fork` needs
@@ -74,7 +75,7 @@ class Process:
     where: u64  # environment, and from bit 32 on its generation
     mac: u64  # of the capability for that environment
     status: u32
-    poor: u32  # of the first entry, for all: 1 if somebody has been started without a slice
+    note: u32  # of entry n below ENVIRONMENTS: the last process in environment n; of POOR: whether one has no slice
 
 
 stack_pages: u64 = 4  # that a process is given by `spawn`, at most STACK_PAGES
@@ -181,10 +182,9 @@ def has_ended(where: u64) -> bool:
 def note_last(environment: u64) -> None:
     """Write down the status of a relative who had this environment's number before: now the kernel still knows it."""
     if own_number() != 0:
-        last = where_is(environment) - (1 << 32)
-        for i in range(PROCESSES):
-            if at(i).where == last:
-                note_end(at(i).word, i64(aegis.system_page().environments[environment].status))
+        last = at(u64(at(environment).note))
+        if last.where == where_is(environment) - (1 << 32):
+            note_end(last.word, i64(aegis.system_page().environments[environment].status))
 
 
 def note_end(word: u64, status: i64) -> None:
@@ -214,6 +214,14 @@ def claim() -> i64:
     frame = vm.claim()
     while frame < 0 and is_somebody_ending():
         frame = vm.claim()
+    return frame
+
+
+def claim_copy(page: u64) -> i64:
+    """A frame with what is at a page, or NO_FRAMES."""
+    frame = vm.claim_copy(page)
+    while frame < 0 and is_somebody_ending():
+        frame = vm.claim_copy(page)
     return frame
 
 
@@ -302,19 +310,10 @@ def share(slot: u64, page: u64, count: u64, first_slot: u64, rights: u64) -> i64
     return 0
 
 
-@inline
-def words_of(page: u64) -> Span[u64]:
-    return Span[u64](Ptr[u64](page * PAGE), PAGE // 8)
-
-
 def give_copy(slot: u64, page: u64, rights: u64) -> i64:
     """Give a new environment a copy of one of our pages. Returns 0 or NO_FRAMES."""
-    frame = claim()
-    if frame < 0:
-        return frame
-    aegis.tlb_insert(SCRATCH, u64(frame), Right.WRITE)
-    words_of(SCRATCH).copy_from(words_of(page))
-    return give(slot, page, u64(frame), rights)
+    frame = claim_copy(page)
+    return give(slot, page, u64(frame), rights) if frame >= 0 else frame
 
 
 # ---- starting
@@ -333,6 +332,7 @@ def enter_table(number: u64, environment: u64) -> None:
     where = where_is(environment)
     at(number).mac = u64(aegis.capability_mint(name_of(environment), where >> 32 << 32 | ALL))
     at(number).where = where
+    at(environment).note = u32(number)
     at(number).word |= Stage.STARTED
 
 
@@ -352,7 +352,7 @@ def give_slice(environment: u64) -> bool:
 def give_relative_slice(environment: u64) -> None:
     """The same for one of the family; without a slice it is remembered by who waits."""
     if not give_slice(environment):
-        at(0).poor = 1
+        at(POOR).note = 1
 
 
 def abandon(slot: u64) -> None:
@@ -521,7 +521,7 @@ def fork() -> i64:
 def go_on() -> None:
     """Where a child begins: returns from its parent's call of `fork`."""
     asm("""
-        call {inherit}
+        call {vm.inherit}
         xor eax, eax
         add rsp, 8
         pop r15
@@ -532,21 +532,6 @@ def go_on() -> None:
         pop rbp
         ret
     """)
-
-
-def inherit() -> None:
-    """In a new child: see what it has."""
-    vm.inherit()
-    page = next_of_library(vm.LIBRARY)
-    while page != NOTHING:
-        now = aegis.table_entry(page)
-        if now.bound:
-            slots.mark(slots.bindings, now.slot, 1)
-        page = next_of_library(page + 1)
-    page = vm.next_at_once(vm.OWN)
-    while page != NOTHING:
-        aegis.frame_guarantee(aegis.table_entry(page).frame, 1)  # as `vm` does with the page table's memory
-        page = vm.next_at_once(page + 1)
 
 
 def fork_from(stack: u64) -> i64:
@@ -561,11 +546,12 @@ def fork_from(stack: u64) -> i64:
         number = take_entry(u64(own))
         if number == NOTHING:
             return ProcessError.TABLE_FULL
-        page = begin_page()
+        page = claim_copy(abi.ENVIRONMENT_ADDRESS // PAGE)
         slot: i64 = page
         environment: u64 = 0
         if page >= 0:
-            copy_environment_page(number)
+            aegis.tlb_insert(SCRATCH, u64(page), Right.WRITE)
+            prepare_environment_page(number)
             slot, environment = create(u64(page))
         if slot < 0:
             free_entry(at(number).word)
@@ -581,9 +567,8 @@ def fork_from(stack: u64) -> i64:
     return Error.BUSY
 
 
-def copy_environment_page(number: u64) -> None:
+def prepare_environment_page(number: u64) -> None:
     """Handlers, name and arguments are the same in a child."""
-    words_of(SCRATCH).copy_from(words_of(abi.ENVIRONMENT_ADDRESS // PAGE))
     prepared = Ptr[EnvironmentPage](SCRATCH * PAGE)[0]
     prepared.pending = 0
     prepared.lines = 0
@@ -604,62 +589,67 @@ def share_memory(slot: u64, first: u64, last: u64) -> i64:
     taken.copy_from(slots.NONE)
     if error == 0:
         error = share_library(slot, taken)
-    used: u64 = 0  # the slots before this are taken
-    page = vm.next_page(0, vm.PAGES)
-    while page != NOTHING and error == 0:
-        kind, bequest = vm.entry_of(page).kind, vm.bequest_of(page)
-        end: u64 = first if page < first else u64(vm.PAGES)
-        count: u64 = 1
-        if kind == vm.Kind.LARGE:
-            error = vm.split(page, False)
-            count = 0
-        elif kind == vm.Kind.HIDDEN or kind == vm.Kind.HIDDEN_BOUND:
-            error = give_hidden(slot, page)
-        elif first <= page <= last or bequest == vm.Bequest.AT_ONCE:
-            error = give_copy(slot, page, Right.WRITE)
-        elif kind == vm.Kind.PUBLIC:
-            count = vm.run(page, end)
-            error = share(slot, page, count, 0, Right.READ | Right.EXECUTE)
-        elif kind == vm.Kind.OWN or kind == vm.Kind.BOUND:
-            shared = bequest == vm.Bequest.SHARED
-            limit: u64 = BINDINGS if shared else u64(BINDINGS - KEPT_SLOTS)
-            used, count = free_slots(taken, used, limit, vm.run(page, end))
-            if count != 0:
-                error = share_run(slot, page, count, used, shared)
-                slots.mark(taken, used, count)
-            else:
-                count = 1
-                error = i64(Error.NO_ROOM) if shared else give_copy(slot, page, vm.rights_of(page))
-        page = vm.next_page(page + count, vm.PAGES)
-    page = vm.next_at_once(vm.OWN)
+    hidden = False
+    for number in range(vm.state.regions_used + 1):
+        page, end = vm.part(number)
+        page = vm.next_of_part(number, page, end)
+        while page != NOTHING and error == 0:
+            count: u64 = 1
+            kind = vm.entry_of(page).kind
+            if kind == vm.Kind.LARGE:
+                error = vm.split(page, False)
+                count = 0
+            elif kind == vm.Kind.HIDDEN or kind == vm.Kind.HIDDEN_BOUND:
+                error = give_hidden(slot, page)
+                hidden = True
+            elif first <= page <= last:
+                error = give_copy(slot, page, Right.WRITE)
+            elif kind == vm.Kind.PUBLIC or kind == vm.Kind.OWN or kind == vm.Kind.BOUND:
+                count = vm.run(page, min(end, first) if page < first else end)
+                error, count = share_run(slot, page, count, taken)
+            page = vm.next_of_part(number, page + count, end)
+    vm.bequeath(taken, hidden)
+    page = vm.next_at_once(0)
     while page != NOTHING and error == 0:
         error = give_copy(slot, page, Right.WRITE)
         page = vm.next_at_once(page + 1)
     return error
 
 
-def free_slots(taken: Array[u64, BINDINGS // 64], first: u64, limit: u64, wanted: u64) -> tuple[u64, u64]:
-    """The first slot from `first` on and below `limit` that is not taken, and how many of those that are wanted are free
-    side by side.
+def share_run(slot: u64, page: u64, count: u64, taken: Array[u64, BINDINGS // 64]) -> tuple[i64, u64]:
+    """Let a new environment see pages that are alike. It has bound them before we make them copy on write: so no write of
+    ours finds a frame that nobody else has. Returns 0 or an error, and of how many pages that is true.
     """
-    while first < limit and slots.is_taken(taken, first):
-        first += 1
-    end = first
-    while end < min(limit, first + wanted) and not slots.is_taken(taken, end):
-        end += 1
-    return first, end - first
+    bequest = vm.bequest_of(page)
+    if bequest == vm.Bequest.AT_ONCE:
+        return 0, 1  # later
+    if not aegis.table_entry(page).present:
+        vm.note_loss(page)
+        return 0, 1
+    if vm.entry_of(page).kind == vm.Kind.PUBLIC:
+        return share(slot, page, count, 0, Right.READ | Right.EXECUTE), count
+    shared = bequest == vm.Bequest.SHARED
+    first_slot, free = slots.free_from(taken, 0, BINDINGS if shared else u64(BINDINGS - KEPT_SLOTS), count)
+    if free == 0:
+        return (i64(Error.NO_ROOM) if shared else give_copy(slot, page, vm.rights_of(page))), 1
+    slots.mark(taken, first_slot, free)
+    rights: u64 = Right.READ | Right.EXECUTE | Right.INHERIT
+    error = share(slot, page, free, first_slot, rights | Right.WRITE if shared else rights)
+    return (vm.make_copy_on_write(page, free) if error == 0 and not shared else error), free
 
 
 def share_library(slot: u64, taken: Array[u64, BINDINGS // 64]) -> i64:
     """Share what the library has mapped without `vm` (`shared`, pipes): it stays the same memory, and what is bound here
     is bound through the same slot there, which others remember. Returns 0 or an error.
     """
+    if next_of_library(vm.LIBRARY) == NOTHING:
+        return 0
     for owned in range(2):  # first what needs its slot
         page = next_of_library(vm.LIBRARY)
         while page != NOTHING:
             now = aegis.table_entry(page)
             if now.own == (owned == 1):
-                place, free = free_slots(taken, 0, BINDINGS, 1)
+                place, free = slots.free_from(taken, 0, BINDINGS, 1)
                 if now.bound:
                     place = now.slot
                 elif free == 0:
@@ -675,7 +665,7 @@ def share_library(slot: u64, taken: Array[u64, BINDINGS // 64]) -> i64:
 def next_of_library(page: u64) -> u64:
     """The first page from `page` on that the library has mapped without `vm`, or NOTHING."""
     entries = Ptr[u64](abi.ENTRIES_ADDRESS)
-    while page < vm.OWN:
+    while page < vm.LIBRARY_END:
         now = aegis.table_entry(page)
         if now.raw == vm.VACANT:
             page = (page // 512 + 1) * 512
@@ -686,16 +676,6 @@ def next_of_library(page: u64) -> u64:
         else:
             page += 1
     return NOTHING
-
-
-def share_run(slot: u64, page: u64, count: u64, first_slot: u64, shared: bool) -> i64:
-    """Share pages that are alike. The child has bound them before we make them copy on write: so no write of ours finds
-    a frame that nobody else has.
-    """
-    if shared:
-        return share(slot, page, count, first_slot, ALL | Right.INHERIT)
-    error = share(slot, page, count, first_slot, Right.READ | Right.EXECUTE | Right.INHERIT)
-    return vm.make_copy_on_write(page, count) if error == 0 else error
 
 
 def give_hidden(slot: u64, page: u64) -> i64:
@@ -816,7 +796,7 @@ def end_unborn() -> None:
 
 def sleep() -> None:
     """Until a child may have ended."""
-    if at(0).poor and run_relative():
+    if at(POOR).note and run_relative():
         return
     page = aegis.environment_page()
     deadline: u64 = abi.FOREVER
@@ -828,11 +808,11 @@ def sleep() -> None:
 
 def run_relative() -> bool:
     """Give one of the family that has no slice one, or the rest of this; False if there is none that can run."""
-    at(0).poor = 0
+    at(POOR).note = 0
     for i in range(PROCESSES):
         where = at(i).where
         if stage_of(at(i).word) >= Stage.STARTED and not has_ended(where) and not has_slice(where % abi.ENVIRONMENTS):
-            at(0).poor = 1
+            at(POOR).note = 1
             if give_slice(where % abi.ENVIRONMENTS) or aegis.yield_to(where % abi.ENVIRONMENTS) == 0:
                 return True
     return False

@@ -7,13 +7,14 @@ business. Work is bounded by the length of the map.
 from typing import Final
 
 from exokernel.aegis import abi
-from exokernel.metal import Array, Span, aligned, u64
+from exokernel.metal import Array, Span, aligned, count_trailing_zeros, placed, u64
 
 NOTHING = 0xFFFF_FFFF_FFFF_FFFF  # take: there are not as many side by side
 FULL = 0xFFFF_FFFF_FFFF_FFFF
 
 NONE: Final[Array[u64, abi.BINDINGS // 64]] = Array[u64, abi.BINDINGS // 64]([1, 0])  # slot 0 is the process table's
-bindings: Array[u64, abi.BINDINGS // 64] = aligned(16, Array[u64, abi.BINDINGS // 64]([1, 0]))  # in one page
+HANDLERS = ".data.handlers"  # what the handler of page faults writes
+bindings: Array[u64, abi.BINDINGS // 64] = placed(HANDLERS, aligned(16, Array[u64, abi.BINDINGS // 64]([1, 0])))
 
 
 def take(taken: Span[u64], count: u64) -> u64:
@@ -40,11 +41,30 @@ def is_taken(taken: Span[u64], number: u64) -> bool:
 
 def mark(taken: Span[u64], first: u64, count: u64) -> None:
     """Take `count` from `first` on, whether they are free or not."""
-    for number in range(first, first + count):
-        taken[number // 64] |= u64(1) << number % 64
+    while count != 0:
+        bits = min(count, 64 - first % 64)
+        taken[first // 64] |= u64(FULL) >> (64 - bits) << first % 64
+        first += bits
+        count -= bits
 
 
 def release(taken: Span[u64], first: u64, count: u64) -> None:
     """Free `count` from `first` on, whether they are taken or not."""
     for number in range(first, first + count):
         taken[number // 64] &= (u64(1) << number % 64) ^ FULL
+
+
+def free_from(taken: Span[u64], first: u64, limit: u64, wanted: u64) -> tuple[u64, u64]:
+    """The first from `first` on and below `limit` that is free, and how many of those that are wanted are free side by
+    side from there on.
+    """
+    while first < limit and is_taken(taken, first):
+        first += count_trailing_zeros(~(taken[first // 64] >> first % 64))  # to the next bit that is not set
+    end = first
+    wanted = min(wanted, limit - first)
+    while end - first < wanted:
+        above = taken[end // 64] >> end % 64
+        if above & 1:
+            break
+        end += count_trailing_zeros(above) if above != 0 else 64 - end % 64
+    return first, min(end - first, wanted)

@@ -8,7 +8,7 @@ out is one. Whether a page was used or written is asked of the processor's own b
 exports: no call. What is mapped now is the kernel's word too; the entries here say what is wanted.
 
 A page fault runs `fault` on the handlers' stack. So what it writes must never be write-protected itself: `state`, that
-stack and everything from OWN on, which fork copies at once (Bequest.AT_ONCE, `next_at_once`).
+stack and the table, which fork copies at once (Bequest.AT_ONCE, `next_at_once`).
 
 When the kernel asks for frames (event REVOKE), somebody has to call `answer_revocation`; after REPOSSESSED,
 `note_losses`. Nothing here expects another thread of the environment inside.
@@ -27,11 +27,10 @@ table = linear  # the page table in use; `inverted` puts itself here while the i
 
 PAGES = abi.USER_LIMIT // PAGE_BYTES
 REGIONS = 64
-LIBRARY = 0x18000  # from here to OWN the library maps what it wants, with entries here or without
-OWN = 0x1FC00  # from here to OWN_END what only this file and the page table use
+LIBRARY = 0x18000  # from here to LIBRARY_END the library maps what it wants, with entries here or without
+LIBRARY_END = 0x1FC00
 LENT = 0x1FF00  # frames that others still use: a list
-SCRATCH = 0x1FFFF  # where a copy is made
-OWN_END = 0x20000
+LENT_END = 0x1FFFF
 VACANT = 2  # what the kernel's table shows where it has no node
 
 # The processor's error code of a page fault (SDM volume 3, figure 4-12).
@@ -68,6 +67,9 @@ NO_FRAME = 1
 MINUS_ONE = 0xFFFF_FFFF_FFFF_FFFF
 PLAIN = Kind.OWN << 4
 PLAIN_MASK = 0x78  # copy and kind
+
+
+KIND_BITS = abi.TableEntry(present=True, own=True, bound=True).raw
 
 
 class Bequest:
@@ -116,6 +118,12 @@ class State:
     regions_used: u64  # the regions from here on have never been any
     hand: u64  # of the default policy: the page looked at last
     started: u64
+    loose: u64  # all entries outside of regions are for pages from here on,
+    loose_end: u64  # and before this
+    backed: Array[u64, 9]  # which pages of the table have memory
+    inherited: u64  # not 0: what the entries say is a parent's, and `complete` has to look at them
+    inherited_slots: Array[u64, abi.BINDINGS // 64]  # that are taken in the child that is being made
+    inherited_hidden: u64  # not 0: it must hide pages
     policy: Callable[[], u64]  # chooses the page whose frame goes next, or NOTHING; to be stored here
     regions: Array[Region, REGIONS]
 
@@ -145,17 +153,21 @@ def oldest() -> u64:
     return NOTHING
 
 
-state: State = aligned(
-    PAGE_BYTES,
-    State(
-        near_function=refuse,
-        policy=oldest,
-        regions=Array[Region, REGIONS](
-            [Region(function=refuse, save=forget) for _ in range(REGIONS)],
+state: State = placed(
+    slots.HANDLERS,
+    aligned(
+        PAGE_BYTES,
+        State(
+            near_function=refuse,
+            policy=oldest,
+            loose=PAGES,
+            regions=Array[Region, REGIONS](
+                [Region(function=refuse, save=forget) for _ in range(REGIONS)],
+            ),
         ),
     ),
 )
-assert sizeof(State) <= PAGE_BYTES  # one page to copy at once
+assert sizeof(State) <= PAGE_BYTES - 16  # with the binding slots one page to copy at once
 
 
 def start() -> i64:
@@ -199,6 +211,14 @@ def claim() -> i64:
     return frame
 
 
+def claim_copy(page: u64) -> i64:
+    """A frame with what is at a page now, or NO_FRAMES."""
+    frame = aegis.frame_claim_copy(page)
+    if frame < 0 and state.lent != 0 and release_lent() != 0:
+        frame = aegis.frame_claim_copy(page)
+    return frame
+
+
 def back(page: u64) -> i64:
     """Put a frame of zeros, writable, behind a page of this file's own. Returns 0 or the error."""
     error = ensure_node(page)
@@ -206,6 +226,8 @@ def back(page: u64) -> i64:
     if frame < 0:
         return frame
     aegis.frame_guarantee(u64(frame), 1)  # as far as that goes: without it a fault could not be handled
+    if page - table_page() < table.MEMORY_PAGES:
+        slots.mark(state.backed, page - table_page(), 1)
     return aegis.tlb_insert(page, u64(frame), Right.WRITE)
 
 
@@ -228,6 +250,10 @@ def ensure(page: u64) -> i64:
     """See that `put` can be used for a page. Returns 0, NO_FRAMES, NO_ROOM, or BAD_ARGUMENT when there is no such page."""
     if page >= PAGES:
         return Error.BAD_ARGUMENT
+    if state.inherited:
+        complete()
+    if page < state.loose or page >= state.loose_end:
+        note_loose(page)
     place = table.missing(page)
     while place != 0:
         if place == NOTHING:
@@ -239,9 +265,18 @@ def ensure(page: u64) -> i64:
     return 0
 
 
+def note_loose(page: u64) -> None:
+    """A page that is not among the loose ones gets an entry: then it is in a region, or becomes one of them."""
+    if not find(page):
+        state.loose_end = max(state.loose_end, page + 1)
+        state.loose = min(state.loose, page)
+
+
 @inline
 def entry_of(page: u64) -> Entry:
     """The entry of a page below PAGES."""
+    if state.inherited:
+        complete()
     return Entry(table.get(page))
 
 
@@ -272,7 +307,7 @@ def discard(page: u64, frame: u64) -> None:
 def lend(frame: u64) -> bool:
     """Note a frame that others still use. Without memory for the list it stays ours until the end."""
     page = LENT + state.lent * 4 // PAGE_BYTES
-    if page >= SCRATCH or (not aegis.table_entry(page).present and back(page) != 0):
+    if page >= LENT_END or (not aegis.table_entry(page).present and back(page) != 0):
         return False
     lent_frames()[state.lent] = u32(frame)
     state.lent += 1
@@ -311,6 +346,8 @@ def reserve(first: u64, count: u64, rights: u64, flags: u64, function: Handler) 
     error = start()
     if error != 0:
         return error
+    if state.inherited:
+        complete()
     free = Ptr[Region](0)
     for i in range(state.regions_used):
         region = state.regions[i]
@@ -452,7 +489,7 @@ def map_large(page: u64, rights: u64) -> i64:
     """
     if page % LARGE_PAGES != 0 or page >= PAGES:
         return Error.BAD_ARGUMENT
-    if table.next(page, page + LARGE_PAGES) != NOTHING:
+    if next_page(page, page + LARGE_PAGES) != NOTHING:
         return Error.IN_USE
     remove_node(page)
     first = claim_large()
@@ -527,7 +564,7 @@ def unmap(first: u64, count: u64) -> i64:
     if first >= PAGES or count > PAGES - first:
         return Error.BAD_ARGUMENT
     end = first + count
-    page = table.next(first, end)
+    page = next_page(first, end)
     while page != NOTHING:
         error = split(page, page % LARGE_PAGES == 0 and end - page >= LARGE_PAGES)
         if error != 0:
@@ -546,7 +583,7 @@ def unmap(first: u64, count: u64) -> i64:
                 discard(page, now.frame)
         elif entry.kind == Kind.PUBLIC:
             aegis.tlb_remove(page, 1)
-        page = table.next(page + 1, end)
+        page = next_page(page + 1, end)
     return 0
 
 
@@ -570,6 +607,8 @@ def protect_range(first: u64, count: u64, rights: u64) -> i64:
     error: i64 = 0
     if first >= PAGES or count > PAGES - first or rights & 6 == 6 or rights > 5:
         return Error.BAD_ARGUMENT
+    if state.inherited:
+        complete()
     whole = find(first)
     if whole and (whole[0].first != first or whole[0].count != count):
         whole = Ptr[Region](0)
@@ -581,7 +620,7 @@ def protect_range(first: u64, count: u64, rights: u64) -> i64:
             error = aegis.tlb_protect(first, part, rights)
         else:
             if whole:  # its pages without entries follow the region
-                first = table.next(first, end)
+                first = next_page(first, end)
                 if first == NOTHING:
                     break
             part = 1
@@ -772,7 +811,28 @@ def permits(rights: u64, error: u64) -> bool:
 
 def next_page(page: u64, end: u64) -> u64:
     """The first page in [page, end) that has an entry (or is the first of a large page), or NOTHING."""
+    if state.inherited:
+        complete()
     return table.next(page, end)
+
+
+def part(number: u64) -> tuple[u64, u64]:
+    """Where entries may be, as first page and end of part `number`: the regions, and last the loose pages."""
+    if number == state.regions_used:
+        return state.loose, state.loose_end
+    region = state.regions[number]
+    return region.first, region.first + region.count
+
+
+def next_of_part(number: u64, page: u64, end: u64) -> u64:
+    """`next_page` within a part."""
+    page = next_page(page, end)
+    while number == state.regions_used and page != NOTHING:
+        region = find(page)
+        if not region:
+            break
+        page = next_page(region[0].first + region[0].count, end)
+    return page
 
 
 def run(page: u64, end: u64) -> u64:
@@ -782,13 +842,11 @@ def run(page: u64, end: u64) -> u64:
     first, now = entry_of(page), aegis.table_entry(page)
     noted = first.copy or first.kind == Kind.UNTOUCHED or first.kind >= Kind.HIDDEN  # its rights, here: see `rights_of`
     mask = u32(PLAIN_MASK | 7) if noted else u32(PLAIN_MASK)
-    allowed: u64 = 0 if noted else 1 << 63 | 2  # what allows to write and execute
-    end = min(end, page + BATCH, end_of_bequest(page))
+    allowed: u64 = KIND_BITS if noted else KIND_BITS | 1 << 63 | 2  # what allows to write and execute
+    alike = table.alike(page, min(end, page + BATCH, end_of_bequest(page)), mask)
+    mapped = Ptr[u64](abi.ENTRIES_ADDRESS) + page
     count: u64 = 1
-    while page + count < end:
-        entry = table.get(page + count)
-        if entry == 0 or (entry ^ first.raw) & mask or (aegis.table_entry(page + count).raw ^ now.raw) & allowed:
-            break
+    while count < alike and (mapped[count] ^ now.raw) & allowed == 0:
         count += 1
     return count
 
@@ -826,17 +884,30 @@ def bequest_of(page: u64) -> u64:
 
 
 def next_at_once(page: u64) -> u64:
-    """The first page from `page` on of those without entries that fork must copy: the table's. Or NOTHING."""
-    entries = Ptr[u64](abi.ENTRIES_ADDRESS)
-    page = max(page, OWN)
-    while page < OWN + table.MEMORY_PAGES:
-        if page % 4 == 0 and entries[page] | entries[page + 1] | entries[page + 2] | entries[page + 3] == 0:
-            page += 4
-        elif aegis.table_entry(page).present:
-            return page
-        else:
-            page += 1
-    return NOTHING
+    """The first page from `page` on of those that fork must copy: see `bequest_of`, and the table's. Or NOTHING."""
+    stack = u64(addr(exceptions.stack)) // PAGE_BYTES
+    found = nearer(page, nearer(page, NOTHING, stack), stack + 1)
+    found = nearer(page, found, u64(addr(state)) // PAGE_BYTES)
+    found = nearer(page, found, u64(addr(slots.bindings)) // PAGE_BYTES)
+    place = max(page, table_page()) - table_page()
+    while place < table.MEMORY_PAGES:
+        backed = state.backed[place // 64] >> place % 64
+        if backed != 0:
+            return nearer(page, found, table_page() + place + count_trailing_zeros(backed))
+        place = (place // 64 + 1) * 64
+    return found
+
+
+@inline
+def table_page() -> u64:
+    """The first page of the table's memory."""
+    return table.MEMORY // PAGE_BYTES
+
+
+@inline
+def nearer(page: u64, found: u64, other: u64) -> u64:
+    """`other`, if it is not before `page` but before `found`."""
+    return other if page <= other < found else found
 
 
 def make_copy_on_write(page: u64, count: u64) -> i64:
@@ -864,22 +935,18 @@ def copy(page: u64) -> bool:
         return False
     frame = i64(now.frame)
     if not now.own or aegis.frame_entry(now.frame).bindings != 0:
-        frame = claim()
+        frame = claim_copy(page)
         if frame < 0:
             return False
-        if ensure_node(SCRATCH) != 0 or (now.own and not lend(now.frame)):
+        if now.own and not lend(now.frame):
             aegis.frame_release(u64(frame))
             return False
-        aegis.tlb_insert(SCRATCH, u64(frame), Right.WRITE)
-        words: u64 = PAGE_BYTES // 8
-        Span[u64](Ptr[u64](SCRATCH * PAGE_BYTES), words).copy_from(Span[u64](Ptr[u64](page * PAGE_BYTES), words))
-        aegis.tlb_remove(SCRATCH, 1)
         aegis.tlb_insert(page, u64(frame), Right.WRITE)
         if now.bound:
             aegis.unbind(now.slot)
             slots.release(slots.bindings, now.slot, 1)
             if aegis.frame_entry(now.frame).owner == aegis.environment_page().identifier:
-                discard(SCRATCH, now.frame)  # its owner ended just now, and it was ours
+                discard(LENT_END, now.frame)  # its owner ended just now, and it was ours
         entry.written = True
     else:
         entry.written = entry.written or now.dirty
@@ -900,37 +967,63 @@ def count_copies(more: u64) -> None:
         come_near(Ptr[Region](state.near))
 
 
+def bequeath(taken: Span[u64], hidden: bool) -> None:
+    """Before `state` is copied for a child: what it shall find there."""
+    state.inherited_slots.copy_from(taken)
+    state.inherited_hidden = u64(hidden)
+
+
 def inherit() -> None:
-    """In a child whose table is a copy of its parent's: let the entries say what the kernel has mapped here. Own pages
-    of the parent's are bindings now, and lent frames are the parent's business.
+    """In a child whose memory is a copy of its parent's: lent frames are the parent's business, and the entries are
+    looked at when one is needed. But what shall not be seen is hidden at once.
     """
-    copies: u64 = 0
+    slots.bindings.copy_from(state.inherited_slots)
     state.lent = 0
+    state.near_bytes = 0
+    state.inherited = 1
+    if state.inherited_hidden:
+        complete()
+
+
+@noinline
+def complete() -> None:
+    """Let the entries say what the kernel has mapped here: own pages of the parent's are bindings in the child."""
+    copies: u64 = 0
+    state.inherited = 0
+    for number in range(state.regions_used + 1):
+        page, end = part(number)
+        page = next_of_part(number, page, end)
+        while page != NOTHING:
+            copies += u64(complete_one(page))
+            page = next_of_part(number, page + 1, end)
     state.copies = 0
-    slots.bindings.copy_from(slots.NONE)
-    page = table.next(0, PAGES)
-    while page != NOTHING:
-        now = aegis.table_entry(page)
-        entry = entry_of(page)
-        if now.present:
-            entry.written = True
-            if now.writable:  # it was copied, or is the same memory
-                entry.copy = False
-            if entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:  # it was copied, and shown for that
-                aegis.tlb_remove(page, 1)
-                entry.kind = Kind.HIDDEN
-            else:
-                entry.kind = Kind.BOUND if now.bound else (Kind.OWN if now.own else u64(Kind.PUBLIC))
-            entry.frame = now.frame
-            if now.bound:
-                entry.frame = now.slot
-                slots.bindings[now.slot // 64] |= u64(1) << now.slot % 64
-            copies += u64(entry.copy)
-            put(page, entry)
-        elif not is_empty(entry):
-            table.remove(page)
-        page = table.next(page + 1, PAGES)
     count_copies(copies)
+    page = next_at_once(table_page())
+    while page - table_page() < table.MEMORY_PAGES:
+        aegis.frame_guarantee(aegis.table_entry(page).frame, 1)  # as `back` does with the page table's memory
+        page = next_at_once(page + 1)
+
+
+@inline
+def complete_one(page: u64) -> bool:
+    """Returns whether the page is to be copied when it is written."""
+    now = aegis.table_entry(page)
+    entry = entry_of(page)
+    if now.present:
+        entry.written = True
+        if now.writable:  # it was copied, or is the same memory
+            entry.copy = False
+        if entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:  # it was copied, and shown for that
+            aegis.tlb_remove(page, 1)
+            entry.kind = Kind.HIDDEN
+        else:
+            entry.kind = Kind.BOUND if now.bound else (Kind.OWN if now.own else u64(Kind.PUBLIC))
+        entry.frame = now.slot if now.bound else now.frame
+        put(page, entry)
+        return entry.copy
+    if not is_empty(entry):
+        table.remove(page)
+    return False
 
 
 # ---- giving frames back
@@ -943,7 +1036,7 @@ def give_back(count: u64) -> u64:
     given = release_lent()
     page: u64 = 0
     while given < count:
-        page = table.next(page, PAGES)
+        page = next_page(page, PAGES)
         if page == NOTHING:
             break
         if not is_written(page) and can_give(page) and drop(page):
@@ -998,10 +1091,10 @@ def answer_revocation() -> u64:
 def note_losses() -> u64:
     """For event REPOSSESSED: see what was taken by force. Returns how many pages lost what they had."""
     found: u64 = 0
-    page = table.next(0, PAGES)
+    page = next_page(0, PAGES)
     while page != NOTHING:
         found += u64(note_loss(page))
-        page = table.next(page + 1, PAGES)
+        page = next_page(page + 1, PAGES)
     return found
 
 

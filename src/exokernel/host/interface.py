@@ -63,7 +63,7 @@ ARGUMENTS = {
     "slot": ("of the binding page, 0 to 127", "slot"),
     "status": ("number", "word"),
     "value": ("0 or 1", "truth"),
-    "virtual_page": ("address / 4096, below 0x40000", "page"),
+    "virtual_page": ("address / 4096, below 0x3F800", "page"),
     "wanted": ("0 or 1", "truth"),
 }
 
@@ -79,6 +79,8 @@ shutdown | status | does not return | NOT_PERMITTED | environment 0 | constant |
 
 frame_claim | frame:any | frame | NO_FRAMES BUSY NO_ROOM | none | one frame cleared | table 2: Alloc
 frame_claim_table | frame:any | frame | NO_FRAMES BUSY NO_ROOM | none | constant | table 2: Alloc
+frame_claim_copy | virtual_page | frame | BAD_ADDRESS NO_FRAMES NO_ROOM | what is mapped there | one frame copied |
+    not in the paper: copy on write
 frame_release | frame | 0 | NOT_OWNER IN_USE | owner of the frame | one mapping ended | table 2: Dealloc
 frame_break | frame | 0, or 1 when more are left | NOT_OWNER | owner of the frame | 64 bindings ended |
     3.4: breaking secure bindings

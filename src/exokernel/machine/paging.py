@@ -10,8 +10,8 @@ stands at fixed addresses, loading the root switches the current environment, it
     WINDOW           the environment's table nodes side by side: entry n maps the n-th page of its memory
     OWN_PAGES + 0    its environment page
     OWN_PAGES + 1    its kernel page
-    OWN_PAGES + 2    its directory: entry n is the n-th table node
-    OWN_PAGES + 3    its binding page
+    OWN_PAGES + 2    its binding page
+    OWN_PAGES + 3    its directory: entry n is the n-th table node
 
 Only the kernel can use these. Applications see the nodes at SHOWN_WINDOW and the frames at the low 32 bits of FRAME_TABLE,
 read-only. WINDOW never faults: where there is no table node it shows one that all share, whose entries are VACANT.
@@ -232,14 +232,10 @@ def build_space(parts: Parts) -> None:
     shown.frame = vacant_frame
     nodes = table(parts[Part.NODES])
     nodes.fill(shown)
-    own = PageTableEntry(present=True, writable=True, frame=parts[Part.PAGE], no_execute=True)
-    nodes[APPLICATION_NODES] = own
-    own.frame = parts[Part.KERNEL_PAGE]
-    nodes[APPLICATION_NODES + 1] = own
-    own.frame = parts[Part.DIRECTORY]
-    nodes[APPLICATION_NODES + 2] = own
-    own.frame = parts[Part.BINDINGS]
-    nodes[APPLICATION_NODES + 3] = own
+    own = PageTableEntry(present=True, writable=True, no_execute=True)
+    for i in range(u64(4)):
+        own.frame = parts[Part.PAGE + i] if i < 3 else parts[Part.DIRECTORY]
+        nodes[APPLICATION_NODES + i] = own
 
 
 def install_node(directory: u64, nodes: u64, number: u64, frame: u64) -> None:
