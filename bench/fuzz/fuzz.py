@@ -422,7 +422,9 @@ def is_tag(value: u64, frame: u64) -> bool:
 
 def note(call: u64, first: u64, second: u64, third: u64, fourth: u64, result: u64) -> None:
     """What a call that succeeded tells us."""
-    if call == Call.FRAME_CLAIM or call == Call.FRAME_CLAIM_TABLE or call == Call.FRAME_CLAIM_COPY:
+    if call == Call.FRAME_CLAIM_COPY:
+        aegis.frame_release(result)  # another's mark may be in it, rightly
+    elif call == Call.FRAME_CLAIM or call == Call.FRAME_CLAIM_TABLE:
         place = below(POOL)
         aegis.frame_release(u64(pool[place]))
         pool[place] = u32(result)

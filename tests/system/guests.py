@@ -27,9 +27,11 @@ def running(
     forward: Sequence[str] = (),
     memory: int = 64,
     slice_ticks: int = 0,
+    icount: bool = False,
 ) -> Iterator[Machine]:
     """Build and boot `applications`; they are ended with the block."""
-    options = machine.Options(link=link, forward=tuple(machine.Forward.parse(f) for f in forward), memory=memory)
+    ports = tuple(machine.Forward.parse(f) for f in forward)
+    options = machine.Options(link=link, forward=ports, memory=memory, icount=icount)
     with Machine(build(list(applications), slice_ticks=slice_ticks).path, options, timeout=TIMEOUT) as guest:
         yield guest
 

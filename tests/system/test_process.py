@@ -53,6 +53,11 @@ def test_a_frame_is_inherited_where_its_owner_wanted_it() -> None:
     assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
 
 
+def test_who_has_threads_does_not_fork() -> None:
+    guest = run(APPLICATIONS / "threaded.py")
+    assert guest.console == b"done\n" and guest.status == 0, guest.transcript()
+
+
 def test_an_unfinished_line_is_printed_once() -> None:
     guest = run(APPLICATIONS / "printing.py")
     assert guest.console == b"before child parent -7\n" and guest.status == 0, guest.transcript()

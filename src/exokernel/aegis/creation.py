@@ -122,11 +122,13 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
         if entry.present and (entry.own or may_share(entry)):
             error = tlb.find_room(target, page)
             if error == 0 and (entry.own or entry.bound):
-                if tlb.entry_in(target, page)[0].present:
-                    tlb.unmap(target, page)
-                some = share_alike(target, page, count - done if entry.own else u64(1), next_slot, fewer(entry, how))
-                next_slot += some
-                error = 0 if some != 0 else i64(Error.NO_ROOM)
+                if next_slot >= BINDINGS or environment.records[target].bindings[0][next_slot].kind != 0:
+                    error = Error.NO_ROOM
+                else:
+                    tlb.put(target, page, PageTableEntry())
+                    some = count - done if entry.own else u64(1)
+                    some = share_alike(target, page, some, next_slot, fewer(entry, how), entry)
+                    next_slot += some
             elif error == 0:
                 tlb.put(target, page, entry)
             if error != 0:
@@ -155,12 +157,10 @@ def fewer(entry: PageTableEntry, how: u64) -> u64:
 
 
 @noinline
-def share_alike(target: u64, page: u64, count: u64, slot: u64, how: u64) -> u64:
-    """Shares one page of the current environment's, or several of its own, as long as the other has nothing mapped there
-    and slots are free side by side; a table node is there. Returns how many.
+def share_alike(target: u64, page: u64, count: u64, slot: u64, how: u64, entry: PageTableEntry) -> u64:
+    """Shares the page that `entry` maps, and those of its own that follow, as long as the other has nothing mapped there
+    and slots are free, as is true for the first one. Returns how many, at least 1.
     """
-    if slot >= BINDINGS:
-        return 0
     count = min(count, 512 - page % 512, BINDINGS - slot)
     mine, place = tlb.entry_of(page), tlb.entry_in(target, page)
     binding = addr(environment.records[target].bindings[0][slot])
@@ -170,16 +170,18 @@ def share_alike(target: u64, page: u64, count: u64, slot: u64, how: u64) -> u64:
     reference = target * BINDINGS + slot + 1
     table = frames.table
     done: u64 = 0
-    while done < count:
-        entry = mine[done]
-        if (not entry.own and count != 1) or place[done].present or binding[0].kind != 0:
-            break
+    while True:
         frame = u64(u32(entry.frame))
         bindings.fill(binding, reference + done, table + frame, frame, rights, page + done)
         place[done] = PageTableEntry(entry.raw & kept | added)
         added += 1 << tlb.SLOT_SHIFT
         binding += 1
         done += 1
+        if done == count:
+            break
+        entry = mine[done]
+        if not entry.own or place[done].present or binding[0].kind != 0:
+            break
     environment.records[target].bound += done
     return done
 

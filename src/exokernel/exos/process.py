@@ -27,7 +27,7 @@ from exokernel.aegis.abi import (
     Right,
     State,
 )
-from exokernel.exos import aegis, arguments, console, files, slots, vm
+from exokernel.exos import aegis, arguments, console, critical, files, slots, vm
 from exokernel.exos.arguments import Arguments, Beginning
 from exokernel.exos.slots import NOTHING
 from exokernel.machine.cpu import read_timestamp
@@ -57,6 +57,7 @@ class ProcessError(IntEnum):
     NO_CHILD = -111  # there is no such child to wait for
     NOT_YET = -112  # none has ended
     TABLE_FULL = -113
+    THREADS = -114  # a process that has made threads does not fork
 
 
 class Stage:
@@ -491,7 +492,7 @@ def exec(program: bytes, given: Arguments) -> i64:
 @naked
 def fork() -> i64:
     """Make a child that is a copy of this process and goes on here too. Returns its number, in the child 0; or an error:
-    NO_FRAMES, NO_ROOM, TABLE_FULL, BUSY (handlers kept changing memory).
+    NO_FRAMES, NO_ROOM, TABLE_FULL, BUSY (handlers kept changing memory), THREADS.
 
     Pages of SHARED regions stay the same memory, every other is copied by who writes to it first (BINDINGS - KEPT_SLOTS
     pages; those beyond are copied at once). Environments, lines and slices of the parent's are not the child's.
@@ -536,6 +537,8 @@ def go_on() -> None:
 
 def fork_from(stack: u64) -> i64:
     """`fork`, with the stack from which the child goes on."""
+    if u64(critical.late[0]) != u64(critical.nobody):
+        return ProcessError.THREADS  # the others would run in the child too
     own = attach()
     error = vm.start() if own >= 0 else own
     if error != 0:

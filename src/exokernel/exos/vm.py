@@ -111,6 +111,7 @@ class State:
     near_address: u64
     near_bytes: u64
     near_demand: u64
+    near_refused: u64  # bits of a page fault's error code by which it is nothing for `near_demand`
     near_function: Handler
     copies: u64  # entries with `copy`
     copied: u64  # how often one was written
@@ -376,6 +377,7 @@ def come_near(region: Ptr[Region]) -> None:
     state.near = u64(region)
     state.near_address = region[0].first * PAGE_BYTES
     state.near_demand = region[0].rights if region[0].flags & Flag.DEMAND else u64(Right.NONE)
+    state.near_refused = refused_by(state.near_demand)
     careful = state.copies != 0 or region[0].flags & Flag.NESTING != 0
     state.near_function = fault_anywhere if careful else region[0].function
     compiler_barrier()
@@ -751,12 +753,7 @@ def touch(address: u64, error: u64) -> bool:
     """Put a frame of zeros behind a page of the near region, if nothing else is missing; or see what else there is."""
     page = address // PAGE_BYTES
     rights = state.near_demand
-    if (
-        permits(rights, error)
-        and table.missing(page) == 0
-        and table.get(page) == 0
-        and aegis.table_entry(page).raw == 0
-    ):
+    if error & state.near_refused == 0 and table.missing(page) == 0 and table.get(page) == 0:
         frame = aegis.frame_claim(abi.ANY)
         if frame >= 0:
             if aegis.tlb_insert(page, u64(frame), rights) == 0:
@@ -799,11 +796,17 @@ def repair(address: u64, error: u64) -> bool:
 
 
 @inline
+def refused_by(rights: u64) -> u64:
+    """Bits of an error code that say of an access that rights do not allow it."""
+    if rights == Right.NONE:
+        return MINUS_ONE  # one is always set: it was the application
+    return (0 if rights & Right.EXECUTE else u64(FETCH)) | (0 if rights & Right.WRITE else u64(WRITE))
+
+
+@inline
 def permits(rights: u64, error: u64) -> bool:
     """Whether rights allow the access of an error code."""
-    if error & FETCH:
-        return rights & Right.EXECUTE != 0
-    return rights & Right.WRITE != 0 if error & WRITE else rights != Right.NONE
+    return error & refused_by(rights) == 0
 
 
 # ---- copy on write, and what fork needs

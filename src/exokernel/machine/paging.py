@@ -133,8 +133,8 @@ def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     upper_frame = first_free + 5
     upper_directory_frame = first_free + 6
     first = first_free + 7
-    clear_table(upper_frame)
-    clear_table(upper_directory_frame)
+    table(upper_frame).fill(PageTableEntry())
+    table(upper_directory_frame).fill(PageTableEntry())
     table(upper_frame)[510] = node(upper_directory_frame)
     table(upper_frame)[511] = node(devices_frame)
     table(upper_directory_frame)[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_frame)
@@ -205,15 +205,11 @@ PARTS = len(Part)
 Parts = Array[u64, PARTS]
 
 
-def clear_table(frame: u64) -> None:
-    table(frame).fill(PageTableEntry())
-
-
 def build_space(parts: Parts) -> None:
     """Fills in the tables of an address space in which the application has nothing mapped yet."""
-    clear_table(parts[Part.ROOT])
-    clear_table(parts[Part.LOWER])
-    clear_table(parts[Part.DIRECTORY])
+    table(parts[Part.ROOT]).fill(PageTableEntry())
+    table(parts[Part.LOWER]).fill(PageTableEntry())
+    table(parts[Part.DIRECTORY]).fill(PageTableEntry())
     visible = PageTableEntry(present=True, writable=True, user=True)
     top = table(parts[Part.ROOT])
     top[256] = node(direct_map_frame)

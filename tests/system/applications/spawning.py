@@ -12,6 +12,7 @@ PROGRAMS = ["spare.py"]
 TIMES = 3
 SCRATCH = 0x20000000 // abi.PAGE_BYTES
 PAGE_PART = 5  # which of the frames is the environment page
+children: Array[u64, TIMES] = Array[u64, TIMES]()
 parts: Array[u64, abi.ENVIRONMENT_FRAMES] = Array[u64, abi.ENVIRONMENT_FRAMES]()
 
 
@@ -39,7 +40,8 @@ def load(slot: u64, segment: BundleSegment) -> None:
             expect("map", aegis.environment_give(slot, first + i, files.first_frame(segment) + i, rights), 0)
 
 
-def spawn(slot: u64) -> None:
+def prepare(slot: u64) -> u64:
+    """A child that is not yet started; its number."""
     for i in range(u64(len(parts))):
         parts[i] = u64(aegis.frame_claim(abi.ANY) if i == PAGE_PART else aegis.frame_claim_table(abi.ANY))
     child = aegis.environment_create(slot, abi.ANY, parts)
@@ -61,8 +63,13 @@ def spawn(slot: u64) -> None:
             ),
             0,
         )
+    return u64(child)
+
+
+def start(slot: u64, child: u64) -> None:
+    program = files.programs()[u64(files.find_program(b"spare"))]
     expect("start", aegis.environment_start(slot, program.entry, abi.STACK_TOP), 0)
-    expect("slice", aegis.slice_give(u64(aegis.slice_claim(abi.ANY)), u64(child)), 0)
+    expect("slice", aegis.slice_give(u64(aegis.slice_claim(abi.ANY)), child), 0)
 
 
 def main() -> None:
@@ -70,8 +77,10 @@ def main() -> None:
     files.view_part(0, 1)
     free = aegis.system_page().frames_free
     for slot in range(TIMES):
-        spawn(slot)
+        children[slot] = prepare(slot)
     print("frames", free - aegis.system_page().frames_free)
+    for slot in range(TIMES):
+        start(slot, children[slot])
     while aegis.system_page().frames_free != free:
         aegis.yield_to(abi.ANY_ENVIRONMENT)
     for status in aegis.system_page().environments[1:]:

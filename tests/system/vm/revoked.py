@@ -4,7 +4,7 @@ asked for, then it is too late and loses them by force. Prints what is not as it
 """
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Authority, Event, Kind, Right, State
+from exokernel.aegis.abi import Authority, Error, Event, Kind, Right, State
 from exokernel.exos import aegis, vm
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, addr, atomic_and, i64, u64, volatile_load, volatile_store
@@ -29,7 +29,11 @@ def word(page: u64) -> Ptr[u64]:
 
 def pager(address: u64, error: u64) -> bool:
     page = address // abi.PAGE_BYTES
-    if error & vm.PRESENT or vm.fill(page, Right.WRITE) != 0:
+    filled = vm.fill(page, Right.WRITE) if error & vm.PRESENT == 0 else i64(Error.BAD_ADDRESS)
+    while filled == Error.NO_ROOM:  # an order is overdue: the kernel takes first
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+        filled = vm.fill(page, Right.WRITE)
+    if filled != 0:
         return False
     word(page)[0] = store[page - FIRST]
     return vm.note_saved(page) == 0
@@ -81,6 +85,9 @@ def victim() -> None:
     expect("nothing was taken", i64(page.lost_count), 0)
     for i in range(PAGES):
         save_now(FIRST + i)
+    while page.wanted[Authority.MEMORY] == 0 and page.lost_count == 0:  # asleep: now it may begin
+        atomic_and(addr(page.pending), ~u64(Event.REVOKE))
+        aegis.wait(abi.FOREVER)
     seen: u64 = 0
     noted: u64 = 0
     while seen < WANTED * ROUNDS:
@@ -114,8 +121,9 @@ def main() -> None:
     orders: u64 = 0
     while aegis.system_page().environments[1].state != State.FREE:
         other = aegis.system_page().environments[1]
-        if orders < ROUNDS:
-            if other.state == State.SLEEPING and aegis.revoke(0, 1, WANTED, read_timestamp() + second // 500) == 0:
+        if orders <= ROUNDS:
+            time = second // 500 if orders < ROUNDS else u64(0)
+            if other.state == State.SLEEPING and aegis.revoke(0, 1, WANTED, read_timestamp() + time) == 0:
                 orders += 1
         elif other.frames > PAGES // 2 and aegis.revoke(0, 1, WANTED, read_timestamp()) == 0:
             orders += 1
