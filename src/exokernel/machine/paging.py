@@ -22,7 +22,7 @@ No page is both writable and executable, in the direct map either: it shows the 
 
 from enum import IntEnum
 
-from exokernel.metal import Array, Ptr, bits, field, inline, struct, u64
+from exokernel.metal import Array, Ptr, asm, bits, field, inline, struct, u64
 
 PAGE = 4096
 DIRECT_MAP = 0xFFFF800000000000
@@ -73,6 +73,12 @@ def direct(physical: u64) -> u64:
 def table(frame: u64) -> PageTable:
     """The frame, looked at as a page table."""
     return Ptr[PageTable](direct(frame * PAGE))[0]
+
+
+@inline
+def fill(frame: u64, entry: PageTableEntry) -> None:
+    """Makes all entries of a table the same."""
+    asm("rep stosq", "{rdi},{rax},{rcx},~{rdi},~{rcx},~{memory}", direct(frame * PAGE), entry.raw, u64(512))
 
 
 @inline
@@ -131,7 +137,7 @@ def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     devices_frame = first_free + 2
     image_alias = first_free + 3
     vacant_frame = first_free + 4
-    table(vacant_frame).fill(PageTableEntry(VACANT))
+    fill(vacant_frame, PageTableEntry(VACANT))
     build_image(table(image_frame), table(image_alias), layout)
     build_gigabyte(
         table(devices_frame), PageTableEntry(frame=DEVICES_PHYSICAL // PAGE, cache_disabled=True, write_through=True)
@@ -205,8 +211,8 @@ Parts = Array[u64, PARTS]
 def build_space(parts: Parts) -> None:
     """Fills in the tables of an address space in which the application has nothing mapped yet."""
     for i in range(TABLES):
-        if i != Part.NODES:
-            table(parts[i]).fill(PageTableEntry())
+        if i != Part.NODES and i != Part.FIRST_NODE:
+            fill(parts[i], PageTableEntry())
     top = table(parts[Part.ROOT])
     top[256] = node(direct_map_frame)
     top[511] = node(parts[Part.UPPER])
@@ -222,7 +228,7 @@ def build_space(parts: Parts) -> None:
     visible.frame = parts[Part.NODES]
     megabytes[510] = visible
     megabytes[511] = node(parts[Part.OWN])
-    table(parts[Part.NODES]).fill(PageTableEntry(present=True, user=True, frame=vacant_frame, no_execute=True))
+    fill(parts[Part.NODES], PageTableEntry(present=True, user=True, frame=vacant_frame, no_execute=True))
     pages = table(parts[Part.OWN])
     pages[0] = PageTableEntry(present=True, writable=True, frame=parts[Part.PAGE], no_execute=True)
     pages[1] = PageTableEntry(present=True, writable=True, frame=parts[Part.KERNEL_PAGE], no_execute=True)
@@ -241,7 +247,7 @@ def build_space(parts: Parts) -> None:
 
 def install_node(directory: u64, nodes: u64, number: u64, frame: u64) -> None:
     """Makes `frame`, which is cleared, table node `number` of the address space whose tables are given."""
-    table(frame).fill(PageTableEntry())
+    fill(frame, PageTableEntry())
     table(directory)[number] = PageTableEntry(present=True, writable=True, user=True, frame=frame)
     table(nodes)[number] = PageTableEntry(present=True, writable=True, user=True, frame=frame, no_execute=True)
 
