@@ -67,6 +67,7 @@ def create(slot: u64, number: u64, address: u64, fourth: u64) -> i64:
             return Error.NOT_OWNER
         frames.move(parts[i], number, FrameKind.NODE)
     environment.assemble(number)
+    information.page.events.created += 1
     revocation.forget(number)
     environment.records[number].creator = caller
     generation = capability.generation_of(Kind.ENVIRONMENT, number)
