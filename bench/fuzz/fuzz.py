@@ -746,9 +746,8 @@ def end_children(one_in: u64) -> None:
         if mac >= 0 and below(one_in) == 0:
             aegis.unbind(LAST_SLOT)
             refusal = aegis.bind(LAST_SLOT, name, rights, u64(mac))
-            if (
-                refusal != 0 and refusal != Error.STALE
-            ):  # it may have ended, and the number be another's, since it was minted
+            # Since it was minted it may have ended, and another have its number.
+            if refusal != 0 and refusal != Error.STALE:
                 violation("a genuine capability is refused", name, rights)
             aegis.environment_end(LAST_SLOT, 0)
 
