@@ -182,26 +182,11 @@ def leave_handler(registers: u64) -> None:
     critical.enter()
     critical.overdue = 0
     thread = at(running)
-    context = thread.context
     left = Ptr[exceptions.Registers](registers)[0]
-    context.registers.rax = left.rax
-    context.registers.rbx = left.rbx
-    context.registers.rcx = left.rcx
-    context.registers.rdx = left.rdx
-    context.registers.rsi = left.rsi
-    context.registers.rdi = left.rdi
-    context.registers.rbp = left.rbp
-    context.registers.r8 = left.r8
-    context.registers.r9 = left.r9
-    context.registers.r10 = left.r10
-    context.registers.r11 = left.r11
-    context.registers.r12 = left.r12
-    context.registers.r13 = left.r13
-    context.registers.r14 = left.r14
-    context.registers.r15 = left.r15
-    context.ip = left.ip
-    context.flags = left.flags
-    context.sp = left.rsp
+    thread.context.registers.copy_from(Ptr[abi.Registers](registers)[0])
+    thread.context.ip = left.ip
+    thread.context.flags = left.flags
+    thread.context.sp = left.rsp
     thread.stack_pointer = 0
     append(runnable, running)
     asm("mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}; call {next_thread}; jmp {resume}", "~{memory}")
@@ -264,9 +249,8 @@ FAULT_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "exception_frame") + 
 CONTEXT_BYTES = sizeof(Context)
 CONTEXT_IP = offsetof(Context, "ip")
 STACK_POINTER = offsetof(Thread, "stack_pointer")
-REGISTERS = ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
-PUSH_ALL = "\n".join(f"push {register}" for register in REGISTERS)  # assembly that makes an abi.Registers
-POP_ALL = "\n".join(f"pop {register}" for register in reversed(REGISTERS))
+PUSH_ALL, POP_ALL = aegis.saving(*reversed(abi.Registers.__annotations__))  # an abi.Registers
+PUSH_FRAME, POP_FRAME = aegis.saving(*(f"qword ptr [{{frame}} + {8 * i}]" for i in reversed(range(5))))
 YIELD = f"mov eax, {Call.YIELD_TO:d}\nmov edi, {abi.ANY_ENVIRONMENT}\nsyscall"  # keeps no register but rsp
 
 
@@ -274,12 +258,7 @@ YIELD = f"mov eax, {Call.YIELD_TO:d}\nmov edi, {abi.ANY_ENVIRONMENT}\nsyscall"  
 def switch() -> None:
     """In a critical section: the next thread runs; returns when this one, which is in some queue, runs again."""
     asm("""
-        push rbx
-        push rbp
-        push r12
-        push r13
-        push r14
-        push r15
+        {aegis.PUSH_PRESERVED}
         mov rax, qword ptr [{running}]
         mov qword ptr [rax + {threads} + {STACK_POINTER}], rsp
         mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
@@ -297,12 +276,7 @@ def resume() -> None:
         mov rsp, qword ptr [rax + {threads} + {STACK_POINTER}]
         test rsp, rsp
         jz 2f
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop rbp
-        pop rbx
+        {aegis.POP_PRESERVED}
         ret
     2:
     thread_resume_begin:
@@ -349,11 +323,7 @@ def interrupt() -> None:
     that has ended is a debt, so it is yielded before anything that is long; a yield keeps no register.
     """
     asm("""
-        pop qword ptr [{frame}]
-        pop qword ptr [{frame} + 8]
-        pop qword ptr [{frame} + 16]
-        pop qword ptr [{frame} + 24]
-        pop qword ptr [{frame} + 32]
+        {POP_FRAME}
         cmp dword ptr [{critical.depth}], 0
         jne 2f
         cmp qword ptr [{frame}], offset thread_resume_begin
@@ -363,11 +333,7 @@ def interrupt() -> None:
     3:
         mov rsp, qword ptr [{running}]
         lea rsp, [rsp + {threads} + {CONTEXT_BYTES}]
-        push qword ptr [{frame} + 32]
-        push qword ptr [{frame} + 24]
-        push qword ptr [{frame} + 16]
-        push qword ptr [{frame} + 8]
-        push qword ptr [{frame}]
+        {PUSH_FRAME}
         {PUSH_ALL}
         mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
         mov qword ptr [{critical.depth}], 1
