@@ -88,7 +88,6 @@ ready: bool = False
 
 def handle(vector: u64, handler: Callable[[Registers], u8]) -> None:
     """From now on `handler` decides about exceptions of number `vector` (0 to 31). Handlers may call this too."""
-    global ready
     handlers[vector] = handler
     begin()
 

@@ -233,10 +233,14 @@ def answer(caller: u64, message: Message) -> None:
         if publication.key == key and key != 0:
             if publication.receiver == abi.ANY or publication.receiver == partner(caller):
                 words[0] = 0
-                words[1] = publication.capability.name
-                words[2] = publication.capability.rights
-                words[3] = publication.capability.mac
+                within(message).copy_from(publication.capability)
                 return
+
+
+@inline
+def within(message: Message) -> Capability:
+    """The capability in an answer."""
+    return Ptr[Capability](addr(message.words[1]))[0]
 
 
 def look(owner: u64, key: u64, capability: Capability) -> i64:
@@ -251,9 +255,7 @@ def look(owner: u64, key: u64, capability: Capability) -> i64:
         return result
     if message.words[0] != 0:
         return Error.NOT_PERMITTED
-    capability.name = message.words[1]
-    capability.rights = message.words[2]
-    capability.mac = message.words[3]
+    capability.copy_from(within(message))
     return 0
 
 

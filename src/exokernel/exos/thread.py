@@ -270,7 +270,7 @@ def switch() -> None:
 @naked
 def resume() -> None:
     """Goes on with thread `rax`. One that was interrupted has its whole context in memory until the last jump: whoever is
-    interrupted between the labels has lost nothing and begins again there.
+    interrupted between the labels has lost nothing: another turn begins with the same.
     """
     asm("""
         mov rsp, qword ptr [rax + {threads} + {STACK_POINTER}]
@@ -335,6 +335,7 @@ def interrupt() -> None:
         lea rsp, [rsp + {threads} + {CONTEXT_BYTES}]
         {PUSH_FRAME}
         {PUSH_ALL}
+    4:
         mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
         mov qword ptr [{critical.depth}], 1
         cmp dword ptr [{yields}], 0
@@ -343,23 +344,15 @@ def interrupt() -> None:
     5:
         call {interrupted_thread}
         jmp {resume}
-    4:
-        mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
-        cmp dword ptr [{yields}], 0
-        je 6f
-        {YIELD}
-    6:
-        mov rax, qword ptr [{running}]
-        jmp thread_resume_begin
     2:
         mov qword ptr [{critical.interrupted}], 1
         cmp dword ptr [{yields}], 0
-        je 7f
+        je 6f
         mov esp, offset {yielding} + {CONTEXT_BYTES}
         {PUSH_ALL}
         {YIELD}
         {POP_ALL}
-    7:
+    6:
         mov esp, offset {frame} + 16
         popfq
         pop rsp
@@ -415,16 +408,13 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
         critical.leave()
         return abi.Error.NO_ROOM
     thread = threads[place]
-    thread.state = ENDED  # taken, but not running
-    critical.leave()
     thread.stack_bytes = stack_pages * PAGE_BYTES
     thread.stack = WINDOWS + (place + 1) * WINDOW_PAGES * PAGE_BYTES - thread.stack_bytes
-    critical.enter()
-    mapped = map_pages(thread.stack // PAGE_BYTES, stack_pages)
-    critical.leave()
-    if not mapped:
-        thread.state = FREE
-        return abi.Error.NO_FRAMES
+    error = vm.commit(thread.stack // PAGE_BYTES, stack_pages)
+    if error != 0:
+        vm.unmap(thread.stack // PAGE_BYTES, stack_pages)
+        critical.leave()
+        return error
     thread.joiner = 0
     words = Ptr[u64](thread.stack + thread.stack_bytes) - 9
     words[3] = argument  # r12
@@ -432,7 +422,6 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
     words[6] = u64(begin)  # behind it a return address of 0, where backtraces end
     thread.stack_pointer = u64(words)
     thread.state = LIVES
-    critical.enter()
     living += 1
     append(runnable, place * sizeof(Thread))
     critical.leave()
@@ -562,18 +551,6 @@ def keep_floating() -> i64:
 
 
 OSXSAVE = 59  # of `cpu.feature_bits(1)`: the kernel lets applications use `xsave`
-
-
-# ---- memory of stacks
-
-
-def map_pages(page: u64, count: u64) -> bool:
-    """Puts frames behind pages; False, and nothing has happened, if there are not enough."""
-    for done in range(count):
-        if vm.fill(page + done, abi.Right.WRITE) != 0:
-            vm.unmap(page, done)
-            return False
-    return True
 
 
 # ---- what threads wait for

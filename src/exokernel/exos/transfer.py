@@ -37,10 +37,6 @@ def serve(handler: Callable[[u64, Message], None]) -> None:
     page.transfer_asynchronous_entry = u32(u64(enter))
 
 
-def answer(caller: u64, message: Message) -> None:
-    handlers[0](caller, message)
-
-
 @naked
 def enter() -> None:
     """Where the kernel continues: builds the message on the handler's stack and sends it back. No other register of
@@ -53,7 +49,7 @@ def enter() -> None:
         {PUSH_MESSAGE}
         mov rdi, rax
         mov rsi, rsp
-        call {answer}
+        call qword ptr [{handlers}]
         {POP_MESSAGE}
         xor edi, edi
         {aegis.CLEAR}
