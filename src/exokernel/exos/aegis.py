@@ -10,19 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from exokernel.aegis.abi import (
-    ENTRIES_ADDRESS,
-    ENVIRONMENT_ADDRESS,
-    ENVIRONMENT_FRAMES,
-    FRAMES_ADDRESS,
-    SYSTEM_ADDRESS,
-    Call,
-    EnvironmentPage,
-    FrameEntry,
-    ReceiveRing,
-    SystemPage,
-    TableEntry,
-)
+from exokernel.aegis.abi import *
 from exokernel.metal import *
 from exokernel.metal.language import from_text
 

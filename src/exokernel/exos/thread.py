@@ -46,7 +46,6 @@ class Thread:
     next: u64  # in the queue that it is in
     deadline: u64  # timestamp, in the queue `sleeping`
     listens: u64  # not 0: events wake it too
-    mutex: u64  # in a condition's queue: address of what it holds again afterwards
     joiner: u64  # 1 + who waits for its result, or 0
     result: u64
     stack: u64  # lowest address
@@ -61,7 +60,6 @@ class Thread:
 
 threads: Array[Thread, THREADS] = Array[Thread, THREADS]()
 switch_stack: Array[u8, SWITCH_STACK_BYTES] = aligned(16, Array[u8, SWITCH_STACK_BYTES]())
-ready: bool = False
 running: u64 = 0
 resume_ip: u64 = 0
 entry: u64 = ENVIRONMENT_ADDRESS + offsetof(
@@ -171,7 +169,10 @@ def interrupted_thread() -> u64:
     if context.sp - thread.stack <= thread.stack_bytes:
         append(runnable, running)
         return next_thread()
-    give_first(running)  # in a handler, whose stack and frame there are but once
+    last = runnable.last  # it is in a handler, whose stack and frame there are but once: it stays before all others
+    append(runnable, running)
+    if last != 0:
+        runnable.last = last
     chosen = next_thread()
     critical.overdue = 1
     return chosen
@@ -190,14 +191,6 @@ def leave_handler(registers: u64) -> None:
     thread.stack_pointer = 0
     append(runnable, running)
     asm("mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}; call {next_thread}; jmp {resume}", "~{memory}")
-
-
-def give_first(thread: u64) -> None:
-    """Puts a thread before all others that can run."""
-    last = runnable.last
-    append(runnable, thread)
-    if last != 0:
-        runnable.last = last
 
 
 def awaited_events() -> u64:
@@ -229,7 +222,6 @@ def idle() -> None:
         start.end(0)
     if sleeping.last == 0:
         print("deadlock: every thread waits for another one")
-        console.flush()
         assert sleeping.last != 0, "every thread waits for another one"
     page = aegis.environment_page()
     masked = page.masked
@@ -379,8 +371,7 @@ def switch_at_slice_ends() -> None:
 
 def prepare() -> None:
     """Makes the environment's first thread one of several."""
-    global ready, upcall
-    ready = True
+    global upcall
     first = threads[0]
     first.state = LIVES
     first.stack = abi.STACK_TOP - abi.STACK_BYTES
@@ -399,7 +390,7 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
     global living
     assert stack_pages - 1 < WINDOW_PAGES - 1, "a stack has 1 to 63 pages"
     critical.enter()
-    if not ready:
+    if threads[0].state == FREE:
         prepare()
     place: u64 = 1
     while place < THREADS and threads[place].state != FREE:
@@ -578,18 +569,13 @@ class Mutex:
     def wait_for(self) -> None:
         critical.enter()
         assert self.word & ~WAITED != running | HELD, "locks a mutex that this thread holds"
-        if not self.offer(running):
+        if self.word == 0:
+            self.word = running | HELD
+        else:
+            self.word |= WAITED
+            append(self.waiting, running)
             switch()
         critical.leave()
-
-    def offer(self, thread: u64) -> bool:
-        """Gives it to a thread if it is free; else that waits for it now."""
-        if self.word == 0:
-            self.word = thread | HELD
-            return True
-        self.word |= WAITED
-        append(self.waiting, thread)
-        return False
 
     def pass_on(self) -> None:
         assert self.word & ~WAITED == running | HELD, "unlocks a mutex that this thread does not hold"
@@ -613,30 +599,25 @@ class Condition:
     def wait(self, mutex: Mutex) -> None:
         """Unlocks `mutex`, waits for a signal, and returns when this thread holds the mutex again."""
         critical.enter()
-        at(running).mutex = u64(addr(mutex))
         mutex.pass_on()
         append(self.waiting, running)
         switch()
         critical.leave()
+        mutex.lock()
 
     def signal(self) -> None:
         """The first that waits goes on when it can have its mutex."""
         critical.enter()
         if self.waiting.last != 0:
-            self.wake_first()
+            append(runnable, take(self.waiting))
         critical.leave()
 
     def broadcast(self) -> None:
         """As `signal`, for all that wait."""
         critical.enter()
         while self.waiting.last != 0:
-            self.wake_first()
+            append(runnable, take(self.waiting))
         critical.leave()
-
-    def wake_first(self) -> None:
-        thread = take(self.waiting)
-        if Ptr[Mutex](at(thread).mutex)[0].offer(thread):
-            append(runnable, thread)
 
     def destroy(self) -> None:
         """Says that nobody uses it any more."""
