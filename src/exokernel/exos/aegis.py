@@ -83,9 +83,7 @@ def console_write(text: bytes) -> i64:
 @inline
 @noreturn
 def exit(status: i64) -> None:
-    """Ends the caller. When it is environment 0 the machine ends with `status` (its low 8 bits reach the host's
-    shell).
-    """
+    """Ends the caller, and if it is environment 0 the machine: the low 8 bits of `status` reach the host's shell."""
     call1(Call.EXIT, u64(status))
     unreachable()
 
@@ -213,9 +211,7 @@ def tlb_protect(virtual_page: u64, count: u64, rights: u64) -> i64:
 
 @call
 def tlb_remove(virtual_page: u64, count: u64) -> i64:
-    """Removes `count` (1 to BATCH) mappings from `virtual_page` on; pages that are not mapped are left alone. Returns 0
-    or BAD_ARGUMENT.
-    """
+    """Removes `count` (1 to BATCH) mappings from `virtual_page` on, where there are any. Returns 0 or BAD_ARGUMENT."""
 
 
 @call
@@ -282,9 +278,7 @@ def network_transmit(address: u64, length: u64) -> i64:
 
 @call
 def slice_claim(position: u64) -> i64:
-    """Claims the time slice at `position` (0 to SLICES - 1), or ANY. Returns the position, BUSY when it has an owner,
-    NO_SLICES or BAD_ARGUMENT.
-    """
+    """Claims the time slice at `position`, or ANY. Returns the position, BUSY, NO_SLICES or BAD_ARGUMENT."""
 
 
 @call
@@ -294,9 +288,7 @@ def slice_release(position: u64) -> i64:
 
 @call
 def slice_give(position: u64, environment: u64) -> i64:
-    """Makes `environment` the owner of a slice of the caller's. Returns 0, NOT_OWNER or NOT_RUNNABLE when there is no
-    such environment.
-    """
+    """Makes `environment` the owner of a slice of the caller's. Returns 0, NOT_OWNER, or NOT_RUNNABLE if there is none."""
 
 
 MESSAGE = ("rsi", "rdx", "r8", "r9", "r10", "r12", "r13", "r14")  # what carries a message
@@ -415,16 +407,12 @@ def line_bind(slot: u64) -> i64:
 
 @call
 def line_unmask(line: u64) -> i64:
-    """Lets a line of the caller's fire again, at once if its device still wants to. Returns 0, NOT_OWNER or
-    BAD_ARGUMENT.
-    """
+    """Lets a line of the caller's fire again, at once if its device still wants to. Returns 0 or NOT_OWNER."""
 
 
 @call
 def console_read() -> i64:
-    """The next byte typed on the console, for the owner of CONSOLE_LINE, or anybody while nobody owns it. Returns the
-    byte, NO_INPUT or BUSY.
-    """
+    """The next byte typed, for the owner of CONSOLE_LINE, or anybody while nobody owns it; or NO_INPUT or BUSY."""
 
 
 @call
@@ -436,9 +424,7 @@ def frame_claim_table(frame: u64) -> i64:
 
 @call
 def slice_take(slot: u64) -> i64:
-    """Makes the caller the owner of the slice that `slot` binds; the binding ends. Returns 0, or NOT_PERMITTED when none
-    is bound there (any more).
-    """
+    """Makes the caller the owner of the slice that `slot` binds; the binding ends. Returns 0 or NOT_PERMITTED."""
 
 
 @inline

@@ -52,7 +52,6 @@ class Thread:
     stack_bytes: u64
     transfer_stack: u64  # what EnvironmentPage has while it runs
     transfer_return_entry: u32
-    reserved: u32
     floating: u64  # where its floating-point registers are kept, or 0
     state: u32
     generation: u32  # moves on when the place is free again
@@ -62,14 +61,13 @@ threads: Array[Thread, THREADS] = Array[Thread, THREADS]()
 switch_stack: Array[u8, SWITCH_STACK_BYTES] = aligned(16, Array[u8, SWITCH_STACK_BYTES]())
 running: u64 = 0
 resume_ip: u64 = 0
-entry: u64 = ENVIRONMENT_ADDRESS + offsetof(
-    EnvironmentPage, "slice_start_entry"
-)  # which of the kernel's upcalls is used
-upcall: u32 = 0  # and what it enters
-yields: u32 = 0  # 1: when a slice has ended, not when one begins
+# Which of the kernel's upcalls ends turns; what it enters; 1 if a slice ends then, not if one begins.
+entry: u64 = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_start_entry")
+upcall: u32 = 0
+yields: u32 = 0
 living: u64 = 1
 listening: u64 = 0  # threads that events wake
-floating_threads: u64 = 0
+floating: bool = False  # whether any thread has asked for such registers
 
 
 @inline
@@ -149,11 +147,11 @@ def next_thread() -> u64:
         at(before).transfer_return_entry = page.transfer_return_entry
         page.transfer_stack = at(running).transfer_stack
         page.transfer_return_entry = at(running).transfer_return_entry
-    if floating_threads != 0 and before != running:
-        if at(before).floating != 0:
-            cpu.save_floating(at(before).floating)
-        if at(running).floating != 0:
-            cpu.load_floating(at(running).floating)
+        if floating:
+            if at(before).floating != 0:
+                cpu.save_floating(at(before).floating)
+            if at(running).floating != 0:
+                cpu.load_floating(at(running).floating)
     return running
 
 
@@ -166,15 +164,13 @@ def interrupted_thread() -> u64:
     code = Ptr[u8](context.ip)
     if code[0] == 0xFF and code[1] == 0x24 and code[2] == 0x25 and Ptr[u32](code + 3)[0] == FAULT_IP:
         context.ip = aegis.environment_page().exception_frame.ip
-    if context.sp - thread.stack <= thread.stack_bytes:
-        append(runnable, running)
-        return next_thread()
-    last = runnable.last  # it is in a handler, whose stack and frame there are but once: it stays before all others
+    in_handler = context.sp - thread.stack > thread.stack_bytes  # whose stack and frame there are but once:
+    last = runnable.last
     append(runnable, running)
-    if last != 0:
-        runnable.last = last
+    if in_handler and last != 0:
+        runnable.last = last  # it stays before all others
     chosen = next_thread()
-    critical.overdue = 1
+    critical.overdue = u64(in_handler)
     return chosen
 
 
@@ -238,9 +234,6 @@ SAVED_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "saved") + offsetof(C
 END_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_end_frame") + offsetof(ExceptionFrame, "ip")
 # How a handler of exceptions goes back: the last instruction, already on the thread's stack, is `jmp [FAULT_IP]`.
 FAULT_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "exception_frame") + offsetof(ExceptionFrame, "ip")
-CONTEXT_BYTES = sizeof(Context)
-CONTEXT_IP = offsetof(Context, "ip")
-STACK_POINTER = offsetof(Thread, "stack_pointer")
 PUSH_ALL, POP_ALL = aegis.saving(*reversed(abi.Registers.__annotations__))  # an abi.Registers
 PUSH_FRAME, POP_FRAME = aegis.saving(*(f"qword ptr [{{frame}} + {8 * i}]" for i in reversed(range(5))))
 YIELD = f"mov eax, {Call.YIELD_TO:d}\nmov edi, {abi.ANY_ENVIRONMENT}\nsyscall"  # keeps no register but rsp
@@ -252,7 +245,7 @@ def switch() -> None:
     asm("""
         {aegis.PUSH_PRESERVED}
         mov rax, qword ptr [{running}]
-        mov qword ptr [rax + {threads} + {STACK_POINTER}], rsp
+        mov qword ptr [rax + {threads} + {offsetof(Thread, "stack_pointer")}], rsp
         mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
         call {next_thread}
         jmp {resume}
@@ -265,7 +258,7 @@ def resume() -> None:
     interrupted between the labels has lost nothing: another turn begins with the same.
     """
     asm("""
-        mov rsp, qword ptr [rax + {threads} + {STACK_POINTER}]
+        mov rsp, qword ptr [rax + {threads} + {offsetof(Thread, "stack_pointer")}]
         test rsp, rsp
         jz 2f
         {aegis.POP_PRESERVED}
@@ -278,7 +271,7 @@ def resume() -> None:
         mov edx, dword ptr [{upcall}]
         mov dword ptr [rcx], edx
         lea rsp, [rax + {threads}]
-        mov rcx, qword ptr [rsp + {CONTEXT_IP}]
+        mov rcx, qword ptr [rsp + {offsetof(Context, "ip")}]
         mov qword ptr [{resume_ip}], rcx
         {POP_ALL}
         lea rsp, [rsp + 16]
@@ -324,7 +317,7 @@ def interrupt() -> None:
         jb 4f
     3:
         mov rsp, qword ptr [{running}]
-        lea rsp, [rsp + {threads} + {CONTEXT_BYTES}]
+        lea rsp, [rsp + {threads} + {sizeof(Context)}]
         {PUSH_FRAME}
         {PUSH_ALL}
     4:
@@ -340,7 +333,7 @@ def interrupt() -> None:
         mov qword ptr [{critical.interrupted}], 1
         cmp dword ptr [{yields}], 0
         je 6f
-        mov esp, offset {yielding} + {CONTEXT_BYTES}
+        mov esp, offset {yielding} + {sizeof(Context)}
         {PUSH_ALL}
         {YIELD}
         {POP_ALL}
@@ -440,7 +433,7 @@ def exit(result: u64) -> None:
     """Ends the thread that runs. Its stack goes back at once, its handle with `join`. With the last thread the
     environment ends, with status 0; returning from `main` ends it at once.
     """
-    global living, floating_threads
+    global living
     critical.enter()
     thread = at(running)
     thread.result = result
@@ -451,7 +444,6 @@ def exit(result: u64) -> None:
     if thread.floating != 0:
         heap.release(Ptr[u8](thread.floating))
         thread.floating = 0
-        floating_threads -= 1
     asm("mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}; call {finish}; jmp {resume}", "~{memory}")
     unreachable()
 
@@ -525,7 +517,7 @@ def keep_floating() -> i64:
     """From now on the thread that runs may use floating-point and vector registers, and finds its own whatever others do.
     Returns 0 or NO_FRAMES.
     """
-    global floating_threads
+    global floating
     thread = at(running)
     if thread.floating == 0:
         area = heap.allocate(FLOATING_BYTES)
@@ -534,10 +526,8 @@ def keep_floating() -> i64:
         Span[u8](area, FLOATING_BYTES).fill(0)
         aegis.floating_point(1)
         cpu.extended_save = cpu.feature_bits(1) >> OSXSAVE & 1 != 0
-        critical.enter()
         thread.floating = u64(area)
-        floating_threads += 1
-        critical.leave()
+        floating = True
     return 0
 
 
