@@ -219,8 +219,7 @@ def enter() -> None:
     the program's. Unless a light handler has done it: builds a Registers on the handlers' stack, calls `dispatch`, and
     goes on from the Registers.
     """
-    asm(
-        """
+    asm("""
         mov esp, offset {stack} + {STACK_BYTES} - 8
         {ASK}
         call qword ptr [{light}]
@@ -237,5 +236,4 @@ def enter() -> None:
         mov dword ptr [{ENTRY}], eax
         {POP_ALL}
         {GO_ON}
-        """
-    )
+    """)

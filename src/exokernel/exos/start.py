@@ -18,14 +18,12 @@ GIVES_STATUS = False  # whether it returns something: the builder says so
 @naked
 def start() -> None:
     """The first instructions: no caller (so that backtraces end here), an aligned stack."""
-    asm(
-        """
+    asm("""
         xor ebp, ebp
         and rsp, -16
         call {begin}
         ud2
-        """
-    )
+    """)
 
 
 @noreturn
