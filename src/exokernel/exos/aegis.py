@@ -72,9 +72,7 @@ def null() -> i64:
 
 @inline
 def console_write(text: bytes) -> i64:
-    """Writes at most CONSOLE_WRITE_LIMIT bytes to the serial port. Returns the count, BAD_ARGUMENT when longer,
-    BAD_ADDRESS.
-    """
+    """Writes up to CONSOLE_WRITE_LIMIT bytes to the serial port. Returns the count, BAD_ARGUMENT or BAD_ADDRESS."""
     if len(text) == 0:
         return 0
     return call2(Call.CONSOLE_WRITE, u64(addr(text[0])), len(text))
@@ -183,8 +181,8 @@ def tlb_insert_bound(virtual_page: u64, slot: u64, rights: u64) -> i64:
 @inline
 def tlb_insert_batch(virtual_page: u64, frames: Span[u64], rights: u64) -> i64:
     """Maps up to BATCH frames of the caller's at the pages from `virtual_page` on, as `tlb_insert` would, until one
-    cannot be mapped. Returns how many were mapped; if none, the error
-    of the first (NO_NODE, NOT_OWNER, IN_USE), BAD_ADDRESS or BAD_ARGUMENT.
+    cannot be mapped. Returns how many were mapped; if none, the error of the first (NO_NODE, NOT_OWNER, IN_USE),
+    BAD_ADDRESS or BAD_ARGUMENT.
     """
     if len(frames) == 0:
         return 0
@@ -231,19 +229,16 @@ def tlb_node_remove(virtual_page: u64) -> i64:
     """
 
 
+DESTROYED = [*Registers.__annotations__][:-1]  # all but `rax`
+YIELDING = ",".join(["={rax},{rax},{rdi}", *(f"~{{{name}}}" for name in [*DESTROYED, "memory", "flags"])])
+
+
 @inline
 def yield_to(environment: u64) -> i64:
     """Gives the rest of the slice to `environment` (or ANY_ENVIRONMENT), of which the low 8 bits count. Returns 0 when
     the caller runs again, or NOT_RUNNABLE at once. All registers but `rsp` are destroyed: nothing has to be saved.
     """
-    return asm(
-        "syscall",
-        "={rax},{rax},{rdi},~{rdi},~{rbx},~{rcx},~{rdx},~{rsi},~{rbp},~{r8},~{r9},~{r10},~{r11},~{r12},~{r13},~{r14},"
-        "~{r15},~{memory},~{flags}",
-        u64(Call.YIELD_TO),
-        environment,
-        returns=i64,
-    )
+    return asm("syscall", YIELDING, u64(Call.YIELD_TO), environment, returns=i64)
 
 
 @call
@@ -269,8 +264,7 @@ def network_bind(ring: ReceiveRing) -> i64:
 
 @call
 def network_transmit(address: u64, length: u64) -> i64:
-    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`; the memory is free again on
-    return.
+    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`, which is free again on return.
 
     Returns 0, NO_NETWORK, BUSY (the network is bound to another environment), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
     """

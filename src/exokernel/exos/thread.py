@@ -26,6 +26,7 @@ WINDOWS = 0x1E00_0000  # THREADS windows of addresses
 WINDOW_PAGES = 64  # of addresses for each thread's stack; what its stack does not take, at least one page, is a guard
 SWITCH_STACK_BYTES = 4096
 FLOATING_BYTES = 1024
+FLAGS = 0x202  # with which a thread begins: as the environment did
 
 # Of a thread. The table of threads begins as zeros.
 FREE = 0
@@ -400,11 +401,13 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
         critical.leave()
         return error
     thread.joiner = 0
-    words = Ptr[u64](thread.stack + thread.stack_bytes) - 9
-    words[3] = argument  # r12
-    words[5] = u64(function)  # rbx
-    words[6] = u64(begin)  # behind it a return address of 0, where backtraces end
-    thread.stack_pointer = u64(words)
+    thread.context.registers.rdi = u64(function)
+    thread.context.registers.rsi = argument
+    thread.context.registers.rbp = 0
+    thread.context.ip = u64(run)
+    thread.context.flags = FLAGS
+    thread.context.sp = thread.stack + thread.stack_bytes - 8  # a return address of 0, where backtraces end
+    thread.stack_pointer = 0
     thread.state = LIVES
     living += 1
     append(runnable, place * sizeof(Thread))
@@ -412,19 +415,7 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
     return i64(u64(thread.generation) * THREADS + place)
 
 
-@naked
-def begin() -> None:
-    """A thread's first instructions."""
-    asm("""
-        mov rdi, rbx
-        mov rsi, r12
-        call {run}
-        ud2
-    """)
-
-
 def run(function: Function, argument: u64) -> None:
-    critical.leave()
     exit(function(argument))
 
 
