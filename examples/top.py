@@ -22,7 +22,9 @@ def state_name(status: EnvironmentStatus) -> str:
         return "runnable"
     if status.state == State.SLEEPING:
         return "sleeping"
-    return "?"
+    if status.state == State.EMBRYO:
+        return "embryo  "
+    return "ended   "
 
 
 def name_length(status: EnvironmentStatus) -> u64:
@@ -58,6 +60,9 @@ def show(second: u64) -> None:
         end="",
     )
     print("", network.ring_full, "too many,", network.transmitted, "sent")
+    events = system.events
+    print("events:", events.interrupts, "packet interrupts,", events.lines, "lines,", events.wakes, "wakes,", end="")
+    print("", events.created, "environments created,", events.ended, "ended,", events.repossessed, "repossessed")
     print(" number  state       frames  slices  debt  name")
     for i in range(abi.ENVIRONMENTS):
         status = system.environments[i]

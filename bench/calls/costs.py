@@ -7,7 +7,7 @@ a tick nor a first touch is in it. Calls that do not come back have no number.
 """
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Call, Right
+from exokernel.aegis.abi import Call, Kind, Right
 from exokernel.exos import aegis
 from exokernel.metal import Array, addr, aligned, asm, i64, naked, noinline, u8, u64
 
@@ -104,6 +104,131 @@ def slices() -> None:
     print("slice_release", released - GLUE)
 
 
+least: Array[u64, 256] = Array[u64, 256]([0xFFFFFFFFFFFFFFFF] * 256)
+parts: Array[u64, abi.ENVIRONMENT_FRAMES] = Array[u64, abi.ENVIRONMENT_FRAMES]()
+batch: Array[u64, abi.BATCH] = Array[u64, abi.BATCH]()
+
+
+def make(number: u64, first: u64, second: u64, third: u64, fourth: u64) -> u64:
+    """One call of a life-cycle, which must succeed: its result. Its least cost is noted."""
+    spent = cost_of(number, first, second, third, fourth)
+    assert answer >= 0, "a call was refused"
+    least[number] = min(least[number], spent)
+    return u64(answer)
+
+
+def capabilities(frame: u64) -> None:
+    """Minted, weakened, bound, mapped and ended."""
+    name = u64(Kind.FRAME) << abi.NAME_INDEX_BITS | frame
+    rights = u64(aegis.frame_entry(frame).generation) << 32 | Right.WRITE | Right.EXECUTE
+    weak = rights - Right.EXECUTE
+    mac = make(Call.CAPABILITY_MINT, name, rights, 0, 0)
+    make(Call.BIND, 5, name, weak, make(Call.CAPABILITY_WEAKEN, name, rights, mac, weak))
+    aegis.tlb_insert_bound(SANDBOX + 2, 5, Right.WRITE)
+    make(Call.UNBIND, 5, 0, 0, 0)
+
+
+def memory() -> None:
+    """Frames and nodes, from their claim to their end. ENVIRONMENT: ours."""
+    own = aegis.environment_page().identifier
+    make(Call.FRAME_RELEASE, make(Call.FRAME_CLAIM_TABLE, abi.ANY, 0, 0, 0), 0, 0, 0)
+    make(Call.FRAME_RELEASE, make(Call.FRAME_GIVE, claim_mapped(), own, 0, 0) + given, 0, 0, 0)
+    aegis.tlb_node(SANDBOX + 512 * 100, claim())
+    aegis.frame_release(make(Call.TLB_NODE_REMOVE, SANDBOX + 512 * 100, 0, 0, 0))
+    aegis.tlb_remove(SANDBOX + 128, abi.BATCH)
+    make(Call.TLB_INSERT_BATCH, SANDBOX + 128, u64(addr(batch[0])), abi.BATCH, Right.READ)
+    aegis.frame_release(make(Call.FRAME_CLAIM_COPY, SANDBOX + 128, 0, 0, 0))
+    make(Call.TLB_INSERT_LARGE, SANDBOX + 512 * 101, large, Right.READ, 0)
+    aegis.tlb_remove(SANDBOX + 512 * 101, 1)
+
+
+given: u64 = 0
+large: u64 = 0
+
+
+def claim_mapped() -> u64:
+    """A frame of ours that is mapped, as those that are given away usually are."""
+    global given
+    given = claim()
+    aegis.tlb_insert(SANDBOX + 3, given, Right.WRITE)
+    return given
+
+
+def claim_large() -> None:
+    """LARGE_PAGES frames side by side."""
+    global large
+    large = abi.LARGE_PAGES * 10
+    for i in range(abi.LARGE_PAGES):
+        aegis.frame_claim(large + i)
+
+
+def environments() -> None:
+    """One, with a page of code and one that it shares, never started, and one that is started."""
+    for i in range(u64(len(parts))):
+        parts[i] = u64(aegis.frame_claim(abi.ANY) if i == 5 else aegis.frame_claim_table(abi.ANY))
+    child = make(Call.ENVIRONMENT_CREATE, 7, abi.ANY, u64(addr(parts[0])), 0)
+    node = u64(aegis.frame_claim_table(abi.ANY))
+    make(Call.ENVIRONMENT_NODE, 7, SANDBOX, node, 0)
+    make(Call.ENVIRONMENT_GIVE, 7, SANDBOX, claim(), Right.READ)
+    make(Call.ENVIRONMENT_SHARE, 7, SANDBOX + 128, abi.BATCH, Right.READ)
+    aegis.slice_claim(60)
+    name = u64(Kind.SLICE) << abi.NAME_INDEX_BITS | 60
+    rights = u64(aegis.system_page().slice_generations[60]) << 32 | Right.WRITE
+    aegis.bind(6, name, rights, u64(aegis.capability_mint(name, rights)))
+    make(Call.SLICE_TAKE, 6, 0, 0, 0)
+    aegis.slice_release(60)
+    make(Call.REVOKE, 9, child, 1, 0xFFFFFFFFFFFFFFF0)
+    make(Call.ENVIRONMENT_START, 7, abi.IMAGE_ADDRESS, 0, 0)
+    make(Call.ENVIRONMENT_END, 7, 0, 0, 0)
+    for _ in range(20):
+        aegis.frame_release(u64(aegis.frame_claim(abi.ANY)))  # each gives some of its frames back
+
+
+def bind_first(slot: u64, kind: u64, index: u64) -> None:
+    """Binds something of environment 0's, which we are."""
+    name = kind << abi.NAME_INDEX_BITS | index
+    aegis.bind(slot, name, Right.WRITE, u64(aegis.capability_mint(name, Right.WRITE)))
+
+
+def report(name: str, number: u64) -> None:
+    print(name, least[number] - GLUE)
+
+
+def life_cycles() -> None:
+    for i in range(abi.BATCH):
+        batch[i] = claim()
+    claim_large()
+    bind_first(9, Kind.AUTHORITY, 0)
+    bind_first(8, Kind.LINE, abi.CONSOLE_LINE)
+    spare = claim()
+    for _ in range(ROUNDS):
+        capabilities(spare)
+        memory()
+        environments()
+        make(Call.LINE_BIND, 8, 0, 0, 0)
+        make(Call.LINE_UNMASK, abi.CONSOLE_LINE, 0, 0, 0)
+    report("capability_mint", Call.CAPABILITY_MINT)
+    report("capability_weaken", Call.CAPABILITY_WEAKEN)
+    report("bind", Call.BIND)
+    report("unbind", Call.UNBIND)
+    report("frame_claim_table", Call.FRAME_CLAIM_TABLE)
+    report("frame_release", Call.FRAME_RELEASE)
+    report("frame_give", Call.FRAME_GIVE)
+    report("tlb_node_remove", Call.TLB_NODE_REMOVE)
+    report("tlb_insert_batch", Call.TLB_INSERT_BATCH)
+    report("tlb_insert_large", Call.TLB_INSERT_LARGE)
+    report("slice_take", Call.SLICE_TAKE)
+    report("environment_create", Call.ENVIRONMENT_CREATE)
+    report("environment_node", Call.ENVIRONMENT_NODE)
+    report("environment_give", Call.ENVIRONMENT_GIVE)
+    report("environment_share", Call.ENVIRONMENT_SHARE)
+    report("environment_start", Call.ENVIRONMENT_START)
+    report("environment_end", Call.ENVIRONMENT_END)
+    report("revoke", Call.REVOKE)
+    report("line_bind", Call.LINE_BIND)
+    report("line_unmask", Call.LINE_UNMASK)
+
+
 def main() -> None:
     measure("console_write", Call.CONSOLE_WRITE, u64(addr(page)), 1, 0)
     measure("frame_claim", Call.FRAME_CLAIM, abi.ANY, 0, 0)
@@ -120,3 +245,4 @@ def main() -> None:
     measure("wait", Call.WAIT, 0, 0, 0)
     if aegis.system_page().network_present != 0:
         measure("network_transmit", Call.NETWORK_TRANSMIT, u64(addr(page)), 64, 0)
+    life_cycles()

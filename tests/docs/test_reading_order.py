@@ -2,6 +2,7 @@
 """The reading order of docs/architecture.md names each file of the kernel, the library and the language, once."""
 
 import re
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,23 @@ def test_each_file_is_listed_once_and_exists() -> None:
     assert all((ROOT / path).is_file() for path in ORDER)
 
 
+NETWORK = {"arp", "checksum", "drop", "ethernet", "icmp", "interface", "ipv4", "network", "udp"}
+
+
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
     """Lines that say something, comments and docstrings among them. Lower the number whenever the kernel gets shorter;
     5,000 is the limit.
     """
-    assert lines_of_the_kernel() < 4800
+    assert lines("machine", "aegis") < 4800
 
 
-def lines_of_the_kernel() -> int:
-    files = [p for folder in ("machine", "aegis") for p in (ROOT / "src/exokernel" / folder).glob("*.py")]
+def test_the_library_stays_short() -> None:
+    """The same of the library without the network. 4,000 is the limit that is wanted: it is not reached yet, so lower the
+    number whenever the library gets shorter.
+    """
+    assert lines("exos", without=NETWORK) < 4300
+
+
+def lines(*folders: str, without: Set[str] = frozenset()) -> int:
+    files = [p for folder in folders for p in (ROOT / "src/exokernel" / folder).glob("*.py") if p.stem not in without]
     return sum(bool(line.strip()) for p in files for line in p.read_text().splitlines())

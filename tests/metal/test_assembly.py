@@ -4,6 +4,7 @@
 from exokernel.metal import asm, naked, native, u64
 
 ADD_BOTH = "mov rax, rdi\nadd rax, rsi"
+ADD_ALL = "{ADD_BOTH}\nadd rax, {STEP}"  # texts may stand in texts
 STEP = 3
 
 
@@ -11,8 +12,7 @@ STEP = 3
 def total(a: u64, b: u64) -> u64:
     """The sum and a constant."""
     asm("""
-        {ADD_BOTH}
-        add rax, {STEP}
+        {ADD_ALL}
         ret
     """)
 

@@ -32,3 +32,5 @@ def test_top_shows_what_the_kernel_shows() -> None:
         assert sum(int(owned) for _, _, _, owned, _ in rows) + slices == 64
         delivered, sent = map(int, re.findall(r"(\d+) delivered.* (\d+) sent", screen)[0])
         assert delivered > 0 and sent > 0, screen
+        interrupts, wakes = map(int, re.findall(r"events: (\d+) packet interrupts.* (\d+) wakes", screen)[0])
+        assert 0 < interrupts <= delivered and wakes > 0, screen

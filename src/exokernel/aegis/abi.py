@@ -372,6 +372,18 @@ class NetworkStatistics:
 
 
 @struct(volatile=True)
+class EventCounts:
+    """Since boot."""
+
+    interrupts: u64  # of the network device
+    lines: u64  # of device lines that environments own
+    wakes: u64  # sleeps that ended, by an event or a deadline
+    created: u64  # environments, by applications
+    ended: u64  # environments
+    repossessed: u64  # frames and slices taken by force
+
+
+@struct(volatile=True)
 class SystemPage:
     """The kernel's book-keeping, mapped read-only into every environment at SYSTEM_ADDRESS."""
 
@@ -383,13 +395,14 @@ class SystemPage:
     mac: Array[u8, 6]
     reserved: Array[u8, 6]
     network: NetworkStatistics
+    events: EventCounts
     slice_owners: Array[u8, SLICES]  # the environment that owns each slice; ENVIRONMENTS: nobody
     slice_generations: Array[u32, SLICES]  # moves on whenever the slice changes its owner
     excess: Array[u32, ENVIRONMENTS]  # slices that each environment will lose because it ended others late
     environments: Array[EnvironmentStatus, ENVIRONMENTS]
     bundle_frame: u64  # where the bundle begins
     bundle_frames: u64  # and how many frames it has
-    unused: Array[u8, PAGE_BYTES - 48 - 9 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
+    unused: Array[u8, PAGE_BYTES - 48 - 15 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
 
 
 @struct

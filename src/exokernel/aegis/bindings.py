@@ -51,9 +51,7 @@ def rights_word(rights: u32) -> u64:
 
 @inline
 def fill(binding: Ptr[Binding], reference: u64, entry: Ptr[FrameEntry], frame: u64, rights: u64, page: u64) -> None:
-    """Fills a free slot with the right to a frame as it is now, two words at a time; it comes to the beginning of the
-    frame's chain.
-    """
+    """Fills a free slot with the right to a frame as it is now, the first in the frame's chain."""
     words = Ptr[u64](binding)
     chain = Ptr[u64](u64(entry) + offsetof(FrameEntry, "generation"))[0]  # and `bindings`
     entry[0].bindings = u32(reference)
@@ -91,11 +89,8 @@ def leave_chain(binding: Binding) -> None:
 
 
 def end_next(record: Environment, limit: u64) -> u64:
-    """Ends bindings of an environment that has ended, in whose tables nobody will look again, slot by slot. Returns how
-    many slots it has looked at: at most `limit`.
-    """
-    left = record.bound
-    first = record.bound_at
+    """Ends bindings of an environment that has ended, slot by slot; its tables stay as they are. Returns how many slots."""
+    left, first = record.bound, record.bound_at
     end = first
     while left != 0 and end < min(first + limit, BINDINGS):
         binding = record.bindings[0][end]
@@ -104,8 +99,7 @@ def end_next(record: Environment, limit: u64) -> u64:
         left -= u64(binding.kind != 0)
         binding.kind = 0
         end += 1
-    record.bound = left
-    record.bound_at = end
+    record.bound, record.bound_at = left, end
     return end - first
 
 

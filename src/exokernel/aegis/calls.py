@@ -481,10 +481,9 @@ ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
     [OWN_ENTRIES.get(number, call_entry) for number in range(256)]
 )
 LEAVING = {
-    Call.YIELD_TO: switch_entry,
-    Call.TRANSFER: leave_floating_entry,
+    Call.YIELD_TO: switch_entry, Call.TRANSFER: leave_floating_entry,
     Call.TRANSFER_BACK: leave_floating_entry,
-}
+}  # fmt: skip
 FLOATING_ENTRIES: Final[Array[Callable[[], None], 256]] = Array[Callable[[], None], 256](
     [(OWN_ENTRIES | LEAVING).get(number, call_entry) for number in range(256)]
 )

@@ -20,14 +20,13 @@ from exokernel.aegis import (
 )
 from exokernel.aegis.abi import *
 from exokernel.aegis.capability import UNBOUND
-from exokernel.aegis.environment import Binding, BindingPage, parts
+from exokernel.aegis.environment import BindingPage, parts
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import paging
 from exokernel.machine.paging import PageTableEntry, Part
 from exokernel.metal import Ptr, Span, addr, i64, inline, noinline, u8, u32, u64
 
 ALL = Right.READ | Right.WRITE | Right.EXECUTE
-# What a child's entry keeps of its parent's, and bits of it.
 KEPT = PageTableEntry(present=True, writable=True, user=True, frame=(1 << 40) - 1, key=15, no_execute=True).raw
 WRITABLE, NO_EXECUTE = PageTableEntry(writable=True).raw, PageTableEntry(no_execute=True).raw
 BOUND = PageTableEntry(bound=True).raw
@@ -71,6 +70,7 @@ def create(slot: u64, number: u64, address: u64, fourth: u64) -> i64:
             return Error.NOT_OWNER
         frames.move(parts[i], number, FrameKind.NODE)
     environment.assemble(number)
+    information.page.events.created += 1
     revocation.forget(number)
     environment.records[number].creator = caller
     generation = capability.generation_of(Kind.ENVIRONMENT, number)
@@ -139,21 +139,15 @@ def share(slot: u64, first: u64, count: u64, how: u64) -> i64:
 
 def may_share(entry: PageTableEntry) -> bool:
     """Whether a frame of somebody else's that is mapped is public, or has not been broken since it was bound."""
-    if entry.bound:
-        return binding_of(entry).generation == frames.entry(entry.frame).generation
-    return frames.is_public(entry.frame)
-
-
-@inline
-def binding_of(entry: PageTableEntry) -> Binding:
-    """The binding of the current environment's that a page is mapped through."""
-    return Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
+    mine = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
+    return mine.generation == frames.entry(entry.frame).generation if entry.bound else frames.is_public(entry.frame)
 
 
 @inline
 def fewer(entry: PageTableEntry, how: u64) -> u64:
     """`how`, with no more rights than those by which the current environment has a page."""
-    return how & u64(binding_of(entry).rights | Right.READ) if entry.bound else how
+    mine = Ptr[BindingPage](environment.BINDING_PAGE)[0][entry.slot]
+    return how & u64(mine.rights | Right.READ) if entry.bound else how
 
 
 @noinline

@@ -61,6 +61,7 @@ def finish(identifier: u64, status: u64) -> None:
     global unfinished
     page = information.page.environments[identifier]
     page.state = State.ENDED
+    information.page.events.ended += 1
     page.status = u32(status)
     processor.remove(identifier)
     floating.release(identifier)

@@ -56,7 +56,7 @@ class KernelPage:
     caller: u8  # the environment that it serves (`transfer`)
     callee: u8  # the environment whose answer it waits for
     aside: u8  # 1: what it did before it was called is in `resting`
-    keyed: u8  # 1: it uses protection keys
+    keyed: u8  # 128: it uses protection keys
     floating: u32  # 1: it may use floating-point and vector registers
     unmapped: u64  # owner, kind and page, as in FrameEntry, of a frame that this environment may map
     scratch: u64  # a register of the caller's during a system call

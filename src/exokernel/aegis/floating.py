@@ -56,7 +56,7 @@ def protection_keys(wanted: u64, second: u64, third: u64, fourth: u64) -> i64:
     if wanted > 1:
         return Error.BAD_ARGUMENT
     leave()
-    page.keyed = u8(wanted)
+    page.keyed = u8(wanted << 7)
     page.key_rights = 0
     if wanted:
         reach_keys()

@@ -6,7 +6,7 @@ behind the lines but one: the serial port's, whose input goes to the owner of it
 it. Environment 0 mints the capabilities of lines; the network's line is the kernel's own.
 """
 
-from exokernel.aegis import capability, environment, processor
+from exokernel.aegis import capability, environment, information, processor
 from exokernel.aegis.abi import LINES, Error, Event, Kind
 from exokernel.aegis.environment import NOBODY
 from exokernel.machine import interrupts, serial
@@ -60,6 +60,7 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     """A line fired. Returns the root to load."""
     interrupts.set_line(u32(fired), True)
     interrupts.end()
+    information.page.events.lines += 1
     owner = u64(owners[fired])
     if owner != NOBODY:
         page = environment.records[owner].page[0]

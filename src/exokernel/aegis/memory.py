@@ -61,7 +61,6 @@ RETURN_FRAME = f"""
 8:
     xor r9d, r9d
 """
-DIRECT_MAP = paging.DIRECT_MAP - SIGNED
 SPARE = FrameKind.SPARE - FrameKind.DATA << 16
 
 
@@ -80,7 +79,7 @@ def claim_entry() -> None:
         mov qword ptr [rdi + {OWNER}], rax
         dec qword ptr [{information.page} + {FREE}]
         shl rdi, 7
-        mov rax, {DIRECT_MAP}
+        mov rax, {paging.DIRECT_MAP - SIGNED}
         add rdi, rax
         mov ecx, 512
         xor eax, eax

@@ -73,6 +73,7 @@ def initialize() -> None:
 
 def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The device's interrupt. Returns the root to load."""
+    information.page.events.interrupts += 1
     virtio.acknowledge_interrupt()
     interrupts.end()
     receive()

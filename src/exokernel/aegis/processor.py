@@ -251,6 +251,7 @@ def wake(identifier: u64) -> None:
 def finish_wait(identifier: u64, events: u64) -> None:
     global sleepers
     sleepers &= ~(u64(1) << identifier)
+    information.page.events.wakes += 1
     activation.own_context(environment.records[identifier].kernel_page[0]).registers.rax = events
     start(identifier)
 

@@ -155,5 +155,6 @@ def lose(identifier: u64, kind: u64, index: u64) -> None:
     page = environment.records[identifier].page[0]
     page.lost[page.lost_count % LOST] = kind << NAME_INDEX_BITS | index
     page.lost_count += 1
+    information.page.events.repossessed += 1
     page.pending |= Event.REPOSSESSED
     processor.wake(identifier)

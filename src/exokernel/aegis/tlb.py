@@ -438,8 +438,16 @@ def insert_batch(virtual_page: u64, address: u64, count: u64, rights: u64) -> i6
     if not copy_in(Span[u8](Ptr[u8](addr(batch[0])), count * 8), UserAddress(address)):
         return Error.BAD_ADDRESS
     identifier = environment.current().identifier
+    unmapped = environment.current().unmapped
+    bits = RIGHTS[rights & 0xFF]
     for i in range(count):
-        error = insert_for(identifier, virtual_page + i, batch[i], rights)
+        frame, place = batch[i], entry_of(virtual_page + i)
+        plain = frame < frames.count and bits != REFUSED and place[0].raw == 0
+        if plain and Ptr[u64](addr(frames.entry(frame).owner))[0] == unmapped:  # an own frame, where nothing is
+            place[0] = PageTableEntry(bits | frame << 12)
+            frames.entry(frame).page = u32(virtual_page + i)
+            continue
+        error = insert_for(identifier, virtual_page + i, frame, rights)
         if error < 0:
             return error if i == 0 else i64(i)
     return i64(count)

@@ -26,6 +26,7 @@ USER_IP = KERNEL_PAGE + offsetof(KernelPage, "user_ip")
 USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack")
 CALLER = KERNEL_PAGE + offsetof(KernelPage, "caller")
 KEYED = KERNEL_PAGE + offsetof(KernelPage, "keyed")
+NO_CALLEE = NOBODY << 8  # of `caller`, `callee`, `aside` and `keyed`, of which the last is the sign
 PUSHED_RAX = 72  # behind PUSH_MESSAGE
 CALLEE = KERNEL_PAGE + offsetof(KernelPage, "callee")
 STACK = paging.PAGE + boot.STACK_BYTES  # the kernel stack's upper end, from `kernel_stack`
@@ -133,10 +134,9 @@ def transfer_back_entry() -> None:
         mov eax, dword ptr [{IDENTIFIER}]
         mov byte ptr [{CALLER}], {NOBODY}
         mov cr3, rcx
-        mov byte ptr [{CALLEE}], {NOBODY}
         mov ecx, dword ptr [{RETURN_ENTRY}]
-        cmp byte ptr [{KEYED}], 0
-        jne 3f
+        or dword ptr [{CALLER}], {NO_CALLEE}
+        js 3f
         mov r11d, {FLAGS}
         sysretq
     3:

@@ -6,20 +6,13 @@ These are only the few instructions that make a call; nothing here decides anyth
 calls otherwise. docs/abi.md is written from these docstrings.
 """
 
-from exokernel.aegis.abi import (
-    ENTRIES_ADDRESS,
-    ENVIRONMENT_ADDRESS,
-    ENVIRONMENT_FRAMES,
-    FRAMES_ADDRESS,
-    SYSTEM_ADDRESS,
-    Call,
-    EnvironmentPage,
-    FrameEntry,
-    ReceiveRing,
-    SystemPage,
-    TableEntry,
-)
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from exokernel.aegis.abi import *
 from exokernel.metal import *
+from exokernel.metal.language import from_text
 
 
 @inline
@@ -46,64 +39,40 @@ def table_entry(virtual_page: u64) -> TableEntry:
     return volatile_load(Ptr[TableEntry](ENTRIES_ADDRESS) + virtual_page)
 
 
-@inline
-def call0(number: u64) -> i64:
-    """A system call without arguments."""
-    return asm("syscall", "={rax},{rax},~{rcx},~{r11},~{memory}", number, returns=i64)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@inline
-def call1(number: u64, first: u64) -> i64:
-    """A system call with one argument."""
-    return asm("syscall", "={rax},{rax},{rdi},~{rcx},~{r9},~{r10},~{r11},~{memory}", number, first, returns=i64)
+def _system_call(count: int) -> Any:
+    """A function that makes the call of a number with so many arguments."""
+    values = ("number", "first", "second", "third", "fourth")[: count + 1]
+    registers = ",".join(f"{{{register}}}" for register in ("rax", "rdi", "rsi", "rdx", "r8")[: count + 1])
+    constraints = "={rax}," + registers + ",~{rcx},~{r9},~{r10},~{r11},~{memory}"
+    text = f"""@inline
+def call{count}({": u64, ".join(values)}: u64) -> i64:
+    return asm("syscall", "{constraints}", {", ".join(values)}, returns=i64)
+"""
+    return from_text(text, f"call{count}", globals())
 
 
-@inline
-def call2(number: u64, first: u64, second: u64) -> i64:
-    """A system call with two arguments."""
-    return asm("syscall", "={rax},{rax},{rdi},{rsi},~{rcx},~{r11},~{memory}", number, first, second, returns=i64)
+call0, call1, call2, call3, call4 = map(_system_call, range(5))
 
 
-@inline
-def call3(number: u64, first: u64, second: u64, third: u64) -> i64:
-    """A system call with three arguments."""
-    return asm(
-        "syscall",
-        "={rax},{rax},{rdi},{rsi},{rdx},~{rcx},~{r9},~{r10},~{r11},~{memory}",
-        number,
-        first,
-        second,
-        third,
-        returns=i64,
-    )
+def call(declared: F) -> F:
+    """A function that is declared so makes the call of its name, with its arguments."""
+    name, values = declared.__name__, list(inspect.signature(declared).parameters)
+    body = f"    return call{len(values)}({', '.join([f'Call.{name.upper()}', *values])})\n"
+    made: F = from_text(inspect.getsource(declared).replace("@call", "@inline", 1) + body, name, globals())
+    return made
 
 
-@inline
-def call4(number: u64, first: u64, second: u64, third: u64, fourth: u64) -> i64:
-    """A system call with four arguments."""
-    return asm(
-        "syscall",
-        "={rax},{rax},{rdi},{rsi},{rdx},{r8},~{rcx},~{r9},~{r10},~{r11},~{memory}",
-        number,
-        first,
-        second,
-        third,
-        fourth,
-        returns=i64,
-    )
-
-
-@inline
+@call
 def null() -> i64:
     """Enters the kernel and returns 0."""
-    return call0(Call.NULL)
 
 
 @inline
 def console_write(text: bytes) -> i64:
-    """Writes at most CONSOLE_WRITE_LIMIT bytes to the serial port. Returns the count, BAD_ARGUMENT when longer,
-    BAD_ADDRESS.
-    """
+    """Writes up to CONSOLE_WRITE_LIMIT bytes to the serial port. Returns the count, BAD_ARGUMENT or BAD_ADDRESS."""
     if len(text) == 0:
         return 0
     return call2(Call.CONSOLE_WRITE, u64(addr(text[0])), len(text))
@@ -112,65 +81,57 @@ def console_write(text: bytes) -> i64:
 @inline
 @noreturn
 def exit(status: i64) -> None:
-    """Ends the caller. When it is environment 0 the machine ends with `status` (its low 8 bits reach the host's
-    shell).
-    """
+    """Ends the caller, and if it is environment 0 the machine: the low 8 bits of `status` reach the host's shell."""
     call1(Call.EXIT, u64(status))
     unreachable()
 
 
-@inline
+@call
 def frame_claim(frame: u64) -> i64:
     """Claims the free frame of that number (physical address / PAGE_BYTES), or ANY, filled with zeros. Returns the
     number, NO_FRAMES, BUSY when it is not free, NO_ROOM while an overdue order wants frames back, or BAD_ARGUMENT when
     the machine has none of that number.
     """
-    return call1(Call.FRAME_CLAIM, frame)
 
 
-@inline
+@call
 def frame_release(frame: u64) -> i64:
     """Gives up a frame of the caller's, which is unmapped. Returns 0, NOT_OWNER, or IN_USE when somebody has bound it
     (break it first) or it is pinned.
     """
-    return call1(Call.FRAME_RELEASE, frame)
 
 
-@inline
+@call
 def frame_break(frame: u64) -> i64:
     """Ends bindings of others to a frame of the caller's, with their mappings, and makes all its capabilities stale.
 
     Returns 0 when none is left, 1 when there are more than this call had time for: make it again; NOT_OWNER.
     """
-    return call1(Call.FRAME_BREAK, frame)
 
 
-@inline
+@call
 def frame_pin(frame: u64, pinned: u64) -> i64:
     """Pins a frame of the caller's (1), so that it stays where it is, or ends that (0). Returns 0, NOT_OWNER,
     BAD_ARGUMENT or NO_ROOM after PINNED_FRAMES.
     """
-    return call2(Call.FRAME_PIN, frame, pinned)
 
 
-@inline
+@call
 def frame_guarantee(frame: u64, guaranteed: u64) -> i64:
     """Counts a frame of the caller's among those that are never taken by force (1), or no longer (0). Returns 0,
     NOT_OWNER, BAD_ARGUMENT or NO_ROOM after GUARANTEED_FRAMES.
     """
-    return call2(Call.FRAME_GUARANTEE, frame, guaranteed)
 
 
-@inline
+@call
 def frame_give(frame: u64, environment: u64) -> i64:
     """Makes `environment` the owner of a frame of the caller's, with its contents; the caller's mapping ends. Returns
     0, NOT_OWNER, NO_ENVIRONMENT, IN_USE when it is bound or has a flag, or NO_ROOM while that environment is to give
     frames back itself.
     """
-    return call2(Call.FRAME_GIVE, frame, environment)
 
 
-@inline
+@call
 def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
     """Maps the caller's `frame` at `virtual_page` (address / PAGE_BYTES), in place of what was mapped there.
 
@@ -179,90 +140,79 @@ def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
     Returns 0, NO_NODE, NOT_OWNER, IN_USE when the frame is mapped at another page or the page is in a large one, or
     BAD_ARGUMENT for a page at or above USER_LIMIT and for WRITE with EXECUTE.
     """
-    return call3(Call.TLB_INSERT, virtual_page, frame, rights)
 
 
-@inline
+@call
 def capability_mint(name: u64, rights: u64) -> i64:
     """The MAC of a capability of the caller's resource `name` (Kind.FRAME << NAME_INDEX_BITS | frame). `rights`:
     `Right` bits, and from bit 32 on the resource's generation. Returns the MAC, NOT_OWNER, STALE when the generation is
     not the present one, or BAD_ARGUMENT.
     """
-    return call2(Call.CAPABILITY_MINT, name, rights)
 
 
-@inline
+@call
 def capability_weaken(name: u64, rights: u64, mac: u64, fewer: u64) -> i64:
     """The MAC of a capability with `fewer` rights (and the same generation) than the one given. Everybody may do this.
     Returns the MAC, FORGED or BAD_ARGUMENT.
     """
-    return call4(Call.CAPABILITY_WEAKEN, name, rights, mac, fewer)
 
 
-@inline
+@call
 def bind(slot: u64, name: u64, rights: u64, mac: u64) -> i64:
     """Checks a capability and notes it in `slot` (below BINDINGS), where its use costs no check. Returns 0, FORGED,
     STALE, IN_USE when the slot is taken or BAD_ARGUMENT.
     """
-    return call4(Call.BIND, slot, name, rights, mac)
 
 
-@inline
+@call
 def unbind(slot: u64) -> i64:
     """Ends a binding and its mapping. Returns 0, also when there is none, or BAD_ARGUMENT."""
-    return call1(Call.UNBIND, slot)
 
 
-@inline
+@call
 def tlb_insert_bound(virtual_page: u64, slot: u64, rights: u64) -> i64:
     """Maps the frame that `slot` binds at `virtual_page`, in place of what was mapped there. A binding maps at one page.
 
     Returns 0, NO_NODE, NOT_PERMITTED when nothing is bound there or it allows less, IN_USE when it is mapped at another
     page or the page is in a large one, or BAD_ARGUMENT.
     """
-    return call3(Call.TLB_INSERT_BOUND, virtual_page, slot, rights)
 
 
 @inline
 def tlb_insert_batch(virtual_page: u64, frames: Span[u64], rights: u64) -> i64:
     """Maps up to BATCH frames of the caller's at the pages from `virtual_page` on, as `tlb_insert` would, until one
-    cannot be mapped. Returns how many were mapped; if none, the error
-    of the first (NO_NODE, NOT_OWNER, IN_USE), BAD_ADDRESS or BAD_ARGUMENT.
+    cannot be mapped. Returns how many were mapped; if none, the error of the first (NO_NODE, NOT_OWNER, IN_USE),
+    BAD_ADDRESS or BAD_ARGUMENT.
     """
     if len(frames) == 0:
         return 0
     return call4(Call.TLB_INSERT_BATCH, virtual_page, u64(addr(frames[0])), len(frames), rights)
 
 
-@inline
+@call
 def tlb_insert_large(virtual_page: u64, first_frame: u64, rights: u64) -> i64:
     """Maps LARGE_PAGES frames of the caller's from `first_frame` on at `virtual_page`, as one entry of the processor's;
     both are multiples of LARGE_PAGES. `tlb_remove` with any page of it removes it.
 
     Returns 0, NOT_OWNER, IN_USE (a frame is mapped, or there is a table node: remove it first) or BAD_ARGUMENT.
     """
-    return call3(Call.TLB_INSERT_LARGE, virtual_page, first_frame, rights)
 
 
-@inline
+@call
 def tlb_protect(virtual_page: u64, count: u64, rights: u64) -> i64:
     """Changes what `count` (1 to BATCH) mappings from `virtual_page` on allow. Pages that are not mapped are left alone.
 
     Returns 0, BAD_ARGUMENT, or NOT_OWNER when one is a mapping of the kernel's or of a public frame (insert that anew),
     or its binding allows less: the pages before it are changed then.
     """
-    return call3(Call.TLB_PROTECT, virtual_page, count, rights)
 
 
-@inline
+@call
 def tlb_remove(virtual_page: u64, count: u64) -> i64:
-    """Removes `count` (1 to BATCH) mappings from `virtual_page` on; pages that are not mapped are left alone. Returns 0
-    or BAD_ARGUMENT.
-    """
-    return call2(Call.TLB_REMOVE, virtual_page, count)
+    """Removes `count` (1 to BATCH) mappings from `virtual_page` on, where there are any. Returns 0 or BAD_ARGUMENT."""
 
 
-@inline
+@call
 def tlb_node(virtual_page: u64, frame: u64) -> i64:
     """Donates the caller's `frame` as the table node of the 512 pages around `virtual_page`.
 
@@ -270,15 +220,17 @@ def tlb_node(virtual_page: u64, frame: u64) -> i64:
     when there is a node already: the frame is then left alone), NOT_OWNER, IN_USE when a large page is there, or
     BAD_ARGUMENT.
     """
-    return call2(Call.TLB_NODE, virtual_page, frame)
 
 
-@inline
+@call
 def tlb_node_remove(virtual_page: u64) -> i64:
     """Takes back the table node of the 512 pages around `virtual_page`, none of which may be mapped: the frame is an
     ordinary one again. Returns its number, NO_NODE, IN_USE or BAD_ARGUMENT.
     """
-    return call1(Call.TLB_NODE_REMOVE, virtual_page)
+
+
+DESTROYED = [*Registers.__annotations__][:-1]  # all but `rax`
+YIELDING = ",".join(["={rax},{rax},{rdi}", *(f"~{{{name}}}" for name in [*DESTROYED, "memory", "flags"])])
 
 
 @inline
@@ -286,17 +238,10 @@ def yield_to(environment: u64) -> i64:
     """Gives the rest of the slice to `environment` (or ANY_ENVIRONMENT), of which the low 8 bits count. Returns 0 when
     the caller runs again, or NOT_RUNNABLE at once. All registers but `rsp` are destroyed: nothing has to be saved.
     """
-    return asm(
-        "syscall",
-        "={rax},{rax},{rdi},~{rdi},~{rbx},~{rcx},~{rdx},~{rsi},~{rbp},~{r8},~{r9},~{r10},~{r11},~{r12},~{r13},~{r14},"
-        "~{r15},~{memory},~{flags}",
-        u64(Call.YIELD_TO),
-        environment,
-        returns=i64,
-    )
+    return asm("syscall", YIELDING, u64(Call.YIELD_TO), environment, returns=i64)
 
 
-@inline
+@call
 def wait(deadline: u64) -> i64:
     """Sleeps until an event is pending that is not masked, or until the timestamp counter has passed `deadline`
     (FOREVER: no deadline).
@@ -304,7 +249,6 @@ def wait(deadline: u64) -> i64:
     Returns the pending events that are not masked: 0 means that the deadline passed. Deadlines are checked at slice
     boundaries. BUSY: the caller serves a transfer, so its caller's time would go nowhere.
     """
-    return call1(Call.WAIT, deadline)
 
 
 @inline
@@ -318,49 +262,53 @@ def network_bind(ring: ReceiveRing) -> i64:
     return call1(Call.NETWORK_BIND, u64(addr(ring)))
 
 
-@inline
+@call
 def network_transmit(address: u64, length: u64) -> i64:
-    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`; the memory is free again on
-    return.
+    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`, which is free again on return.
 
     Returns 0, NO_NETWORK, BUSY (the network is bound to another environment), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
     """
-    return call2(Call.NETWORK_TRANSMIT, address, length)
 
 
-@inline
+@call
 def slice_claim(position: u64) -> i64:
-    """Claims the time slice at `position` (0 to SLICES - 1), or ANY. Returns the position, BUSY when it has an owner,
-    NO_SLICES or BAD_ARGUMENT.
-    """
-    return call1(Call.SLICE_CLAIM, position)
+    """Claims the time slice at `position`, or ANY. Returns the position, BUSY, NO_SLICES or BAD_ARGUMENT."""
 
 
-@inline
+@call
 def slice_release(position: u64) -> i64:
     """Gives up a slice. Its owner may give up the one that runs: it ends at the next tick. Returns 0 or NOT_OWNER."""
-    return call1(Call.SLICE_RELEASE, position)
 
 
-@inline
+@call
 def slice_give(position: u64, environment: u64) -> i64:
-    """Makes `environment` the owner of a slice of the caller's. Returns 0, NOT_OWNER or NOT_RUNNABLE when there is no
-    such environment.
-    """
-    return call2(Call.SLICE_GIVE, position, environment)
+    """Makes `environment` the owner of a slice of the caller's. Returns 0, NOT_OWNER, or NOT_RUNNABLE if there is none."""
+
+
+MESSAGE = ("rsi", "rdx", "r8", "r9", "r10", "r12", "r13", "r14")  # what carries a message
+PRESERVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")  # by functions
 
 
 @struct
 class Message:
-    """What the stubs of transfers carry over, in registers: `rsi rdx r8 r9 r10 r12 r13 r14`."""
+    """What the stubs of transfers carry over, in the registers MESSAGE."""
 
     words: Array[u64, 8]
 
 
+def saving(*places: str) -> tuple[str, str]:
+    """Assembly that pushes registers or words of memory, and that pops them again."""
+    return "\n".join(f"push {place}" for place in places), "\n".join(f"pop {place}" for place in reversed(places))
+
+
 RETURN_ENTRY = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "transfer_return_entry")
-
-
 TRANSFER_STACK = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "transfer_stack")
+PUSH_PRESERVED, POP_PRESERVED = saving(*PRESERVED)
+PUSH_ENTRY, POP_ENTRY = saving(f"qword ptr [{RETURN_ENTRY}]", f"qword ptr [{TRANSFER_STACK}]")
+# A message, which `rsi` points to and is the last to be loaded; and back, to where `rdi` points.
+LOAD = "\n".join(f"mov {register}, qword ptr [rsi + {8 * i}]" for i, register in reversed([*enumerate(MESSAGE)]))
+STORE = "\n".join(f"mov qword ptr [rdi + {8 * i}], {register}" for i, register in enumerate(MESSAGE))
+CLEAR = "xor ebx, ebx\nxor ebp, ebp\nxor r15d, r15d"  # what is no message is nobody's business
 
 
 @naked
@@ -372,61 +320,32 @@ def transfer(environment: u64, message: Message) -> i64:
     or BUSY (it serves or waits for another), and nothing has happened; or PARTNER_LOST when it ended before it answered.
     """
     asm("""
-        push rbx
-        push rbp
-        push r12
-        push r13
-        push r14
-        push r15
+        {PUSH_PRESERVED}
         push rsi
-        push qword ptr [{RETURN_ENTRY}]
-        push qword ptr [{TRANSFER_STACK}]
+        {PUSH_ENTRY}
         mov qword ptr [{TRANSFER_STACK}], rsp
         lea rax, [rip + 2f]
         mov dword ptr [{RETURN_ENTRY}], eax
-        mov rdx, qword ptr [rsi + 8]
-        mov r8, qword ptr [rsi + 16]
-        mov r9, qword ptr [rsi + 24]
-        mov r10, qword ptr [rsi + 32]
-        mov r12, qword ptr [rsi + 40]
-        mov r13, qword ptr [rsi + 48]
-        mov r14, qword ptr [rsi + 56]
-        mov rsi, qword ptr [rsi]
-        xor ebx, ebx
-        xor ebp, ebp
-        xor r15d, r15d
+        {LOAD}
+        {CLEAR}
         mov eax, {Call.TRANSFER}
         syscall
     2:
         mov rsp, qword ptr [{TRANSFER_STACK}]
-        pop qword ptr [{TRANSFER_STACK}]
-        pop qword ptr [{RETURN_ENTRY}]
+        {POP_ENTRY}
         pop rdi
-        mov qword ptr [rdi], rsi
-        mov qword ptr [rdi + 8], rdx
-        mov qword ptr [rdi + 16], r8
-        mov qword ptr [rdi + 24], r9
-        mov qword ptr [rdi + 32], r10
-        mov qword ptr [rdi + 40], r12
-        mov qword ptr [rdi + 48], r13
-        mov qword ptr [rdi + 56], r14
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop rbp
-        pop rbx
+        {STORE}
+        {POP_PRESERVED}
         ret
     """)
 
 
-@inline
+@call
 def transfer_back() -> i64:
     """Answers the caller: it continues at its `transfer_return_entry` with this environment's number in `rax` and all
     other registers as they are here. After an asynchronous transfer, or when the caller has ended: continues with what
     this environment did before it was called. Returns NO_CALLER, or not at all.
     """
-    return call0(Call.TRANSFER_BACK)
 
 
 @naked
@@ -436,51 +355,30 @@ def transfer_asynchronous(environment: u64, message: Message) -> i64:
     NOT_RUNNABLE, NO_ENTRY or BUSY (it serves or waits for another).
     """
     asm("""
-        push rbx
-        push rbp
-        push r12
-        push r13
-        push r14
-        push r15
-        mov rdx, qword ptr [rsi + 8]
-        mov r8, qword ptr [rsi + 16]
-        mov r9, qword ptr [rsi + 24]
-        mov r10, qword ptr [rsi + 32]
-        mov r12, qword ptr [rsi + 40]
-        mov r13, qword ptr [rsi + 48]
-        mov r14, qword ptr [rsi + 56]
-        mov rsi, qword ptr [rsi]
-        xor ebx, ebx
-        xor ebp, ebp
-        xor r15d, r15d
+        {PUSH_PRESERVED}
+        {LOAD}
+        {CLEAR}
         mov eax, {Call.TRANSFER_ASYNCHRONOUS}
         syscall
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop rbp
-        pop rbx
+        {POP_PRESERVED}
         ret
     """)
 
 
-@inline
+@call
 def floating_point(wanted: u64) -> i64:
     """1: the caller may use floating-point and vector registers (x87, SSE, AVX) from now on; it finds them as after a
     reset. 0: not any more; they are lost. Without them their use is exception 7. Yields and transfers do not carry
     them over, but the caller finds its own again. Returns 0 or BAD_ARGUMENT.
     """
-    return call1(Call.FLOATING_POINT, wanted)
 
 
-@inline
+@call
 def protection_keys(wanted: u64) -> i64:
     """1: from now on the protection keys in the rights of the caller's mappings count, and it may use `rdpkru` and
     `wrpkru`; all keys allow everything at first. 0: not any more. Others are not affected. Returns 0, NO_KEYS or
     BAD_ARGUMENT.
     """
-    return call1(Call.PROTECTION_KEYS, wanted)
 
 
 @inline
@@ -494,53 +392,40 @@ def exception_return() -> None:
     unreachable()
 
 
-@inline
+@call
 def line_bind(slot: u64) -> i64:
     """Makes the caller the owner of the device line that `slot` binds, which from now on may fire: it is then masked,
     its bit set in `EnvironmentPage.lines`, and LINE is pending. Returns 0, BUSY or NOT_PERMITTED.
     """
-    return call1(Call.LINE_BIND, slot)
 
 
-@inline
+@call
 def line_unmask(line: u64) -> i64:
-    """Lets a line of the caller's fire again, at once if its device still wants to. Returns 0, NOT_OWNER or
-    BAD_ARGUMENT.
-    """
-    return call1(Call.LINE_UNMASK, line)
+    """Lets a line of the caller's fire again, at once if its device still wants to. Returns 0 or NOT_OWNER."""
 
 
-@inline
+@call
 def console_read() -> i64:
-    """The next byte typed on the console, for the owner of CONSOLE_LINE, or anybody while nobody owns it. Returns the
-    byte, NO_INPUT or BUSY.
-    """
-    return call0(Call.CONSOLE_READ)
+    """The next byte typed, for the owner of CONSOLE_LINE, or anybody while nobody owns it; or NO_INPUT or BUSY."""
 
 
-@inline
+@call
 def frame_claim_table(frame: u64) -> i64:
     """Claims a free frame, or ANY, with what is in it: it cannot be mapped, only become a table (`tlb_node`,
     `environment_create`, `environment_node`) or be released. Returns as `frame_claim`: NO_FRAMES, BUSY, NO_ROOM.
     """
-    return call1(Call.FRAME_CLAIM_TABLE, frame)
 
 
-@inline
+@call
 def frame_claim_copy(virtual_page: u64) -> i64:
     """Claims any free frame, as a copy of what is mapped at a page of the caller's now (a large page excepted). Returns
-    as `frame_claim`: NO_FRAMES, NO_ROOM; BAD_ADDRESS when nothing is mapped there, BAD_ARGUMENT when there is no such
-    page.
+    as `frame_claim`: NO_FRAMES, NO_ROOM; BAD_ADDRESS when nothing is mapped there, or BAD_ARGUMENT.
     """
-    return call1(Call.FRAME_CLAIM_COPY, virtual_page)
 
 
-@inline
+@call
 def slice_take(slot: u64) -> i64:
-    """Makes the caller the owner of the slice that `slot` binds; the binding ends. Returns 0, or NOT_PERMITTED when none
-    is bound there (any more).
-    """
-    return call1(Call.SLICE_TAKE, slot)
+    """Makes the caller the owner of the slice that `slot` binds; the binding ends. Returns 0 or NOT_PERMITTED."""
 
 
 @inline
@@ -555,21 +440,19 @@ def environment_create(slot: u64, number: u64, frames: Array[u64, ENVIRONMENT_FR
     return call3(Call.ENVIRONMENT_CREATE, slot, number, u64(addr(frames[0])))
 
 
-@inline
+@call
 def environment_give(slot: u64, virtual_page: u64, frame: u64, rights: u64) -> i64:
     """Makes the environment that `slot` binds the owner of a frame of the caller's, and maps it at its `virtual_page`, in
     place of what is there. A public frame is only mapped. Returns 0, NOT_PERMITTED, NO_NODE, NOT_OWNER, IN_USE,
     NO_ROOM as `frame_give`, or BAD_ARGUMENT.
     """
-    return call4(Call.ENVIRONMENT_GIVE, slot, virtual_page, frame, rights)
 
 
-@inline
+@call
 def environment_node(slot: u64, virtual_page: u64, frame: u64) -> i64:
     """Donates the caller's `frame` as a table node of the environment that `slot` binds, as `tlb_node` does. Returns 0,
     NOT_PERMITTED, NOT_OWNER, IN_USE or BAD_ARGUMENT.
     """
-    return call3(Call.ENVIRONMENT_NODE, slot, virtual_page, frame)
 
 
 @inline
@@ -585,23 +468,21 @@ def environment_share(slot: u64, virtual_page: u64, count: u64, first_slot: u64,
     return call4(Call.ENVIRONMENT_SHARE, slot, virtual_page, count, first_slot << 8 | rights)
 
 
-@inline
+@call
 def environment_start(slot: u64, ip: u64, sp: u64) -> i64:
     """Lets the environment that `slot` binds run, from `ip` on, all other registers but `rsp` zero, once it has a slice
     or is yielded to. Returns 0, NOT_PERMITTED, BUSY when it runs already, or BAD_ARGUMENT.
     """
-    return call3(Call.ENVIRONMENT_START, slot, ip, sp)
 
 
-@inline
+@call
 def environment_end(slot: u64, status: u64) -> i64:
     """Ends the environment that `slot` binds, and the binding. Capabilities of its own children environment 0 mints from
     now on. Returns 0, NOT_PERMITTED, or BAD_ARGUMENT for the caller itself and for environment 0.
     """
-    return call2(Call.ENVIRONMENT_END, slot, status)
 
 
-@inline
+@call
 def revoke(slot: u64, environment: u64, count: u64, deadline: u64) -> i64:
     """Asks an environment for `count` frames or slices, by the authority that `slot` binds: `EnvironmentPage.wanted`
     and event REVOKE. What it has not given back when the timestamp counter reaches `deadline` is taken at the following
@@ -609,7 +490,6 @@ def revoke(slot: u64, environment: u64, count: u64, deadline: u64) -> i64:
 
     Returns 0, NOT_PERMITTED, NO_ENVIRONMENT, or BUSY while an order for the same is pending.
     """
-    return call4(Call.REVOKE, slot, environment, count, deadline)
 
 
 @inline

@@ -85,25 +85,17 @@ def take(books: Books, size: u64) -> u64:
 
 def give_back(books: Books, offset: u64) -> bool:
     """Free the block at `offset`; False, and nothing changed, if no block begins there."""
-    if offset >= PAGES * PAGE or not books.ready:
+    if size_of(books, offset) == 0:
         return False
     number = u16(offset // PAGE)
     page = books.pages[number]
-    if page.kind == FIRST and offset % PAGE == 0:
+    if page.kind == FIRST:
         for i in range(number, number + page.taken):
             books.pages[i].kind = FREE
         return True
-    if page.kind >= CLASSES:
-        return False
-    kind = u64(page.kind)
-    piece = (offset % PAGE) >> (kind + SMALLEST_SHIFT)
-    if piece << (kind + SMALLEST_SHIFT) != offset % PAGE:
-        return False
-    bit = u64(1) << (piece & 63)
-    if page.pieces[piece >> 6] & bit == 0:
-        return False
-    page.pieces[piece >> 6] ^= bit
-    if page.taken == pieces_of(kind):
+    piece = (offset % PAGE) >> (u64(page.kind) + SMALLEST_SHIFT)
+    page.pieces[piece >> 6] ^= u64(1) << (piece & 63)
+    if page.taken == pieces_of(page.kind):
         link(books, number)
     page.taken -= 1
     if page.taken == 0:

@@ -47,24 +47,24 @@ class Verdict(IntEnum):
 class Registers:
     """The interrupted program; what a handler changes here takes effect when it goes on."""
 
-    rax: u64
-    rbx: u64
-    rcx: u64
-    rdx: u64
-    rsi: u64
-    rdi: u64
-    rbp: u64
-    rsp: u64
-    r8: u64
-    r9: u64
-    r10: u64
-    r11: u64
-    r12: u64
-    r13: u64
+    r15: u64  # from here to `rax` as abi.Registers
     r14: u64
-    r15: u64
+    r13: u64
+    r12: u64
+    r11: u64
+    r10: u64
+    r9: u64
+    r8: u64
+    rdi: u64
+    rsi: u64
+    rbp: u64
+    rbx: u64
+    rdx: u64
+    rcx: u64
+    rax: u64
     ip: u64
     flags: u64
+    rsp: u64
     address: u64  # that a page fault was about
     cause: abi.Cause
 
@@ -88,7 +88,6 @@ ready: bool = False
 
 def handle(vector: u64, handler: Callable[[Registers], u8]) -> None:
     """From now on `handler` decides about exceptions of number `vector` (0 to 31). Handlers may call this too."""
-    global ready
     handlers[vector] = handler
     begin()
 
@@ -147,13 +146,13 @@ def skip(registers: Registers) -> bool:
 
 ENTRY = abi.ENVIRONMENT_ADDRESS + offsetof(abi.EnvironmentPage, "exception_entry")
 FRAME = abi.ENVIRONMENT_ADDRESS + offsetof(abi.EnvironmentPage, "exception_frame")
-FRAME_ADDRESS = FRAME + offsetof(abi.ExceptionFrame, "address")
-FRAME_R11 = FRAME + offsetof(abi.ExceptionFrame, "r11")
-FRAME_RCX = FRAME + offsetof(abi.ExceptionFrame, "rcx")
-FRAME_CAUSE = FRAME + offsetof(abi.ExceptionFrame, "cause")
-FRAME_IP = FRAME + offsetof(abi.ExceptionFrame, "ip")
-FRAME_FLAGS = FRAME + offsetof(abi.ExceptionFrame, "flags")
-FRAME_SP = FRAME + offsetof(abi.ExceptionFrame, "sp")
+PLACES = {name: FRAME + offsetof(abi.ExceptionFrame, name) for name in abi.ExceptionFrame.__annotations__}
+FRAME_ADDRESS, FRAME_R11, FRAME_RCX, FRAME_CAUSE, FRAME_IP, _, FRAME_FLAGS, FRAME_SP, _ = PLACES.values()
+WORDS = {name.replace("sp", "rsp"): f"qword ptr [{place}]" for name, place in PLACES.items()}
+PUSH_FRAME, POP_FRAME = aegis.saving(*WORDS.values())
+# What the program had, as a Registers: some of it is in the frame.
+PUSH_ALL, POP_ALL = aegis.saving(*(WORDS.get(name, name) for name in reversed(Registers.__annotations__)))
+PUSH_FREE, POP_FREE = aegis.saving("rax", "rdx", "rsi", "rdi", "r8", "r9", "r10")  # what functions may use, too
 INNER_BYTES = 2048  # of the stack, at its far end: for page faults inside handlers
 
 # Parts of the two ways in. Saves what a function may use (`rcx` and `r11` are in the frame), and loads the arguments of
@@ -161,24 +160,9 @@ INNER_BYTES = 2048  # of the stack, at its far end: for page faults inside handl
 ASK = f"""
         cmp byte ptr [{FRAME_CAUSE} + 2], {PAGE}
         jne 7f
-        push rax
-        push rdx
-        push rsi
-        push rdi
-        push r8
-        push r9
-        push r10
+        {PUSH_FREE}
         mov rdi, qword ptr [{FRAME_ADDRESS}]
         movzx esi, word ptr [{FRAME_CAUSE}]
-"""
-RESTORE = """
-        pop r10
-        pop r9
-        pop r8
-        pop rdi
-        pop rsi
-        pop rdx
-        pop rax
 """
 GO_ON = f"""
         mov rcx, qword ptr [{FRAME_RCX}]
@@ -200,7 +184,7 @@ def enter_inner() -> None:
         {ASK}
         call qword ptr [{light} + 8]
         test al, al
-        {RESTORE}
+        {POP_FREE}
         jz 8f
         mov dword ptr [{ENTRY}], offset {enter_inner}
         jmp 8f
@@ -217,26 +201,14 @@ def enter_inner() -> None:
 def shielded(function: LightHandler, address: u64, error: u64) -> bool:
     """`function(address, error)`, called by a light handler, but page faults inside it are repaired as in others."""
     asm("""
-        push qword ptr [{FRAME_ADDRESS}]
-        push qword ptr [{FRAME_R11}]
-        push qword ptr [{FRAME_RCX}]
-        push qword ptr [{FRAME_CAUSE}]
-        push qword ptr [{FRAME_IP}]
-        push qword ptr [{FRAME_FLAGS}]
-        push qword ptr [{FRAME_SP}]
+        {PUSH_FRAME}
         mov dword ptr [{ENTRY}], offset {enter_inner}
         mov rax, rdi
         mov rdi, rsi
         mov rsi, rdx
         call rax
         mov dword ptr [{ENTRY}], 0
-        pop qword ptr [{FRAME_SP}]
-        pop qword ptr [{FRAME_FLAGS}]
-        pop qword ptr [{FRAME_IP}]
-        pop qword ptr [{FRAME_CAUSE}]
-        pop qword ptr [{FRAME_RCX}]
-        pop qword ptr [{FRAME_R11}]
-        pop qword ptr [{FRAME_ADDRESS}]
+        {POP_FRAME}
         ret
     """)
 
@@ -247,59 +219,21 @@ def enter() -> None:
     the program's. Unless a light handler has done it: builds a Registers on the handlers' stack, calls `dispatch`, and
     goes on from the Registers.
     """
-    asm(
-        """
+    asm("""
         mov esp, offset {stack} + {STACK_BYTES} - 8
         {ASK}
         call qword ptr [{light}]
         test al, al
-        {RESTORE}
+        {POP_FREE}
         jz 7f
         mov dword ptr [{ENTRY}], offset {enter}
         {GO_ON}
     7:
         mov esp, offset {stack} + {STACK_BYTES}
-        push qword ptr [{FRAME_CAUSE}]
-        push qword ptr [{FRAME_ADDRESS}]
-        push qword ptr [{FRAME_FLAGS}]
-        push qword ptr [{FRAME_IP}]
-        push r15
-        push r14
-        push r13
-        push r12
-        push qword ptr [{FRAME_R11}]
-        push r10
-        push r9
-        push r8
-        push qword ptr [{FRAME_SP}]
-        push rbp
-        push rdi
-        push rsi
-        push rdx
-        push qword ptr [{FRAME_RCX}]
-        push rbx
-        push rax
+        {PUSH_ALL}
         mov rdi, rsp
         call {dispatch}
         mov dword ptr [{ENTRY}], eax
-        pop rax
-        pop rbx
-        pop qword ptr [{FRAME_RCX}]
-        pop rdx
-        pop rsi
-        pop rdi
-        pop rbp
-        pop qword ptr [{FRAME_SP}]
-        pop r8
-        pop r9
-        pop r10
-        pop qword ptr [{FRAME_R11}]
-        pop r12
-        pop r13
-        pop r14
-        pop r15
-        pop qword ptr [{FRAME_IP}]
-        pop qword ptr [{FRAME_FLAGS}]
+        {POP_ALL}
         {GO_ON}
-        """
-    )
+    """)

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import BundleHeader, BundleProgram, BundleSegment, Right
-from exokernel.exos import aegis
+from exokernel.exos import aegis, vm
 from exokernel.metal import Array, Ptr, Span, i64, inline, sizeof, struct, u8, u64
 
 BUNDLE = 0x14000000  # where the bundle's page 0 is mapped
@@ -92,32 +92,24 @@ def is_name(stored: bytes, name: bytes) -> bool:
 
 
 def map_frames(page: u64, frame: u64, count: u64) -> i64:
-    """Maps the bundle's frames from `frame` on, to read, at the pages from `page` on. Those that are there already stay.
-    Claims table nodes where there are none. Returns 0, or the kernel's error: NO_FRAMES, NOT_OWNER (not the bundle's),
-    BAD_ARGUMENT (no such pages), IN_USE (a large page is there).
+    """Maps the bundle's frames from `frame` on, to read, at the pages from `page` on. Returns 0, or the kernel's error:
+    NO_FRAMES (for table nodes), NOT_OWNER (not the bundle's), BAD_ARGUMENT (no such pages), IN_USE (a large page is
+    there).
     """
-    numbers = Array[u64, abi.BATCH]()
-    limit: u64 = abi.USER_LIMIT // PAGE
-    if page > limit or count > limit - page:
+    if page > vm.PAGES or count > vm.PAGES - page:
         return abi.Error.BAD_ARGUMENT
+    numbers = Array[u64, abi.BATCH]()
     done: u64 = 0
     while done < count:
-        if is_mapped(page + done, frame + done):
-            done += 1
-            continue
         size = min(count - done, abi.BATCH)
         for i in range(size):
             numbers[i] = frame + done + i
-        result = aegis.tlb_insert_batch(page + done, numbers[:size], Right.READ)
-        if result == abi.Error.NO_NODE:
-            node = aegis.frame_claim(abi.ANY)
-            if node < 0:
-                return node
-            result = aegis.tlb_node(page + done, u64(node))
-        else:
-            done += u64(max(result, 0))
+        result = vm.ensure_node(page + done)
+        if result == 0:
+            result = aegis.tlb_insert_batch(page + done, numbers[:size], Right.READ)
         if result < 0:
             return result
+        done += u64(result)
     return 0
 
 

@@ -40,9 +40,8 @@ def _make_table() -> list[int]:
         first[opcode] = MODRM | WORD
     first[0xC2] = first[0xCA] = SHORT
     first[0xC8] = SHORT | BYTE
-    for opcode in (5, 6, 7, 8, 9, 0xB, 0xE, *range(0x30, 0x38), 0x77, *range(0xA0, 0xA3), *range(0xA8, 0xAB)):
-        second[opcode] = 0
-    for opcode in range(0xC8, 0xD0):
+    ranges = *range(5, 10), *range(0x30, 0x38), *range(0xA0, 0xA3), *range(0xA8, 0xAB), *range(0xC8, 0xD0)
+    for opcode in (*ranges, 0xB, 0xE, 0x77):
         second[opcode] = 0
     for opcode in (4, 0xA, 0xC, *range(0x24, 0x28), 0x36, 0x39, *range(0x3B, 0x40), 0x7A, 0x7B, 0xA6, 0xA7):
         second[opcode] = INVALID
@@ -56,40 +55,36 @@ def _make_table() -> list[int]:
 TABLE: Final[Array[u8, 512]] = Array[u8, 512](_make_table())
 
 
-def length(code: Span[u8]) -> u64:
-    """Bytes of the instruction at the start of `code` (15 are always enough); 0 if it is none or not all there."""
+def length(given: Span[u8]) -> u64:
+    """Bytes of the instruction at the start of `given` (15 are always enough); 0 if it is none or not all there."""
+    end = min(len(given), LONGEST)
+    code = Array[u8, 2 * LONGEST]()  # zeros stand in for what is missing
+    code[:end].copy_from(given[:end])
     at: u64 = 0
     short_operand = False
     wide = False
-    while at < len(code) and (TABLE[code[at]] == PREFIX or code[at] & 0xF0 == REX):
+    while at < end and (TABLE[code[at]] == PREFIX or code[at] & 0xF0 == REX):
         short_operand = short_operand or code[at] == 0x66
         wide = code[at] & 0xF8 == REX | 8  # a REX that is not the last prefix is ignored
         at += 1
-    end = min(len(code), LONGEST)
-    if at >= end:
-        return 0
     opcode = code[at]
     at += 1
     shape = TABLE[opcode]
     table: u64 = 0  # 0 one byte, 1 behind 0F, 2 behind 0F38, 3 behind 0F3A
-    vector: u64 = 0  # bytes between a vector prefix and the opcode
     if opcode == 0x0F:
         table = 1
-        if at < end and (code[at] == 0x38 or code[at] == 0x3A):
+        if code[at] == 0x38 or code[at] == 0x3A:
             table = u64(2) if code[at] == 0x38 else u64(3)
             at += 1
     elif opcode == 0xC5:
         table = 1
-        vector = 1
+        at += 1  # as below, what is between a vector prefix and the opcode
     elif opcode == 0xC4 or opcode == 0x62:
-        if at >= end:
-            return 0
         table = u64(code[at] & 7)
-        vector = u64(2) if opcode == 0xC4 else u64(3)
+        at += u64(2) if opcode == 0xC4 else u64(3)
+    if table > 3:
+        return 0
     if table != 0:
-        at += vector
-        if at >= end or table > 3:
-            return 0
         opcode = code[at]
         at += 1
         shape = TABLE[256 + u64(opcode)]
@@ -100,16 +95,12 @@ def length(code: Span[u8]) -> u64:
     if shape & INVALID:
         return 0
     if shape & MODRM:
-        if at >= end:
-            return 0
         modrm = code[at]
         at += 1
         mode = modrm >> 6
         if table == 1 and opcode & 0xFC == 0x20:
             mode = 3  # control and debug registers have no other
         if mode != 3 and modrm & 7 == 4:
-            if at >= end:
-                return 0
             if mode == 0 and code[at] & 7 == 5:
                 at += 4
             at += 1

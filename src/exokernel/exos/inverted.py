@@ -49,9 +49,7 @@ def table_at(second: u64) -> Ptr[u64]:
 
 
 def missing(page: u64) -> u64:
-    """The page that must get memory (zeroed) before `put` can be used for `page`; 0 if none must; NOTHING when the table
-    cannot grow any more.
-    """
+    """The page that must get memory (zeroed) before `put` can be used; 0 if none must; NOTHING when the table is full."""
     if not is_backed(MEMORY // abi.PAGE_BYTES):
         return MEMORY // abi.PAGE_BYTES
     if header().shift != 0 and header().used < half_of(header().shift):
@@ -104,10 +102,7 @@ def remove(page: u64) -> None:
 
 def uniform(page: u64, count: u64, mask: u32, wanted: u32) -> bool:
     """Whether all of at most BATCH entries, looked at through `mask`, are `wanted`."""
-    for i in range(page, page + count):
-        if get(i) & mask != wanted:
-            return False
-    return True
+    return get(page) & mask == wanted and get(page) != 0 and alike(page, page + count, mask) == count
 
 
 def alike(page: u64, end: u64, mask: u32) -> u64:

@@ -112,18 +112,14 @@ def attach(end: End, address: u64, partner: u64, count: u64) -> None:
     end.count = count
 
 
-def close_reader(end: End) -> None:
-    """No more is read: the writer's next write is BROKEN. The ring is gone. Closing twice is nothing."""
-    close(end)
-
-
 def close_writer(end: End) -> None:
     """No more is written: the reader reads what is there and then finds the end. Closing twice is nothing."""
     end.ring[0].written = end.count | CLOSED
-    close(end)
+    close_reader(end)  # the same but for this word
 
 
-def close(end: End) -> None:
+def close_reader(end: End) -> None:
+    """No more is read: the ring is gone, and the writer's next write is BROKEN. Closing twice is nothing."""
     if u64(end.ring) != u64(addr(shut)):
         shared.end(u64(end.ring), 1)
         attach(end, u64(addr(shut)), end.partner, 0)
@@ -133,38 +129,28 @@ def close(end: End) -> None:
 
 
 @noinline
-def await_bytes(end: End, wanted: u64) -> i64:
-    """Wait for the writer until `wanted` bytes are there. Returns how many are, fewer only at the end; BROKEN when none
-    are; CORRUPT; PARTNER_LOST.
+def await_bytes(end: End) -> i64:
+    """Wait for the writer. Returns how many bytes there are; BROKEN when it has closed and there are none; CORRUPT;
+    PARTNER_LOST.
     """
-    while True:
-        written = end.ring[0].written
-        there = readable(written, end.count)
-        if there < 0 or u64(there) >= wanted or written & CLOSED:
-            return there
-        if not shared.rest(end.partner, u64(end.ring), aegis.yield_to(end.partner)):
-            there = readable(end.ring[0].written, end.count)  # the last thing that it did
-            return there if there != 0 else i64(Error.PARTNER_LOST)
+    there = readable(end.ring[0].written, end.count)
+    while there == 0:
+        going = shared.rest(end.partner, u64(end.ring), aegis.yield_to(end.partner))
+        there = readable(end.ring[0].written, end.count)  # the last thing that it did counts
+        if there == 0 and not going:
+            return Error.PARTNER_LOST
+    return there
 
 
 @noinline
-def await_room(end: End, wanted: u64) -> i64:
-    """Wait for the reader until there is room for `wanted` bytes. Returns for how many there is; an error as `write`."""
-    while True:
+def await_room(end: End) -> i64:
+    """Wait for the reader. Returns for how many bytes there is room; an error as `write`."""
+    room = writable(end.ring[0].taken, end.count)
+    while room == 0 and shared.rest(end.partner, u64(end.ring), aegis.yield_to(end.partner)):
         room = writable(end.ring[0].taken, end.count)
-        if room >= i64(wanted):
-            return room
-        if room < 0:
-            return failure(end, room)
-        if not shared.rest(end.partner, u64(end.ring), aegis.yield_to(end.partner)):
-            return failure(end, Error.PARTNER_LOST)
-
-
-def failure(end: End, error: i64) -> i64:
-    """Why a writer cannot go on: what it saw in the page may be because there is no page any more."""
-    if error == BROKEN or not shared.lost(end.partner, u64(end.ring)):
-        return error
-    return BROKEN if shared.alive(end.partner) else i64(Error.PARTNER_LOST)
+    if room > 0 or room == BROKEN or not shared.lost(end.partner, u64(end.ring)):
+        return room
+    return BROKEN if shared.alive(end.partner) else i64(Error.PARTNER_LOST)  # whatever the page of zeros says
 
 
 # ---- one word, inlined
@@ -221,22 +207,15 @@ def take_word(end: End) -> u64:
 def put_apart(end: End, word: u64) -> i64:
     """When there is no room, or only around the edge."""
     words = Array[u64, 1]([word])
-    room = await_room(end, WORD)
-    if room < 0:
-        return room
-    copy_in(end, Span[u8](Ptr[u8](addr(words)), WORD))
-    return 0
+    return write_apart(end, Span[u8](Ptr[u8](addr(words)), WORD))
 
 
 @noinline
 def get_apart(end: End) -> tuple[u64, i64]:
     """When there is no word, or only around the edge."""
     words = Array[u64, 1]()
-    there = await_bytes(end, WORD)
-    if there < WORD:
-        return 0, there if there < 0 else BROKEN
-    copy_out(end, Span[u8](Ptr[u8](addr(words)), WORD))
-    return words[0], 0
+    error = read_all(end, Span[u8](Ptr[u8](addr(words)), WORD))
+    return words[0], error
 
 
 @inline
@@ -263,7 +242,7 @@ def write_apart(end: End, data: Span[u8]) -> i64:
     """When it is not simply a word."""
     at: u64 = 0
     while at != len(data):
-        room = await_room(end, 1)
+        room = await_room(end)
         if room < 0:
             return room
         size = min(u64(room), len(data) - at)
@@ -302,7 +281,7 @@ def read_apart(end: End, data: Span[u8]) -> i64:
     """When it is not simply a word."""
     if len(data) == 0:
         return 0
-    there = await_bytes(end, 1)
+    there = await_bytes(end)
     if there <= 0:
         return there if there != BROKEN else 0
     size = min(u64(there), len(data))

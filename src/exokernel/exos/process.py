@@ -109,9 +109,7 @@ def exists(number: u64) -> bool:
 
 
 def attach() -> i64:
-    """See that this process has a table and is in it: it makes one if it was given none. Returns its number, or an
-    error of the kernel's.
-    """
+    """See that this process has a table and is in it. Returns its number, or an error of the kernel's."""
     beginning = arguments.beginning()
     if beginning.number == 0:
         frame = claim()
@@ -251,9 +249,7 @@ def begin_page() -> i64:
 
 
 def create(page: u64) -> tuple[i64, u64]:
-    """An environment with that page, which is released if there is none. Returns the binding slot that gives power over
-    it, or NO_ROOM, NO_FRAMES; and its number.
-    """
+    """An environment with that page, which else is released. Returns its binding slot, or an error; and its number."""
     parts = Array[u64, abi.ENVIRONMENT_FRAMES]()
     error: i64 = 0
     for i in range(u64(len(parts))):
@@ -458,9 +454,7 @@ def begin(slot: u64, environment: u64, number: u64, ip: u64, sp: u64) -> None:
 
 
 def spawn_apart(program: bytes, given: Arguments) -> i64:
-    """Start a program that is not trusted: it does not see the table, and nobody waits for it. Returns the number of its
-    environment, or an error as `spawn`.
-    """
+    """Start a program that is not trusted, nor waited for. Returns its environment's number, or an error as `spawn`."""
     slot, environment, entry = load(program, given, 0, False)
     if slot < 0:
         return slot
@@ -470,9 +464,7 @@ def spawn_apart(program: bytes, given: Arguments) -> i64:
 
 
 def exec(program: bytes, given: Arguments) -> i64:
-    """Become a program of the bundle: the same process, with the same parent and children, in a new environment. Returns
-    only an error, as `spawn`; then nothing has changed.
-    """
+    """Become a program of the bundle, in a new environment. Returns only an error, as `spawn`: nothing has changed."""
     own = attach()
     if own < 0:
         return own
@@ -583,15 +575,12 @@ def prepare_environment_page(number: u64) -> None:
 
 
 def share_memory(slot: u64, first: u64, last: u64) -> i64:
-    """Let a new environment see what we see, and let the first write to a page copy it. The pages of the stack on which
-    this runs are copied now: a write of ours from here on would be missed in the child's page table. Returns 0 or an
-    error.
+    """Let a new environment see what we see, and the first write to a page copy it. The stack on which this runs is copied
+    now: a write of ours from here on would be missed in the child's page table. Returns 0 or an error.
     """
     error = share(slot, TABLE, 1, TABLE_SLOT, Right.READ | Right.WRITE | Right.INHERIT)
     taken = Array[u64, BINDINGS // 64]()  # of the child's binding slots
     taken.copy_from(slots.NONE)
-    if error == 0:
-        error = share_library(slot, taken)
     hidden = False
     for number in range(vm.state.regions_used + 1):
         page, end = vm.part(number)
@@ -611,7 +600,8 @@ def share_memory(slot: u64, first: u64, last: u64) -> i64:
                 count = vm.run(page, min(end, first) if page < first else end)
                 error, count = share_run(slot, page, count, taken)
             page = vm.next_of_part(number, page + count, end)
-    vm.bequeath(taken, hidden)
+    vm.state.inherited_slots.copy_from(taken)  # for the child: `state` is copied now
+    vm.state.inherited_hidden = u64(hidden)
     page = vm.next_at_once(0)
     while page != NOTHING and error == 0:
         error = give_copy(slot, page, Right.WRITE)
@@ -641,46 +631,6 @@ def share_run(slot: u64, page: u64, count: u64, taken: Array[u64, BINDINGS // 64
     return (vm.make_copy_on_write(page, free) if error == 0 and not shared else error), free
 
 
-def share_library(slot: u64, taken: Array[u64, BINDINGS // 64]) -> i64:
-    """Share what the library has mapped without `vm` (`shared`, pipes): it stays the same memory, and what is bound here
-    is bound through the same slot there, which others remember. Returns 0 or an error.
-    """
-    if next_of_library(vm.LIBRARY) == NOTHING:
-        return 0
-    for owned in range(2):  # first what needs its slot
-        page = next_of_library(vm.LIBRARY)
-        while page != NOTHING:
-            now = aegis.table_entry(page)
-            if now.own == (owned == 1):
-                place, free = slots.free_from(taken, 0, BINDINGS, 1)
-                if now.bound:
-                    place = now.slot
-                elif free == 0:
-                    return Error.NO_ROOM
-                error = share(slot, page, 1, place, ALL | Right.INHERIT)
-                if error != 0:
-                    return error
-                slots.mark(taken, place, 1)
-            page = next_of_library(page + 1)
-    return 0
-
-
-def next_of_library(page: u64) -> u64:
-    """The first page from `page` on that the library has mapped without `vm`, or NOTHING."""
-    entries = Ptr[u64](abi.ENTRIES_ADDRESS)
-    while page < vm.LIBRARY_END:
-        now = aegis.table_entry(page)
-        if now.raw == vm.VACANT:
-            page = (page // 512 + 1) * 512
-        elif page % 4 == 0 and entries[page] | entries[page + 1] | entries[page + 2] | entries[page + 3] == 0:
-            page += 4
-        elif (now.own or now.bound) and vm.entry_of(page).raw == 0:
-            return page
-        else:
-            page += 1
-    return NOTHING
-
-
 def give_hidden(slot: u64, page: u64) -> i64:
     """Copy a page on which nothing is allowed."""
     error = vm.protect(page, 1, Right.READ)
@@ -704,9 +654,7 @@ def exit(status: i64) -> None:
 
 
 def kill(number: u64) -> i64:
-    """End a process of the family, whatever it does; its status is KILLED. Returns 0, also when it has ended already,
-    NO_PROCESS, or the kernel's refusal.
-    """
+    """End a process of the family, with status KILLED. Returns 0, also for who has ended, NO_PROCESS or a refusal."""
     if number == own_number() and number != 0:
         exit(KILLED)
     if not exists(number) or stage_of(at(number).word) == Stage.MADE:

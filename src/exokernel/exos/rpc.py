@@ -26,6 +26,7 @@ from exokernel.aegis.abi import Call  # noqa: F401  (in assembly)
 from exokernel.exos import aegis, shared, transfer
 from exokernel.metal import asm, bits, i8, i16, i32, i64, inline, naked, u8, u16, u32, u64  # noqa: F401  (in stubs)
 from exokernel.metal.errors import CompileError, Diagnostic
+from exokernel.metal.language import from_text
 from exokernel.metal.types import INTEGERS
 
 C = TypeVar("C")
@@ -42,7 +43,6 @@ STRANGER = -257  # another environment has the server's number by now
 # Where things travel: the server in `rdi`, the method in the second byte of `rbx`, which comes back unless there is an
 # error. `rax`, `rcx` and `r11` are the kernel's.
 WIRE = ("rsi", "rdx", "r12", "r8", "r9", "r13")
-SAVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 LEAKS_OUT = ("rsi", "rdx", "r8", "r9", "r10", "rbp", "r12", "r13", "r14", "r15")
 LEAKS_BACK = ("rdx", "rdi", "r8", "r9", "r10")
 # It begins with `mov dword ptr [RETURN_ENTRY], offset 2f`, which LLVM's assembler does not know for such a label.
@@ -117,16 +117,6 @@ def _fail(thing: Any, message: str) -> typing.NoReturn:
     raise CompileError(Diagnostic(message, file, line, 0, len(linecache.getline(file, line).rstrip())))
 
 
-def _compiled(name: str, qualified: str, text: str) -> Any:
-    """The function of this source text, in this module, kept where a debugger and an error message find it."""
-    file = f"<{qualified}>"
-    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
-    found: dict[str, Any] = {}
-    exec(compile(text, file, "exec"), globals(), found)
-    found[name].__qualname__ = qualified
-    return found[name]
-
-
 def _naked(heading: str, lines: list[str]) -> str:
     body = "\n".join(f"        {line.strip()}" for line in lines)
     return f'@naked\n{heading}\n    asm("""\n{body}\n    """)\n'
@@ -140,7 +130,7 @@ def _stub(method: Any, number: int, trust: int, arguments: list[Any], result: An
     heading = f"def {name}(self{parameters}) -> tuple[{result.__name__}, i64]:"
     if trust == TLRPC:
         inputs = ",".join(f"{{{register}}}" for register in ("rdi", "rbx", *WIRE[:count]))
-        all_registers = ",".join(f"~{{{r}}}" for r in (*SAVED, *LEAKS_BACK, "rcx", "r11", "memory", "flags"))
+        all_registers = ",".join(f"~{{{r}}}" for r in (*aegis.PRESERVED, *LEAKS_BACK, "rcx", "r11", "memory", "flags"))
         values = "".join(f", u64({n})" for n in names)
         value = "value & 1 != 0" if result is bool else f"{result.__name__}(value)"
         text = f"""@inline
@@ -153,22 +143,10 @@ def _stub(method: Any, number: int, trust: int, arguments: list[Any], result: An
         moves = ["mov r12, rcx"][: count > 2] + ["mov r13, qword ptr [rsp + 72]"][: count > 5]
         used = WIRE[:count]
         clear = [f"xor {_low(r)}, {_low(r)}" for r in LEAKS_OUT if trust == PRIVATE and r not in used]
-        entry, stack = "qword ptr [{aegis.RETURN_ENTRY}]", "qword ptr [{aegis.TRANSFER_STACK}]"
-        saves = [f"push {what}" for what in (*SAVED, entry, stack)]
-        restores = [f"pop {what}" for what in (stack, entry, *reversed(SAVED))]
-        results = ["or rax, rbx", "mov rdx, rax", "mov rax, rsi"]
-        lines = [
-            *saves,
-            *moves,
-            *clear,
-            f"mov ebx, {number << 8}",
-            *CALL.strip().splitlines(),
-            *results,
-            *restores,
-            "ret",
-        ]
+        lines = ["{aegis.PUSH_PRESERVED}", "{aegis.PUSH_ENTRY}", *moves, *clear, f"mov ebx, {number << 8}", CALL]
+        lines += ["or rax, rbx", "mov rdx, rax", "mov rax, rsi", "{aegis.POP_ENTRY}", "{aegis.POP_PRESERVED}", "ret"]
         text = _naked(heading, lines)
-    return _compiled(name, method.__qualname__, text)
+    return from_text(text, method.__qualname__, globals())
 
 
 def _low(register: str) -> str:
@@ -219,7 +197,7 @@ def _server() -> Any:
     rpc_table:
     """.strip().splitlines()
     text = _naked("def enter() -> None:", [*lines, *(f".quad {entry}" for entry in table), *parts])
-    return _compiled("enter", "rpc.enter", text)
+    return from_text(text, "enter", globals())
 
 
 # ---- being served

@@ -13,14 +13,12 @@ from collections.abc import Callable
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Error, Kind, Right, State
-from exokernel.exos import aegis, exceptions, slots, transfer
+from exokernel.exos import aegis, slots, transfer, vm
 from exokernel.exos.aegis import Message
-from exokernel.exos.exceptions import Registers, Verdict
-from exokernel.metal import Array, Ptr, Span, compiler_barrier, i64, inline, noinline, struct, u8, u64, volatile_load
+from exokernel.metal import *
 
 REGION = 0x1D00_0000 // abi.PAGE_BYTES
 PAGES = 4096
-NOBODY = 0xFFFF_FFFF_FFFF_FFFF  # in `bound_at`
 PUBLICATIONS = 16
 FIND = 0x6573_6F68_7769_7468  # the first word of a message that asks for a publication
 
@@ -44,12 +42,10 @@ class Publication:
 
 
 taken: Array[u64, PAGES // 64] = Array[u64, PAGES // 64]()
-bound_at: Array[u64, abi.BINDINGS] = Array[u64, abi.BINDINGS]([NOBODY] * abi.BINDINGS)  # the page of each slot of ours
-tombstone: Capability = Capability()  # the page of zeros; it is at its first page of the region
+tombstone: Capability = Capability()  # of the page of zeros
 publications: Array[Publication, PUBLICATIONS] = Array[Publication, PUBLICATIONS]()
 answering: bool = False
 others: Array[Callable[[u64, Message], None], 1] = Array[Callable[[u64, Message], None], 1]([transfer.nobody])
-faults: Array[Callable[[Registers], u8], 1] = Array[Callable[[Registers], u8], 1]([exceptions.end])
 
 
 # ---- partners
@@ -111,35 +107,24 @@ def await_turn(turn: Ptr[u64], mine: u64, partner: u64) -> i64:
 
 def create(count: u64) -> i64:
     """Zeroed memory of `count` pages of ours. Returns its address, NO_FRAMES or NO_ROOM (of the region)."""
+    address = take(count)
+    if address < 0:
+        return address
+    for i in range(count):
+        error = vm.fill(u64(address) // abi.PAGE_BYTES + i, Right.WRITE)
+        if error != 0:
+            end(u64(address), count)
+            return error
+    return address
+
+
+def take(count: u64) -> i64:
+    """The address of `count` pages of the region, where nothing is yet, or an error."""
+    error = vm.reserve(REGION, PAGES, Right.NONE, vm.Flag.SHARED, fault)
+    if error != 0 and error != Error.IN_USE:  # it is reserved already
+        return error
     first = slots.take(taken, count) if count != 0 else slots.NOTHING
-    if first == slots.NOTHING:
-        return Error.NO_ROOM
-    for page in range(REGION + first, REGION + first + count):
-        frame = aegis.frame_claim(abi.ANY)
-        result = frame
-        if frame >= 0:
-            result = with_node(page, aegis.tlb_insert(page, u64(frame), Right.WRITE))
-            if result == Error.NO_NODE:
-                result = aegis.tlb_insert(page, u64(frame), Right.WRITE)
-            if result != 0:
-                aegis.frame_release(u64(frame))
-        if result < 0:
-            end((REGION + first) * abi.PAGE_BYTES, count)
-            return result
-    return i64((REGION + first) * abi.PAGE_BYTES)
-
-
-def with_node(page: u64, result: i64) -> i64:
-    """What an insertion at `page` gave; when it lacked a table node, there is one now, and it is to be tried again
-    (NO_NODE), or there are NO_FRAMES.
-    """
-    if result != Error.NO_NODE:
-        return result
-    node = aegis.frame_claim(abi.ANY)
-    if node < 0:
-        return node
-    aegis.tlb_node(page, u64(node))
-    return Error.NO_NODE
+    return i64((REGION + first) * abi.PAGE_BYTES) if first != slots.NOTHING else i64(Error.NO_ROOM)
 
 
 def offer(address: u64, rights: u64, capability: Capability) -> i64:
@@ -156,30 +141,35 @@ def accept(capabilities: Span[Capability], rights: u64) -> i64:
     """Map the pages of others that these are capabilities of, side by side. Returns the address; the kernel's error of
     the first that it refuses (FORGED, STALE, NOT_PERMITTED); NO_ROOM, of binding slots or of the region; NO_FRAMES.
     """
-    if tombstone.mac == 0 and not prepare():
-        return Error.NO_FRAMES
+    if tombstone.mac == 0:
+        zeros = create(1)  # for what will be lost
+        if zeros < 0:
+            return Error.NO_FRAMES
+        offer(u64(zeros), Right.WRITE, tombstone)
     count = len(capabilities)
-    first = slots.take(taken, count) if count != 0 else slots.NOTHING
-    if first == slots.NOTHING:
+    address = take(count)
+    if address < 0:
+        return address
+    for i in range(count):
+        error = bind(u64(address) // abi.PAGE_BYTES + i, capabilities[i], rights)
+        if error != 0:
+            end(u64(address), count)
+            return error
+    return address
+
+
+def bind(page: u64, capability: Capability, rights: u64) -> i64:
+    """Map what a capability is of at a page of the region. Returns 0 or an error."""
+    slot = slots.take(slots.bindings, 1)
+    if slot == slots.NOTHING:
         return Error.NO_ROOM
-    page: u64 = REGION + first
-    for capability in capabilities:
-        result: i64 = Error.NO_ROOM
-        slot = slots.take(slots.bindings, 1)
-        if slot != slots.NOTHING:
-            bound_at[slot] = page
-            result = aegis.bind(slot, capability.name, capability.rights, capability.mac)
-            if result == 0:
-                result = with_node(page, aegis.tlb_insert_bound(page, slot, rights))
-                if result == Error.NO_NODE:
-                    result = aegis.tlb_insert_bound(page, slot, rights)
-            if result != 0:
-                unbind(slot)
-        if result != 0:
-            end((REGION + first) * abi.PAGE_BYTES, count)
-            return result
-        page += 1
-    return i64((REGION + first) * abi.PAGE_BYTES)
+    error = aegis.bind(slot, capability.name, capability.rights, capability.mac)
+    if error == 0:
+        error = vm.map_as(vm.Kind.BOUND, page, slot, 1, rights)
+    if error != 0:
+        aegis.unbind(slot)
+        slots.release(slots.bindings, slot, 1)
+    return error
 
 
 def end(address: u64, count: u64) -> None:
@@ -187,47 +177,18 @@ def end(address: u64, count: u64) -> None:
     whoever has accepted them, and released.
     """
     first = address // abi.PAGE_BYTES
-    for slot in range(abi.BINDINGS):
-        if bound_at[slot] - first < count:
-            unbind(slot)
     for page in range(first, first + count):
-        entry = aegis.table_entry(page)
-        if entry.present and entry.own:
-            while aegis.frame_break(entry.frame) == 1:
-                pass
-            aegis.frame_release(entry.frame)
+        now = aegis.table_entry(page)
+        while now.present and now.own and aegis.frame_break(now.frame) == 1:
+            pass
+    vm.unmap(first, count)
     slots.release(taken, first - REGION, count)
 
 
-def unbind(slot: u64) -> None:
-    aegis.unbind(slot)
-    bound_at[slot] = NOBODY
-    slots.release(slots.bindings, slot, 1)
-
-
-def prepare() -> bool:
-    """Keep a page of zeros for what will be lost; False without memory."""
-    address = create(1)
-    if address < 0:
-        return False
-    offer(u64(address), Right.WRITE, tombstone)
-    faults[0] = exceptions.handlers[exceptions.PAGE]
-    exceptions.handle(exceptions.PAGE, fault)
-    return True
-
-
-def fault(registers: Registers) -> u8:
-    """The handler of page faults: where something was shared there are zeros from now on; what else there is goes to
-    the handler before. An application that handles page faults itself after it has accepted pages calls this.
-    """
-    page = registers.address // abi.PAGE_BYTES
-    if not aegis.table_entry(page).present:
-        for slot in range(abi.BINDINGS):
-            if bound_at[slot] == page:
-                if aegis.bind(slot, tombstone.name, tombstone.rights, tombstone.mac) == 0:
-                    aegis.tlb_insert_bound(page, slot, Right.WRITE)
-                    return Verdict.RESUME
-    return faults[0](registers)
+def fault(address: u64, error: u64) -> bool:
+    """A page fault in the region: where something was shared there are zeros from now on."""
+    page = address // abi.PAGE_BYTES
+    return vm.entry_of(page).kind == vm.Kind.GONE and bind(page, tombstone, Right.WRITE) == 0
 
 
 # ---- how environments meet
@@ -272,10 +233,14 @@ def answer(caller: u64, message: Message) -> None:
         if publication.key == key and key != 0:
             if publication.receiver == abi.ANY or publication.receiver == partner(caller):
                 words[0] = 0
-                words[1] = publication.capability.name
-                words[2] = publication.capability.rights
-                words[3] = publication.capability.mac
+                within(message).copy_from(publication.capability)
                 return
+
+
+@inline
+def within(message: Message) -> Capability:
+    """The capability in an answer."""
+    return Ptr[Capability](addr(message.words[1]))[0]
 
 
 def look(owner: u64, key: u64, capability: Capability) -> i64:
@@ -290,9 +255,7 @@ def look(owner: u64, key: u64, capability: Capability) -> i64:
         return result
     if message.words[0] != 0:
         return Error.NOT_PERMITTED
-    capability.name = message.words[1]
-    capability.rights = message.words[2]
-    capability.mac = message.words[3]
+    capability.copy_from(within(message))
     return 0
 
 

@@ -55,9 +55,7 @@ def release(taken: Span[u64], first: u64, count: u64) -> None:
 
 
 def free_from(taken: Span[u64], first: u64, limit: u64, wanted: u64) -> tuple[u64, u64]:
-    """The first from `first` on and below `limit` that is free, and how many of those that are wanted are free side by
-    side from there on.
-    """
+    """The first free one from `first` on and below `limit`, and how many of those wanted are free from there on."""
     while first < limit and is_taken(taken, first):
         first += count_trailing_zeros(~(taken[first // 64] >> first % 64))  # to the next bit that is not set
     end = first

@@ -4,8 +4,6 @@ called and its result becomes the environment's exit status. The builder puts `m
 compiles from ENTRY; `print` goes to OUTPUT.
 """
 
-import typing
-
 from exokernel.exos import aegis, console
 from exokernel.metal import asm, i64, naked, noreturn
 
@@ -14,34 +12,25 @@ def application_main() -> None:
     """Replaced by the application's `main`, which returns nothing, an integer or a bool."""
 
 
-class _Main(type):
-    @property
-    def gives_status(cls) -> bool:
-        return typing.get_type_hints(application_main).get("return") is not type(None)
-
-
-class Main(metaclass=_Main):
-    """What the builder can know of `application_main`: a question to Python, answered when the image is built."""
+GIVES_STATUS = False  # whether it returns something: the builder says so
 
 
 @naked
 def start() -> None:
     """The first instructions: no caller (so that backtraces end here), an aligned stack."""
-    asm(
-        """
+    asm("""
         xor ebp, ebp
         and rsp, -16
         call {begin}
         ud2
-        """
-    )
+    """)
 
 
 @noreturn
 def begin() -> None:
     """Run the application and end with its status: what `main` returned as a number, 0 if it returns nothing."""
     status: i64 = 0
-    if Main.gives_status:
+    if GIVES_STATUS:
         status = i64(application_main())
     else:
         application_main()

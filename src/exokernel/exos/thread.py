@@ -26,6 +26,7 @@ WINDOWS = 0x1E00_0000  # THREADS windows of addresses
 WINDOW_PAGES = 64  # of addresses for each thread's stack; what its stack does not take, at least one page, is a guard
 SWITCH_STACK_BYTES = 4096
 FLOATING_BYTES = 1024
+FLAGS = 0x202  # with which a thread begins: as the environment did
 
 # Of a thread. The table of threads begins as zeros.
 FREE = 0
@@ -46,14 +47,12 @@ class Thread:
     next: u64  # in the queue that it is in
     deadline: u64  # timestamp, in the queue `sleeping`
     listens: u64  # not 0: events wake it too
-    mutex: u64  # in a condition's queue: address of what it holds again afterwards
     joiner: u64  # 1 + who waits for its result, or 0
     result: u64
     stack: u64  # lowest address
     stack_bytes: u64
     transfer_stack: u64  # what EnvironmentPage has while it runs
     transfer_return_entry: u32
-    reserved: u32
     floating: u64  # where its floating-point registers are kept, or 0
     state: u32
     generation: u32  # moves on when the place is free again
@@ -61,17 +60,15 @@ class Thread:
 
 threads: Array[Thread, THREADS] = Array[Thread, THREADS]()
 switch_stack: Array[u8, SWITCH_STACK_BYTES] = aligned(16, Array[u8, SWITCH_STACK_BYTES]())
-ready: bool = False
 running: u64 = 0
 resume_ip: u64 = 0
-entry: u64 = ENVIRONMENT_ADDRESS + offsetof(
-    EnvironmentPage, "slice_start_entry"
-)  # which of the kernel's upcalls is used
-upcall: u32 = 0  # and what it enters
-yields: u32 = 0  # 1: when a slice has ended, not when one begins
+# Which of the kernel's upcalls ends turns; what it enters; 1 if a slice ends then, not if one begins.
+entry: u64 = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_start_entry")
+upcall: u32 = 0
+yields: u32 = 0
 living: u64 = 1
 listening: u64 = 0  # threads that events wake
-floating_threads: u64 = 0
+floating: bool = False  # whether any thread has asked for such registers
 
 
 @inline
@@ -151,11 +148,11 @@ def next_thread() -> u64:
         at(before).transfer_return_entry = page.transfer_return_entry
         page.transfer_stack = at(running).transfer_stack
         page.transfer_return_entry = at(running).transfer_return_entry
-    if floating_threads != 0 and before != running:
-        if at(before).floating != 0:
-            cpu.save_floating(at(before).floating)
-        if at(running).floating != 0:
-            cpu.load_floating(at(running).floating)
+        if floating:
+            if at(before).floating != 0:
+                cpu.save_floating(at(before).floating)
+            if at(running).floating != 0:
+                cpu.load_floating(at(running).floating)
     return running
 
 
@@ -168,12 +165,13 @@ def interrupted_thread() -> u64:
     code = Ptr[u8](context.ip)
     if code[0] == 0xFF and code[1] == 0x24 and code[2] == 0x25 and Ptr[u32](code + 3)[0] == FAULT_IP:
         context.ip = aegis.environment_page().exception_frame.ip
-    if context.sp - thread.stack <= thread.stack_bytes:
-        append(runnable, running)
-        return next_thread()
-    give_first(running)  # in a handler, whose stack and frame there are but once
+    in_handler = context.sp - thread.stack > thread.stack_bytes  # whose stack and frame there are but once:
+    last = runnable.last
+    append(runnable, running)
+    if in_handler and last != 0:
+        runnable.last = last  # it stays before all others
     chosen = next_thread()
-    critical.overdue = 1
+    critical.overdue = u64(in_handler)
     return chosen
 
 
@@ -182,37 +180,14 @@ def leave_handler(registers: u64) -> None:
     critical.enter()
     critical.overdue = 0
     thread = at(running)
-    context = thread.context
     left = Ptr[exceptions.Registers](registers)[0]
-    context.registers.rax = left.rax
-    context.registers.rbx = left.rbx
-    context.registers.rcx = left.rcx
-    context.registers.rdx = left.rdx
-    context.registers.rsi = left.rsi
-    context.registers.rdi = left.rdi
-    context.registers.rbp = left.rbp
-    context.registers.r8 = left.r8
-    context.registers.r9 = left.r9
-    context.registers.r10 = left.r10
-    context.registers.r11 = left.r11
-    context.registers.r12 = left.r12
-    context.registers.r13 = left.r13
-    context.registers.r14 = left.r14
-    context.registers.r15 = left.r15
-    context.ip = left.ip
-    context.flags = left.flags
-    context.sp = left.rsp
+    thread.context.registers.copy_from(Ptr[abi.Registers](registers)[0])
+    thread.context.ip = left.ip
+    thread.context.flags = left.flags
+    thread.context.sp = left.rsp
     thread.stack_pointer = 0
     append(runnable, running)
     asm("mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}; call {next_thread}; jmp {resume}", "~{memory}")
-
-
-def give_first(thread: u64) -> None:
-    """Puts a thread before all others that can run."""
-    last = runnable.last
-    append(runnable, thread)
-    if last != 0:
-        runnable.last = last
 
 
 def awaited_events() -> u64:
@@ -244,7 +219,6 @@ def idle() -> None:
         start.end(0)
     if sleeping.last == 0:
         print("deadlock: every thread waits for another one")
-        console.flush()
         assert sleeping.last != 0, "every thread waits for another one"
     page = aegis.environment_page()
     masked = page.masked
@@ -261,12 +235,8 @@ SAVED_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "saved") + offsetof(C
 END_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "slice_end_frame") + offsetof(ExceptionFrame, "ip")
 # How a handler of exceptions goes back: the last instruction, already on the thread's stack, is `jmp [FAULT_IP]`.
 FAULT_IP = ENVIRONMENT_ADDRESS + offsetof(EnvironmentPage, "exception_frame") + offsetof(ExceptionFrame, "ip")
-CONTEXT_BYTES = sizeof(Context)
-CONTEXT_IP = offsetof(Context, "ip")
-STACK_POINTER = offsetof(Thread, "stack_pointer")
-REGISTERS = ("rax", "rcx", "rdx", "rbx", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15")
-PUSH_ALL = "\n".join(f"push {register}" for register in REGISTERS)  # assembly that makes an abi.Registers
-POP_ALL = "\n".join(f"pop {register}" for register in reversed(REGISTERS))
+PUSH_ALL, POP_ALL = aegis.saving(*reversed(abi.Registers.__annotations__))  # an abi.Registers
+PUSH_FRAME, POP_FRAME = aegis.saving(*(f"qword ptr [{{frame}} + {8 * i}]" for i in reversed(range(5))))
 YIELD = f"mov eax, {Call.YIELD_TO:d}\nmov edi, {abi.ANY_ENVIRONMENT}\nsyscall"  # keeps no register but rsp
 
 
@@ -274,14 +244,9 @@ YIELD = f"mov eax, {Call.YIELD_TO:d}\nmov edi, {abi.ANY_ENVIRONMENT}\nsyscall"  
 def switch() -> None:
     """In a critical section: the next thread runs; returns when this one, which is in some queue, runs again."""
     asm("""
-        push rbx
-        push rbp
-        push r12
-        push r13
-        push r14
-        push r15
+        {aegis.PUSH_PRESERVED}
         mov rax, qword ptr [{running}]
-        mov qword ptr [rax + {threads} + {STACK_POINTER}], rsp
+        mov qword ptr [rax + {threads} + {offsetof(Thread, "stack_pointer")}], rsp
         mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
         call {next_thread}
         jmp {resume}
@@ -291,18 +256,13 @@ def switch() -> None:
 @naked
 def resume() -> None:
     """Goes on with thread `rax`. One that was interrupted has its whole context in memory until the last jump: whoever is
-    interrupted between the labels has lost nothing and begins again there.
+    interrupted between the labels has lost nothing: another turn begins with the same.
     """
     asm("""
-        mov rsp, qword ptr [rax + {threads} + {STACK_POINTER}]
+        mov rsp, qword ptr [rax + {threads} + {offsetof(Thread, "stack_pointer")}]
         test rsp, rsp
         jz 2f
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop rbp
-        pop rbx
+        {aegis.POP_PRESERVED}
         ret
     2:
     thread_resume_begin:
@@ -312,7 +272,7 @@ def resume() -> None:
         mov edx, dword ptr [{upcall}]
         mov dword ptr [rcx], edx
         lea rsp, [rax + {threads}]
-        mov rcx, qword ptr [rsp + {CONTEXT_IP}]
+        mov rcx, qword ptr [rsp + {offsetof(Context, "ip")}]
         mov qword ptr [{resume_ip}], rcx
         {POP_ALL}
         lea rsp, [rsp + 16]
@@ -349,11 +309,7 @@ def interrupt() -> None:
     that has ended is a debt, so it is yielded before anything that is long; a yield keeps no register.
     """
     asm("""
-        pop qword ptr [{frame}]
-        pop qword ptr [{frame} + 8]
-        pop qword ptr [{frame} + 16]
-        pop qword ptr [{frame} + 24]
-        pop qword ptr [{frame} + 32]
+        {POP_FRAME}
         cmp dword ptr [{critical.depth}], 0
         jne 2f
         cmp qword ptr [{frame}], offset thread_resume_begin
@@ -362,13 +318,10 @@ def interrupt() -> None:
         jb 4f
     3:
         mov rsp, qword ptr [{running}]
-        lea rsp, [rsp + {threads} + {CONTEXT_BYTES}]
-        push qword ptr [{frame} + 32]
-        push qword ptr [{frame} + 24]
-        push qword ptr [{frame} + 16]
-        push qword ptr [{frame} + 8]
-        push qword ptr [{frame}]
+        lea rsp, [rsp + {threads} + {sizeof(Context)}]
+        {PUSH_FRAME}
         {PUSH_ALL}
+    4:
         mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
         mov qword ptr [{critical.depth}], 1
         cmp dword ptr [{yields}], 0
@@ -377,23 +330,15 @@ def interrupt() -> None:
     5:
         call {interrupted_thread}
         jmp {resume}
-    4:
-        mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}
-        cmp dword ptr [{yields}], 0
-        je 6f
-        {YIELD}
-    6:
-        mov rax, qword ptr [{running}]
-        jmp thread_resume_begin
     2:
         mov qword ptr [{critical.interrupted}], 1
         cmp dword ptr [{yields}], 0
-        je 7f
-        mov esp, offset {yielding} + {CONTEXT_BYTES}
+        je 6f
+        mov esp, offset {yielding} + {sizeof(Context)}
         {PUSH_ALL}
         {YIELD}
         {POP_ALL}
-    7:
+    6:
         mov esp, offset {frame} + 16
         popfq
         pop rsp
@@ -420,8 +365,7 @@ def switch_at_slice_ends() -> None:
 
 def prepare() -> None:
     """Makes the environment's first thread one of several."""
-    global ready, upcall
-    ready = True
+    global upcall
     first = threads[0]
     first.state = LIVES
     first.stack = abi.STACK_TOP - abi.STACK_BYTES
@@ -440,7 +384,7 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
     global living
     assert stack_pages - 1 < WINDOW_PAGES - 1, "a stack has 1 to 63 pages"
     critical.enter()
-    if not ready:
+    if threads[0].state == FREE:
         prepare()
     place: u64 = 1
     while place < THREADS and threads[place].state != FREE:
@@ -449,43 +393,29 @@ def create(function: Function, argument: u64, stack_pages: u64) -> i64:
         critical.leave()
         return abi.Error.NO_ROOM
     thread = threads[place]
-    thread.state = ENDED  # taken, but not running
-    critical.leave()
     thread.stack_bytes = stack_pages * PAGE_BYTES
     thread.stack = WINDOWS + (place + 1) * WINDOW_PAGES * PAGE_BYTES - thread.stack_bytes
-    critical.enter()
-    mapped = map_pages(thread.stack // PAGE_BYTES, stack_pages)
-    critical.leave()
-    if not mapped:
-        thread.state = FREE
-        return abi.Error.NO_FRAMES
+    error = vm.commit(thread.stack // PAGE_BYTES, stack_pages)
+    if error != 0:
+        vm.unmap(thread.stack // PAGE_BYTES, stack_pages)
+        critical.leave()
+        return error
     thread.joiner = 0
-    words = Ptr[u64](thread.stack + thread.stack_bytes) - 9
-    words[3] = argument  # r12
-    words[5] = u64(function)  # rbx
-    words[6] = u64(begin)  # behind it a return address of 0, where backtraces end
-    thread.stack_pointer = u64(words)
+    thread.context.registers.rdi = u64(function)
+    thread.context.registers.rsi = argument
+    thread.context.registers.rbp = 0
+    thread.context.ip = u64(run)
+    thread.context.flags = FLAGS
+    thread.context.sp = thread.stack + thread.stack_bytes - 8  # a return address of 0, where backtraces end
+    thread.stack_pointer = 0
     thread.state = LIVES
-    critical.enter()
     living += 1
     append(runnable, place * sizeof(Thread))
     critical.leave()
     return i64(u64(thread.generation) * THREADS + place)
 
 
-@naked
-def begin() -> None:
-    """A thread's first instructions."""
-    asm("""
-        mov rdi, rbx
-        mov rsi, r12
-        call {run}
-        ud2
-    """)
-
-
 def run(function: Function, argument: u64) -> None:
-    critical.leave()
     exit(function(argument))
 
 
@@ -494,7 +424,7 @@ def exit(result: u64) -> None:
     """Ends the thread that runs. Its stack goes back at once, its handle with `join`. With the last thread the
     environment ends, with status 0; returning from `main` ends it at once.
     """
-    global living, floating_threads
+    global living
     critical.enter()
     thread = at(running)
     thread.result = result
@@ -505,7 +435,6 @@ def exit(result: u64) -> None:
     if thread.floating != 0:
         heap.release(Ptr[u8](thread.floating))
         thread.floating = 0
-        floating_threads -= 1
     asm("mov esp, offset {switch_stack} + {SWITCH_STACK_BYTES}; call {finish}; jmp {resume}", "~{memory}")
     unreachable()
 
@@ -579,7 +508,7 @@ def keep_floating() -> i64:
     """From now on the thread that runs may use floating-point and vector registers, and finds its own whatever others do.
     Returns 0 or NO_FRAMES.
     """
-    global floating_threads
+    global floating
     thread = at(running)
     if thread.floating == 0:
         area = heap.allocate(FLOATING_BYTES)
@@ -588,26 +517,12 @@ def keep_floating() -> i64:
         Span[u8](area, FLOATING_BYTES).fill(0)
         aegis.floating_point(1)
         cpu.extended_save = cpu.feature_bits(1) >> OSXSAVE & 1 != 0
-        critical.enter()
         thread.floating = u64(area)
-        floating_threads += 1
-        critical.leave()
+        floating = True
     return 0
 
 
 OSXSAVE = 59  # of `cpu.feature_bits(1)`: the kernel lets applications use `xsave`
-
-
-# ---- memory of stacks
-
-
-def map_pages(page: u64, count: u64) -> bool:
-    """Puts frames behind pages; False, and nothing has happened, if there are not enough."""
-    for done in range(count):
-        if vm.fill(page + done, abi.Right.WRITE) != 0:
-            vm.unmap(page, done)
-            return False
-    return True
 
 
 # ---- what threads wait for
@@ -635,18 +550,13 @@ class Mutex:
     def wait_for(self) -> None:
         critical.enter()
         assert self.word & ~WAITED != running | HELD, "locks a mutex that this thread holds"
-        if not self.offer(running):
+        if self.word == 0:
+            self.word = running | HELD
+        else:
+            self.word |= WAITED
+            append(self.waiting, running)
             switch()
         critical.leave()
-
-    def offer(self, thread: u64) -> bool:
-        """Gives it to a thread if it is free; else that waits for it now."""
-        if self.word == 0:
-            self.word = thread | HELD
-            return True
-        self.word |= WAITED
-        append(self.waiting, thread)
-        return False
 
     def pass_on(self) -> None:
         assert self.word & ~WAITED == running | HELD, "unlocks a mutex that this thread does not hold"
@@ -670,30 +580,25 @@ class Condition:
     def wait(self, mutex: Mutex) -> None:
         """Unlocks `mutex`, waits for a signal, and returns when this thread holds the mutex again."""
         critical.enter()
-        at(running).mutex = u64(addr(mutex))
         mutex.pass_on()
         append(self.waiting, running)
         switch()
         critical.leave()
+        mutex.lock()
 
     def signal(self) -> None:
         """The first that waits goes on when it can have its mutex."""
         critical.enter()
         if self.waiting.last != 0:
-            self.wake_first()
+            append(runnable, take(self.waiting))
         critical.leave()
 
     def broadcast(self) -> None:
         """As `signal`, for all that wait."""
         critical.enter()
         while self.waiting.last != 0:
-            self.wake_first()
+            append(runnable, take(self.waiting))
         critical.leave()
-
-    def wake_first(self) -> None:
-        thread = take(self.waiting)
-        if Ptr[Mutex](at(thread).mutex)[0].offer(thread):
-            append(runnable, thread)
 
     def destroy(self) -> None:
         """Says that nobody uses it any more."""

@@ -15,6 +15,7 @@ from exokernel.metal import Array, aligned, asm, naked, u8, u32, u64
 
 STACK_BYTES = 16384
 NO_METHOD = -129  # what a call of `rpc` gets that no function is for
+PUSH_MESSAGE, POP_MESSAGE = aegis.saving(*reversed(aegis.MESSAGE))
 
 
 def nobody(caller: u64, message: Message) -> None:
@@ -36,10 +37,6 @@ def serve(handler: Callable[[u64, Message], None]) -> None:
     page.transfer_asynchronous_entry = u32(u64(enter))
 
 
-def answer(caller: u64, message: Message) -> None:
-    handlers[0](caller, message)
-
-
 @naked
 def enter() -> None:
     """Where the kernel continues: builds the message on the handler's stack and sends it back. No other register of
@@ -49,29 +46,13 @@ def enter() -> None:
         test ebx, ebx
         jnz 2f
         mov esp, offset {stack} + {STACK_BYTES}
-        push r14
-        push r13
-        push r12
-        push r10
-        push r9
-        push r8
-        push rdx
-        push rsi
+        {PUSH_MESSAGE}
         mov rdi, rax
         mov rsi, rsp
-        call {answer}
-        pop rsi
-        pop rdx
-        pop r8
-        pop r9
-        pop r10
-        pop r12
-        pop r13
-        pop r14
+        call qword ptr [{handlers}]
+        {POP_MESSAGE}
         xor edi, edi
-        xor ebx, ebx
-        xor ebp, ebp
-        xor r15d, r15d
+        {aegis.CLEAR}
     3:
         mov eax, {Call.TRANSFER_BACK}
         syscall

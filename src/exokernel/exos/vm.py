@@ -27,8 +27,6 @@ table = linear  # the page table in use; `inverted` puts itself here while the i
 
 PAGES = abi.USER_LIMIT // PAGE_BYTES
 REGIONS = 64
-LIBRARY = 0x18000  # from here to LIBRARY_END the library maps what it wants, with entries here or without
-LIBRARY_END = 0x1FC00
 LENT = 0x1FF00  # frames that others still use: a list
 LENT_END = 0x1FFFF
 VACANT = 2  # what the kernel's table shows where it has no node
@@ -154,27 +152,14 @@ def oldest() -> u64:
     return NOTHING
 
 
-state: State = placed(
-    slots.HANDLERS,
-    aligned(
-        PAGE_BYTES,
-        State(
-            near_function=refuse,
-            policy=oldest,
-            loose=PAGES,
-            regions=Array[Region, REGIONS](
-                [Region(function=refuse, save=forget) for _ in range(REGIONS)],
-            ),
-        ),
-    ),
-)
+_regions = Array[Region, REGIONS]([Region(function=refuse, save=forget) for _ in range(REGIONS)])
+_begin = State(near_function=refuse, policy=oldest, loose=PAGES, regions=_regions)
+state: State = placed(slots.HANDLERS, aligned(PAGE_BYTES, _begin))
 assert sizeof(State) <= PAGE_BYTES - 16  # with the binding slots one page to copy at once
 
 
 def start() -> i64:
-    """Take over: page faults come here, and what the kernel mapped at the beginning gets entries. Returns 0 or
-    NO_FRAMES. A second time it does nothing.
-    """
+    """Take over page faults, and make entries for what is mapped, once. Returns 0 or NO_FRAMES."""
     if state.started:
         return 0
     error = adopt((abi.STACK_TOP - abi.STACK_BYTES) // PAGE_BYTES, abi.STACK_BYTES // PAGE_BYTES)
@@ -417,9 +402,7 @@ def release(first: u64) -> i64:
 
 
 def prepare(page: u64) -> i64:
-    """See that something can be mapped at a page, where nothing may be. Returns 0, NO_FRAMES, NO_ROOM, BAD_ARGUMENT or
-    IN_USE.
-    """
+    """See that something can be mapped at a page. Returns 0, NO_FRAMES, NO_ROOM, BAD_ARGUMENT or IN_USE."""
     error = ensure(page)
     if error == 0:
         error = ensure_node(page)
@@ -449,9 +432,7 @@ def fill(page: u64, rights: u64) -> i64:
 
 
 def commit(first: u64, count: u64) -> i64:
-    """Put frames behind all pages of a region's part that have none, so that touching them cannot fail. Returns 0, or
-    the error at which it stopped.
-    """
+    """Put frames behind all pages of a region's part that have none. Returns 0, or the error at which it stopped."""
     region = find(first)
     for page in range(first, first + count):
         entry = entry_of(page) if page < PAGES else Entry(0)
@@ -538,9 +519,7 @@ def release_frames(first: u64, count: u64) -> None:
 
 
 def split(page: u64, whole: bool) -> i64:
-    """Make the large page around `page`, if there is one, ordinary pages; if they go as a `whole`, they need not be
-    mapped. Returns 0 or NO_FRAMES; then it is as it was.
-    """
+    """Make the large page around `page`, if there is one, ordinary ones, not mapped if `whole`. Returns 0 or NO_FRAMES."""
     if page >= PAGES or entry_of(page).kind != Kind.LARGE:
         return 0
     head = page // LARGE_PAGES * LARGE_PAGES
@@ -839,9 +818,7 @@ def next_of_part(number: u64, page: u64, end: u64) -> u64:
 
 
 def run(page: u64, end: u64) -> u64:
-    """How many pages from `page` on, which has an entry, at most BATCH and before `end`, are alike but for the frame:
-    what one call of the kernel's can treat as one.
-    """
+    """How many pages from `page` on, which has an entry, at most BATCH and before `end`, are alike but for the frame."""
     first, now = entry_of(page), aegis.table_entry(page)
     noted = first.copy or first.kind == Kind.UNTOUCHED or first.kind >= Kind.HIDDEN  # its rights, here: see `rights_of`
     mask = u32(PLAIN_MASK | 7) if noted else u32(PLAIN_MASK)
@@ -859,18 +836,11 @@ def end_of_bequest(page: u64) -> u64:
     region = find(page)
     if region:
         return region[0].first + region[0].count
-    end: u64 = PAGES
+    end = min(next_at_once(page), PAGES)
     for i in range(state.regions_used):
         if state.regions[i].first > page and state.regions[i].count != 0:
             end = min(end, state.regions[i].first)
-    end = min(end, after(page, u64(addr(state)) // PAGE_BYTES), after(page, u64(addr(slots.bindings)) // PAGE_BYTES))
-    return min(end, after(page, u64(addr(exceptions.stack)) // PAGE_BYTES))
-
-
-@inline
-def after(page: u64, border: u64) -> u64:
-    """The border, if it is behind the page; the pages on it and behind it are looked at one by one."""
-    return border if border > page else (page + 1 if page - border < 2 else u64(PAGES))
+    return max(end, page + 1)
 
 
 def bequest_of(page: u64) -> u64:
@@ -878,12 +848,7 @@ def bequest_of(page: u64) -> u64:
     region = find(page)
     if region:
         return Bequest.SHARED if region[0].flags & Flag.SHARED else u64(Bequest.COPY)
-    at_once = (
-        page == u64(addr(state)) // PAGE_BYTES
-        or page == u64(addr(slots.bindings)) // PAGE_BYTES
-        or page - u64(addr(exceptions.stack)) // PAGE_BYTES < exceptions.STACK_BYTES // PAGE_BYTES
-    )
-    return Bequest.AT_ONCE if at_once else u64(Bequest.COPY)
+    return Bequest.AT_ONCE if next_at_once(page) == page else u64(Bequest.COPY)
 
 
 def next_at_once(page: u64) -> u64:
@@ -970,12 +935,6 @@ def count_copies(more: u64) -> None:
         come_near(Ptr[Region](state.near))
 
 
-def bequeath(taken: Span[u64], hidden: bool) -> None:
-    """Before `state` is copied for a child: what it shall find there."""
-    state.inherited_slots.copy_from(taken)
-    state.inherited_hidden = u64(hidden)
-
-
 def inherit() -> None:
     """In a child whose memory is a copy of its parent's: lent frames are the parent's business, and the entries are
     looked at when one is needed. But what shall not be seen is hidden at once.
@@ -997,7 +956,21 @@ def complete() -> None:
         page, end = part(number)
         page = next_of_part(number, page, end)
         while page != NOTHING:
-            copies += u64(complete_one(page))
+            now = aegis.table_entry(page)
+            entry = entry_of(page)
+            if now.present:
+                entry.written = True
+                entry.copy = entry.copy and not now.writable  # else it was copied, or is the same memory
+                if entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:  # it was copied, and shown for that
+                    aegis.tlb_remove(page, 1)
+                    entry.kind = Kind.HIDDEN
+                else:
+                    entry.kind = Kind.BOUND if now.bound else (Kind.OWN if now.own else u64(Kind.PUBLIC))
+                entry.frame = now.slot if now.bound else now.frame
+                copies += u64(entry.copy)
+                put(page, entry)
+            elif not is_empty(entry):
+                table.remove(page)
             page = next_of_part(number, page + 1, end)
     state.copies = 0
     count_copies(copies)
@@ -1005,28 +978,6 @@ def complete() -> None:
     while page - table_page() < table.MEMORY_PAGES:
         aegis.frame_guarantee(aegis.table_entry(page).frame, 1)  # as `back` does with the page table's memory
         page = next_at_once(page + 1)
-
-
-@inline
-def complete_one(page: u64) -> bool:
-    """Returns whether the page is to be copied when it is written."""
-    now = aegis.table_entry(page)
-    entry = entry_of(page)
-    if now.present:
-        entry.written = True
-        if now.writable:  # it was copied, or is the same memory
-            entry.copy = False
-        if entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:  # it was copied, and shown for that
-            aegis.tlb_remove(page, 1)
-            entry.kind = Kind.HIDDEN
-        else:
-            entry.kind = Kind.BOUND if now.bound else (Kind.OWN if now.own else u64(Kind.PUBLIC))
-        entry.frame = now.slot if now.bound else now.frame
-        put(page, entry)
-        return entry.copy
-    if not is_empty(entry):
-        table.remove(page)
-    return False
 
 
 # ---- giving frames back

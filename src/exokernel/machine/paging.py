@@ -21,7 +21,7 @@ No page is both writable and executable, in the direct map either: it shows the 
 
 from enum import IntEnum
 
-from exokernel.metal import Array, Ptr, bits, field, inline, struct, u64
+from exokernel.metal import Array, Ptr, asm, bits, field, inline, struct, u64
 
 PAGE = 4096
 DIRECT_MAP = 0xFFFF800000000000
@@ -74,6 +74,12 @@ def direct(physical: u64) -> u64:
 def table(frame: u64) -> PageTable:
     """The frame, looked at as a page table."""
     return Ptr[PageTable](direct(frame * PAGE))[0]
+
+
+@inline
+def fill(frame: u64, entry: PageTableEntry) -> None:
+    """Makes all entries of a table the same."""
+    asm("rep stosq", "{rdi},{rax},{rcx},~{rdi},~{rcx},~{memory}", direct(frame * PAGE), entry.raw, u64(512))
 
 
 @inline
@@ -133,12 +139,12 @@ def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     upper_frame = first_free + 5
     upper_directory_frame = first_free + 6
     first = first_free + 7
-    table(upper_frame).fill(PageTableEntry())
-    table(upper_directory_frame).fill(PageTableEntry())
+    fill(upper_frame, PageTableEntry())
+    fill(upper_directory_frame, PageTableEntry())
     table(upper_frame)[510] = node(upper_directory_frame)
     table(upper_frame)[511] = node(devices_frame)
     table(upper_directory_frame)[IMAGE_PHYSICAL // LARGE_PAGE] = node(image_frame)
-    table(vacant_frame).fill(PageTableEntry(VACANT))
+    fill(vacant_frame, PageTableEntry(VACANT))
     build_image(table(image_frame), table(image_alias), layout)
     build_gigabyte(
         table(devices_frame), PageTableEntry(frame=DEVICES_PHYSICAL // PAGE, cache_disabled=True, write_through=True)
@@ -207,9 +213,9 @@ Parts = Array[u64, PARTS]
 
 def build_space(parts: Parts) -> None:
     """Fills in the tables of an address space in which the application has nothing mapped yet."""
-    table(parts[Part.ROOT]).fill(PageTableEntry())
-    table(parts[Part.LOWER]).fill(PageTableEntry())
-    table(parts[Part.DIRECTORY]).fill(PageTableEntry())
+    fill(parts[Part.ROOT], PageTableEntry())
+    fill(parts[Part.LOWER], PageTableEntry())
+    fill(parts[Part.DIRECTORY], PageTableEntry())
     visible = PageTableEntry(present=True, writable=True, user=True)
     top = table(parts[Part.ROOT])
     top[256] = node(direct_map_frame)
@@ -226,8 +232,8 @@ def build_space(parts: Parts) -> None:
     shown.frame = parts[Part.NODES]
     table(parts[Part.DIRECTORY])[SHOWN_WINDOW // LARGE_PAGE] = shown
     shown.frame = vacant_frame
+    fill(parts[Part.NODES], shown)
     nodes = table(parts[Part.NODES])
-    nodes.fill(shown)
     own = PageTableEntry(present=True, writable=True, no_execute=True)
     for i in range(u64(4)):
         own.frame = parts[Part.PAGE + i] if i < 3 else parts[Part.DIRECTORY]
@@ -236,7 +242,7 @@ def build_space(parts: Parts) -> None:
 
 def install_node(directory: u64, nodes: u64, number: u64, frame: u64) -> None:
     """Makes `frame`, which is cleared, table node `number` of the address space whose tables are given."""
-    table(frame).fill(PageTableEntry())
+    fill(frame, PageTableEntry())
     table(directory)[number] = PageTableEntry(present=True, writable=True, user=True, frame=frame)
     table(nodes)[number] = PageTableEntry(present=True, writable=True, user=True, frame=frame, no_execute=True)
 

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import sys
 import types
+import typing
 from pathlib import Path
 
 from exokernel.metal.backend import compile_ir, emit_object
@@ -37,7 +38,8 @@ def compile_program(entry_module: str | Path, *, kind: str, isolated: bool = Fal
     else:
         application = import_application(Path(entry_module))
         module = importlib.import_module("exokernel.exos.start")
-        setattr(module, "application_main", application.main)  # noqa: B010
+        given = typing.get_type_hints(application.main).get("return")
+        vars(module).update(application_main=application.main, GIVES_STATUS=given is not type(None))
         program = Program(APPLICATION, module.OUTPUT)
         entries = [module.ENTRY, *exported((application.__name__,))]
         layout = Layout(APPLICATION_BASE, program.instance(module.ENTRY).symbol)

@@ -1160,7 +1160,7 @@ class Expressions:
                 function.external = True
                 return str(function.symbol)
             if isinstance(known, str):
-                return known
+                return self.substitute(known, node)
             if isinstance(known, int):
                 return str(int(known))
             self.error(node, f"`{{{source}}}` is neither a constant, a function nor a module variable")

@@ -7,6 +7,7 @@ raise `HardwareOnly` otherwise. This module must never pretend to have touched h
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -37,6 +38,20 @@ T = TypeVar("T")
 
 class HardwareOnly(Exception):
     """The function needs the machine: it runs in an image only."""
+
+
+# ---- code that is written while the image is built
+
+
+def from_text(text: str, qualified_name: str, names: dict[str, Any]) -> Any:
+    """The function that a `def` in `text` makes among a module's `names`. A debugger and an error message find its text."""
+    file = f"<{names['__name__']}.{qualified_name}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    found: dict[str, Any] = {}
+    exec(compile(text, file, "exec"), names, found)
+    made = found[qualified_name.rsplit(".", maxsplit=1)[-1]]
+    made.__qualname__ = qualified_name
+    return made
 
 
 # ---- decorators: the compiler reads `function.__metal__`
