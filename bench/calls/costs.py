@@ -212,6 +212,7 @@ def life_cycles() -> None:
     report("bind", Call.BIND)
     report("unbind", Call.UNBIND)
     report("frame_claim_table", Call.FRAME_CLAIM_TABLE)
+    report("frame_claim_copy", Call.FRAME_CLAIM_COPY)
     report("frame_release", Call.FRAME_RELEASE)
     report("frame_give", Call.FRAME_GIVE)
     report("tlb_node_remove", Call.TLB_NODE_REMOVE)

@@ -102,15 +102,16 @@ def remove(page: u64) -> None:
 
 def uniform(page: u64, count: u64, mask: u32, wanted: u32) -> bool:
     """Whether all of at most BATCH entries, looked at through `mask`, are `wanted`."""
-    return get(page) & mask == wanted and get(page) != 0 and alike(page, page + count, mask) == count
+    return get(page) & mask == wanted and alike(page, page + count, mask) == count
 
 
 def alike(page: u64, end: u64, mask: u32) -> u64:
     """How many entries from `page` on, which has one, up to `end`, are the same through `mask`."""
-    other = page + 1
-    while other < end and get(other) != 0 and (get(other) ^ get(page)) & mask == 0:
-        other += 1
-    return other - page
+    first, entry, count = get(page), get(page), u64(0)
+    while entry != 0 and (entry ^ first) & mask == 0:
+        count += 1
+        entry = get(page + count) if page + count < end else u32(0)
+    return count
 
 
 def change(page: u64, count: u64, keep: u32, bits: u32) -> None:

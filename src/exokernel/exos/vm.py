@@ -894,9 +894,7 @@ def make_copy_on_write(page: u64, count: u64) -> i64:
 
 
 def copy(page: u64) -> bool:
-    """The first write to a page with `copy`: a frame that nobody else has bound is made writable, else it is copied. A
-    frame of ours that others go on using is lent. False without memory.
-    """
+    """The first write to a page with `copy`: if others use its frame, it gets another. False without memory."""
     entry = settled(page)
     now = aegis.table_entry(page)
     if not now.present:
