@@ -3,7 +3,7 @@
 
     ./exo run examples/own_page_table.py
 
-`vm` keeps 32 bits about each page in whatever module `vm.table` names while the image is built: seven functions, below.
+`vm` keeps 32 bits about each page in whatever module `vm.table` names while the image is built: eight functions, below.
 A page that was never touched costs nothing here, a lookup some ten steps, and putting a page in the middle moves those
 behind it: that is why there are others. `./exo bench vm` compares the two that come with the library.
 """
@@ -19,6 +19,7 @@ LONGEST = 4096  # pages that can have entries
 FIRST = 0x20000000 // abi.PAGE_BYTES
 PAGES = 0x10000  # 256 MiB of memory on demand
 NOTHING = vm.NOTHING
+MEMORY, MEMORY_PAGES = 0, 0  # of the table's own: it is part of the program
 
 
 @struct
@@ -90,6 +91,17 @@ def uniform(page: u64, count: u64, mask: u32, wanted: u32) -> bool:
         if not is_at(place + i, page + i) or pairs[place + i].entry & mask != wanted:
             return False
     return True
+
+
+def alike(page: u64, end: u64, mask: u32) -> u64:
+    """How many entries from that of `page` on are there and the same, looked at through `mask`."""
+    place = place_of(page)
+    count: u64 = 1
+    while page + count < end and is_at(place + count, page + count):
+        if (pairs[place + count].entry ^ pairs[place].entry) & mask != 0:
+            break
+        count += 1
+    return count
 
 
 def change(page: u64, count: u64, keep: u32, bits: u32) -> None:
