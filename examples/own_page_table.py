@@ -53,6 +53,8 @@ def is_at(place: u64, page: u64) -> bool:
 
 # ---- what `vm` asks for
 
+MEMORY, MEMORY_PAGES = 0, 0  # where `missing` wants memory: nowhere
+
 
 def missing(page: u64) -> u64:
     """The vector is part of the program, so it never lacks memory; it can only be full."""
@@ -90,6 +92,15 @@ def uniform(page: u64, count: u64, mask: u32, wanted: u32) -> bool:
         if not is_at(place + i, page + i) or pairs[place + i].entry & mask != wanted:
             return False
     return True
+
+
+def alike(page: u64, end: u64, mask: u32) -> u64:
+    place, count = place_of(page), u64(1)
+    while page + count < end and is_at(place + count, page + count):
+        if (pairs[place + count].entry ^ pairs[place].entry) & mask:
+            break
+        count += 1
+    return count
 
 
 def change(page: u64, count: u64, keep: u32, bits: u32) -> None:
