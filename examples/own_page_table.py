@@ -54,6 +54,8 @@ def is_at(place: u64, page: u64) -> bool:
 
 # ---- what `vm` asks for
 
+MEMORY, MEMORY_PAGES = 0, 0  # where `missing` wants memory: nowhere
+
 
 def missing(page: u64) -> u64:
     """The vector is part of the program, so it never lacks memory; it can only be full."""

@@ -102,7 +102,10 @@ def remove(page: u64) -> None:
 
 def uniform(page: u64, count: u64, mask: u32, wanted: u32) -> bool:
     """Whether all of at most BATCH entries, looked at through `mask`, are `wanted`."""
-    return get(page) & mask == wanted and alike(page, page + count, mask) == count
+    for i in range(page, page + count):
+        if get(i) & mask != wanted:
+            return False
+    return True
 
 
 def alike(page: u64, end: u64, mask: u32) -> u64:

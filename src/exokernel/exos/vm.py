@@ -688,9 +688,7 @@ def clean(page: u64) -> i64:
 
 
 def note_saved(page: u64) -> i64:
-    """What a page of a DROPPABLE region holds now is saved elsewhere: it loses nothing when it goes, until it is written.
-    Returns 0, BAD_ARGUMENT for another page, or the kernel's error.
-    """
+    """What a page of a DROPPABLE region holds now is saved elsewhere. Returns 0, or BAD_ARGUMENT for another page."""
     region = find(page)
     entry = entry_of(page)
     if not region or region[0].flags & Flag.DROPPABLE == 0 or entry.kind != Kind.OWN:
