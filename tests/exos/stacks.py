@@ -5,6 +5,7 @@ are read (`sent`) or carried over (`carry`).
 """
 
 from exokernel.exos import arp, interface
+from exokernel.exos.drop import Drop
 from exokernel.exos.interface import Peer
 from exokernel.metal import Array, Span, struct, u8, u16, u32, u64
 
@@ -172,6 +173,6 @@ def left_neighbour(address: u32) -> u64:
 def totals() -> tuple[u64, u64, u64]:
     """Of `left`: frames received, delivered, and dropped on arrival for whatever reason."""
     dropped: u64 = 0
-    for i in range(1, 22):
+    for i in range(1, Drop.SEND_LENGTH):
         dropped += left.dropped[i]
     return left.received, left.delivered, dropped

@@ -53,6 +53,8 @@ class Interface:
     neighbours: Span[arp.Neighbour]
     ports: Array[Port, PORTS]
     transmit: Callable[[Span[u8]], bool]
+    segment: Callable[[u64, Span[u8], u64], u8]  # of TCP: sender's station, the datagram, now; why it was dropped
+    timer: Callable[[u64], u64]  # of TCP: do what is due now; when it wants to be called again
     output: Array[u8, ethernet.LARGEST_FRAME]  # the frame being built
 
     def drop(self, reason: u8) -> None:
@@ -68,9 +70,20 @@ def nowhere(frame: Span[u8]) -> bool:
     return False
 
 
+def no_segments(station: u64, packet: Span[u8], now: u64) -> u8:
+    """Stands where nobody speaks TCP."""
+    return Drop.IPV4_PROTOCOL
+
+
+def no_timer(now: u64) -> u64:
+    """The same."""
+    return NEVER
+
+
 def new() -> Interface:
     """For the initial value of a module variable; runs when the image is built."""
-    return Interface(ports=Array[Port, PORTS]([Port(0, ignore) for _ in range(PORTS)]), transmit=nowhere)
+    ports = Array[Port, PORTS]([Port(0, ignore) for _ in range(PORTS)])
+    return Interface(ports=ports, transmit=nowhere, segment=no_segments, timer=no_timer)
 
 
 def bind(interface: Interface, port: u16, handler: Callable[[Peer, Span[u8]], None]) -> bool:
@@ -160,6 +173,12 @@ def receive_ipv4(interface: Interface, frame: Span[u8], now: u64) -> None:
         receive_udp(interface, frame, packet, now)
     elif header.protocol == ipv4.ICMP:
         receive_icmp(interface, frame, packet, now)
+    elif header.protocol == ipv4.TCP:
+        reason = interface.segment(view(ethernet.Header, frame).source.number(), packet, now)
+        if reason != Drop.NONE:
+            interface.drop(reason)
+        else:
+            interface.delivered += 1
     else:
         interface.drop(Drop.IPV4_PROTOCOL)
 
@@ -242,7 +261,7 @@ def send_ipv4(interface: Interface, destination: u32, station: u64, protocol: u8
         neighbour.state = arp.ASKED
         neighbour.attempts = 0
         neighbour.deadline = now
-        tick(interface, now)
+        ask_neighbours(interface, now)
     return True
 
 
@@ -301,9 +320,8 @@ def send_arp(interface: Interface, operation: u16, station: u64, address: u32) -
     send_frame(interface, station, ethernet.ARP, end)
 
 
-def tick(interface: Interface, now: u64) -> None:
-    """Ask again for neighbours that have not answered, and give up at last. Sets `next_deadline`."""
-    interface.next_deadline = NEVER
+def ask_neighbours(interface: Interface, now: u64) -> None:
+    """Ask again for neighbours that have not answered, and give up at last. Sets `next_deadline` no later than needed."""
     for i in range(len(interface.neighbours)):
         neighbour = interface.neighbours[i]
         if neighbour.state == arp.ASKED and now >= neighbour.deadline:
@@ -315,3 +333,11 @@ def tick(interface: Interface, now: u64) -> None:
             send_arp(interface, arp.REQUEST, ethernet.BROADCAST, neighbour.address)
         if neighbour.state == arp.ASKED:
             interface.next_deadline = min(interface.next_deadline, neighbour.deadline)
+
+
+def tick(interface: Interface, now: u64) -> None:
+    """Do what is due. Sets `next_deadline`."""
+    interface.next_deadline = NEVER
+    ask_neighbours(interface, now)
+    later = interface.timer(now)
+    interface.next_deadline = min(interface.next_deadline, later)
