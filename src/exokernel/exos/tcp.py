@@ -4,9 +4,10 @@ reads no clock and touches no device: time comes in as `now`, segments are built
 `Host.transmit`. docs/network.md says what of each RFC is here.
 
 A connection belongs to whoever opened it or listens on its port, who hears of it through one handler: OPENED first,
-READABLE, WRITABLE and END as they come, LOST as the last. After `close` or `abort`, and after LOST, it must not be
-used: its row may be another's. Nothing here waits and nothing grows: rows and buffers are the application's, given
-once; a connection holds a buffer only while bytes are in it, so an idle one is its row, below 400 bytes.
+READABLE, WRITABLE and END as they come, LOST as the last. After `close` or `abort`, after LOST, and when both have
+finished (`finish` here and END there, in whatever order) it must not be used: its row may be another's. Nothing here
+waits and nothing grows: rows and buffers are the application's, given once; a connection holds a buffer only while
+bytes are in it, so an idle one is its row, below 400 bytes.
 """
 
 from collections.abc import Callable
@@ -653,6 +654,7 @@ def arrive_unknown(host: Host, station: u64, source: u32, packet: Span[u8], arri
                 connection.highest = arrival.acknowledgment
                 take_peer(host, connection, arrival.sequence, largest)
                 return arrive(host, connection, packet, arrival, now)
+            return Drop.TCP_SEQUENCE  # perhaps a later segment of a peer whose first one is still to come
         refuse(host, station, source, packet, arrival, now)
         return Drop.TCP_PORT
     if arrival.flags & (Flag.SYN | Flag.FIN) != Flag.SYN:
@@ -672,6 +674,8 @@ def arrive_unknown(host: Host, station: u64, source: u32, packet: Span[u8], arri
     connection.state = State.SYN_RECEIVED
     host.half_open += 1
     sequence = initial_sequence(host, source, connection.port, connection.local_port, now)
+    if now < host.cookies_until:  # it may have got one for the same SYN
+        sequence = cookie_for(host, source, packet, arrival, options.largest, now)
     begin(host, connection, sequence)
     connection.receive_scale = scale_for(host)
     connection.selective = True
@@ -790,6 +794,8 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
             return Drop.TCP_SEQUENCE
 
     if arrival.flags & Flag.RST:
+        if connection.state == State.TIME_WAIT:
+            return Drop.TCP_SEQUENCE  # RFC 1337
         if start != connection.expected:
             challenge(host, connection, now)
             return Drop.TCP_SEQUENCE
@@ -804,7 +810,8 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
     connection.probes = 0
     if opening:
         if arrival.acknowledgment != connection.highest:
-            emit_bare(host, connection, Flag.RST, arrival.acknowledgment, Sequence(0), now)
+            if now >= host.cookies_until:
+                emit_bare(host, connection, Flag.RST, arrival.acknowledgment, Sequence(0), now)
             return Drop.TCP_SEQUENCE
         take_window(connection, arrival, arrival.window << connection.send_scale)
         return opened(host, connection, packet, arrival, now)
@@ -872,6 +879,9 @@ def take_data(host: Host, connection: Connection, packet: Span[u8], arrival: Arr
         elif connection.state == State.FIN_WAIT_2:
             wait_out(host, connection, now)
         notify(connection, Event.END)
+        if connection.generation == generation and connection.state == State.TIME_WAIT:
+            connection.deaf = True
+            forget_received(host, connection)
     return Drop.NONE
 
 
@@ -1086,6 +1096,8 @@ def advance(host: Host, connection: Connection, arrival: Arrival, now: u64) -> N
             connection.state = State.FIN_WAIT_2
         elif connection.state == State.CLOSING:
             wait_out(host, connection, now)
+            connection.deaf = True
+            forget_received(host, connection)
         elif connection.state == State.LAST_ACK:
             connection.deaf = True
             release(host, connection)
@@ -1227,7 +1239,8 @@ def acknowledge_bare(host: Host, connection: Connection, now: u64) -> None:
 
 def push(host: Host, connection: Connection, now: u64) -> None:
     """Send as much as both windows allow."""
-    if connection.state < State.ESTABLISHED or connection.state == State.TIME_WAIT:
+    state = connection.state
+    if state < State.ESTABLISHED or state == State.FIN_WAIT_2 or state == State.TIME_WAIT:
         return
     size = connection.segment_size
     length = connection.send_length
@@ -1460,17 +1473,8 @@ def send_cookie(
     host.cookies += 1
     host.cookies_until = now + 2 * COOKIE_PERIOD * host.second
     header = view(segment.Header, packet)
-    index: u32 = 0
-    if largest >= LARGEST:
-        index = 3
-    elif largest >= 1440:
-        index = 2
-    elif largest >= 1220:
-        index = 1
-    period = now // (COOKIE_PERIOD * host.second)
-    theirs = (u32(header.source_port) << 16) | header.destination_port
     ours = (u32(header.destination_port) << 16) | header.source_port
-    sequence = cookie(host, source, theirs, arrival.sequence, period, index)
+    sequence = cookie_for(host, source, packet, arrival, largest, now)
     end = segment.HEADER + segment.write_syn_options(
         host.output[segment.HEADER :], LARGEST, segment.NO_SCALE, selective=False
     )
@@ -1480,6 +1484,21 @@ def send_cookie(
         source,
     )  # fmt: skip
     host.transmit(source, station, end, now)
+
+
+def cookie_for(host: Host, source: u32, packet: Span[u8], arrival: Arrival, largest: u16, now: u64) -> Sequence:
+    """The cookie for the SYN in `packet`."""
+    header = view(segment.Header, packet)
+    index: u32 = 0
+    if largest >= LARGEST:
+        index = 3
+    elif largest >= 1440:
+        index = 2
+    elif largest >= 1220:
+        index = 1
+    period = now // (COOKIE_PERIOD * host.second)
+    theirs = (u32(header.source_port) << 16) | header.destination_port
+    return cookie(host, source, theirs, arrival.sequence, period, index)
 
 
 def check_cookie(host: Host, source: u32, port: u16, local_port: u16, arrival: Arrival, now: u64) -> u16:
@@ -1573,7 +1592,7 @@ def retransmit(host: Host, connection: Connection, now: u64) -> None:
         send_syn(host, connection, now)
         return
     size = connection.segment_size
-    if connection.send_length != 0 and (connection.window == 0 or connection.highest == connection.unacknowledged):
+    if connection.window < min(connection.send_length, size):
         # RFC 9293 section 3.8.6.1: one byte, whose acknowledgment tells the window; or what little there is room for
         count = max(min(connection.window, size, connection.send_length), 1)
         emit(host, connection, Flag.ACK, connection.unacknowledged, 0, count, now)
