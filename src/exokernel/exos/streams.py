@@ -62,6 +62,11 @@ def connect(address: u32, port: u16, handler: Callable[[Connection, u8], None]) 
     return connection
 
 
+def arrived(connection: Connection) -> Span[u8]:
+    """See `tcp.arrived`."""
+    return tcp.arrived(connection)
+
+
 def consume(connection: Connection, count: u64) -> None:
     """See `tcp.consume`."""
     tcp.consume(host, connection, count, read_timestamp())
@@ -78,6 +83,12 @@ def read(connection: Connection, buffer: Span[u8]) -> u64:
 def room(connection: Connection) -> u64:
     """See `tcp.room`."""
     return tcp.room(host, connection)
+
+
+def want_room(connection: Connection) -> None:
+    """See `tcp.want_room`."""
+    tcp.want_room(host, connection, read_timestamp())
+    remember()
 
 
 def write(connection: Connection, data: bytes) -> u64:

@@ -499,10 +499,17 @@ def read(host: Host, connection: Connection, buffer: Span[u8], now: u64) -> u64:
 
 
 def room(host: Host, connection: Connection) -> u64:
-    """How many bytes `write` would take now, if a buffer is free or not needed."""
-    if not may_write(connection):
+    """How many bytes `write` would take now."""
+    if not may_write(connection) or (connection.send_buffer == NONE and host.free_buffer == NONE):
         return 0
     return u64(host.buffer_size - connection.send_length)
+
+
+def want_room(host: Host, connection: Connection, now: u64) -> None:
+    """The handler wants to hear WRITABLE when there is more `room`."""
+    connection.wants_room = True
+    if connection.send_buffer == NONE:
+        due(host, connection, now + host.second // RETRY)
 
 
 @inline
@@ -522,8 +529,7 @@ def write(host: Host, connection: Connection, data: bytes, now: u64) -> u64:
         connection.send_buffer = take_buffer(host)
         connection.send_start = 0
         if connection.send_buffer == NONE:
-            connection.wants_room = True
-            due(host, connection, now + host.second // RETRY)
+            want_room(host, connection, now)
             return 0
     size = host.buffer_size
     count = min(len(data), u64(size - connection.send_length))
