@@ -865,13 +865,15 @@ def take_data(host: Host, connection: Connection, packet: Span[u8], arrival: Arr
     if len(data) != 0:
         if not connection.deaf:
             connection.progress_at = now
+        if connection.held_count != 0:
+            connection.acknowledge_now = True  # it fills a gap (RFC 5681 section 4.2)
         if not deliver(host, connection, data):
             connection.acknowledge_now = True
             return Drop.TCP_MEMORY
         if connection.generation != generation:
             return Drop.NONE
         connection.unanswered += u32(len(data))
-        if connection.unanswered >= 2 * connection.segment_size or connection.held_count != 0:
+        if connection.unanswered >= 2 * connection.segment_size:
             connection.acknowledge_now = True
     if fin and connection.expected == last:
         connection.expected = last.plus(1)
@@ -1162,7 +1164,10 @@ def resend(host: Host, connection: Connection, now: u64) -> bool:
         connection.hole = end.plus(1)
         return True
     count = min(limit.since(at), connection.segment_size)
-    emit(host, connection, Flag.ACK | Flag.PSH, at, at.since(connection.unacknowledged), count, now)
+    flags: u8 = Flag.ACK
+    if at.plus(count) == end:
+        flags |= Flag.PSH
+    emit(host, connection, flags, at, at.since(connection.unacknowledged), count, now)
     connection.hole = at.plus(count)
     return True
 
