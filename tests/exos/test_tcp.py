@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
+import struct
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import packets
 from tests.exos import tcp_stacks
 from tests.exos.ways import WAYS, memory
 
@@ -222,3 +224,160 @@ def test_python_agrees_with_the_compiled_code(name: str) -> None:
 
 def test_an_idle_connection_is_small() -> None:
     assert sizeof(tcp.Connection) <= 400
+
+
+# A hostile peer
+
+
+def hostile(module: Any, side: int, segment: bytes, now: int, source: bytes = b"\x0a\x00\x00\x01") -> list[bytes]:
+    """`left` gets a segment; the segments that it answers."""
+    frame = packets.ipv4_frame(6, segment, packets.Host(packets.PEER.station, source))
+    module.inject(side, memory(frame), now)
+    answers, buffer = [], memory(bytes(1514))
+    while True:
+        length, _ = module.sent(buffer)
+        if length == 0:
+            return answers
+        answer = bytes(buffer)[:length]
+        answers.append(answer[34 : 14 + int.from_bytes(answer[16:18], "big")])
+
+
+SYN, ACK, SYN_ACK, RST = 2, 16, 18, 4
+STRANGER = bytes([192, 0, 2, 9])
+LARGEST_SEGMENT = bytes([2, 4, 5, 180])
+
+
+def flood(module: Any, count: int) -> dict[tuple[bytes, int], int]:
+    """SYNs from everywhere; the sequence number that each was answered with."""
+    answers = {}
+    for i in range(count):
+        source, port = struct.pack(">I", 0xC0000200 + i % 251 + 1), 1024 + i % 60000
+        found = hostile(
+            module, 0, packets.segment(source, port, SYN, i * 7919, options=LARGEST_SEGMENT), 2 * 10**6 + i, source
+        )
+        assert len(found) == 1 and found[0][13] == SYN_ACK
+        answers[source, port] = int.from_bytes(found[0][4:8], "big")
+    return answers
+
+
+def test_a_flood_of_syns_keeps_nobody_out() -> None:
+    """Thousands of half-open connections: all are answered, few are remembered, and an honest peer gets through."""
+    module = compiled("native")
+    module.reset(0, 100, 4096, 8, 16, 0)
+    flood(module, 5000)
+    opened, _, rows, pieces = module.counts(0)
+    assert (opened, pieces) == (0, 8) and rows >= 11
+    now = 3 * 10**6
+    answer = hostile(module, 0, packets.segment(STRANGER, 5555, SYN, 100, options=LARGEST_SEGMENT), now, STRANGER)
+    number = int.from_bytes(answer[0][4:8], "big")
+    answer = hostile(module, 0, packets.segment(STRANGER, 5555, ACK, 101, number + 1), now + 50_000, STRANGER)
+    assert module.counts(0)[0] == 1
+    assert [a[13] for a in answer] == [17], "it has nothing to send and says so"
+
+
+def test_an_honest_peer_with_a_cookie_has_its_stream() -> None:
+    module = compiled("native")
+    world = World("native", CALM, 1, 20_000, 20_000, connections=1, rows=16)
+    module.reset(20_000, 20_000, 4096, 8, 16, 0)
+    flood(module, 200)
+    module.connect()
+    world.connections, world.now = 1, 3 * 10**6
+    world.take()
+    while world.step():
+        pass
+    wrong, ended, short, lost = module.results()
+    assert (wrong, ended, short, lost) == (0, 2, 0, 0)
+
+
+def test_a_guessed_cookie_opens_nothing() -> None:
+    module = compiled("native")
+    module.reset(0, 0, 4096, 8, 16, 0)
+    answers = flood(module, 200)
+    chance = random.Random(1)
+    for _ in range(3000):
+        assert (
+            hostile(module, 0, packets.segment(STRANGER, 7777, ACK, 5, chance.getrandbits(32)), 3 * 10**6, STRANGER)
+            == []
+        )
+    (source, port), number = list(answers.items())[100]
+    for wrong in (number, number + 2, number ^ 1 << 20):  # of this SYN, and not what it was told
+        hostile(module, 0, packets.segment(source, port, ACK, 100 * 7919 + 1, wrong), 3 * 10**6, source)
+    hostile(module, 0, packets.segment(source, port, ACK, 100 * 7919 + 2, number + 1), 3 * 10**6, source)
+    hostile(module, 0, packets.segment(STRANGER, port, ACK, 100 * 7919 + 1, number + 1), 3 * 10**6, STRANGER)
+    assert module.counts(0)[0] == 0
+
+
+def test_a_cookie_grows_old() -> None:
+    module = compiled("native")
+    for late, opened in ((100, 1), (200, 0)):
+        module.reset(0, 0, 4096, 8, 16, 0)
+        answers = flood(module, 200)
+        (source, port), number = list(answers.items())[100]
+        now = (2 + late) * 10**6
+        module.tick(now)
+        hostile(module, 0, packets.segment(source, port, ACK, 100 * 7919 + 1, number + 1), now, source)
+        assert module.counts(0)[0] == opened
+
+
+def test_half_open_connections_go_away() -> None:
+    module = compiled("native")
+    module.reset(0, 0, 4096, 8, 16, 0)
+    flood(module, 200)
+    for second in range(2, 80):
+        module.tick(second * 10**6)
+        buffer = memory(bytes(1514))
+        while module.sent(buffer)[0]:
+            pass
+    assert module.counts(0)[2:] == (16, 8)
+
+
+def test_holding_every_row_keeps_out_but_does_no_harm() -> None:
+    """Who opens as many connections as there are has them; when they end there is room again."""
+    module = compiled("native")
+    module.reset(0, 0, 4096, 8, 4, 0)
+    for port in range(4):
+        answer = hostile(module, 0, packets.segment(STRANGER, 1000 + port, SYN, 0), 2 * 10**6, STRANGER)
+        number = int.from_bytes(answer[0][4:8], "big")
+        hostile(module, 0, packets.segment(STRANGER, 1000 + port, ACK, 1, number + 1), 2 * 10**6, STRANGER)
+    assert module.counts(0)[0] == 4
+    assert hostile(module, 0, packets.segment(STRANGER, 2000, SYN, 0), 2 * 10**6, STRANGER) == []
+    hostile(module, 0, packets.segment(STRANGER, 1000, RST, 1), 2 * 10**6, STRANGER)
+    assert len(hostile(module, 0, packets.segment(STRANGER, 2000, SYN, 0), 2 * 10**6, STRANGER)) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_segments_at_all(seed: int) -> None:
+    """Segments near the truth and far from it, to one and the same connection: nothing traps, no buffer is lost, and
+    afterwards a peer is served.
+    """
+    module, chance = compiled("native"), random.Random(seed)
+    module.reset(3000, 0, 4096, 8, 8, 0)
+    ours = theirs = 0
+    now = 2 * 10**6
+    for turn in range(6000):
+        now += chance.choice([0, 10, 10**4, 10**6])
+        if turn % 7 == 0:
+            module.tick(now)
+        flags = chance.choice([ACK, ACK, ACK, 24, SYN, SYN_ACK, RST, 20, 17, 25, chance.getrandbits(6)])
+        sequence = theirs + chance.choice([0, 0, 0, 1, -1, 100, chance.randrange(-5000, 5000), chance.getrandbits(32)])
+        acknowledgment = ours + chance.choice([0, 0, 1, 1460, chance.randrange(-3000, 5000), chance.getrandbits(32)])
+        options = chance.choice([b"", b"", LARGEST_SEGMENT, chance.randbytes(4 * chance.randrange(11))])
+        data = chance.randbytes(chance.choice([0, 0, 1, 100, 1400]))
+        port = 3000 + chance.randrange(2)
+        text = packets.segment(packets.PEER.address, port, flags, sequence, acknowledgment, data, options)
+        for answer in hostile(module, 0, text, now):
+            ours = (
+                int.from_bytes(answer[4:8], "big") + len(answer) - (answer[12] >> 2) + (answer[13] & 3 != 0)
+            ) % 2**32
+            if answer[13] & ACK:
+                theirs = int.from_bytes(answer[8:12], "big")
+    for second in range(400):
+        module.tick(now + second * 10**6)
+        buffer = memory(bytes(1514))
+        while module.sent(buffer)[0]:
+            pass
+    now += 400 * 10**6
+    _, _, rows, pieces = module.counts(0)
+    assert 8 - rows <= 2 and 8 - pieces <= 2 * (8 - rows)
+    answer = hostile(module, 0, packets.segment(STRANGER, 2000, SYN, 0), now, STRANGER)
+    assert len(answer) == 1 and answer[0][13] == SYN_ACK

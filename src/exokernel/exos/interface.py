@@ -9,7 +9,7 @@ into nothing that the sender could not do itself; everything else asks ARP. It n
 
 from collections.abc import Callable
 
-from exokernel.exos import arp, ethernet, icmp, ipv4, udp
+from exokernel.exos import arp, ethernet, fragments, icmp, ipv4, udp
 from exokernel.exos.drop import REASONS, Drop
 from exokernel.metal import Array, Span, struct, u8, u16, u32, u64, view
 
@@ -49,8 +49,10 @@ class Interface:
     received: u64
     sent: u64
     delivered: u64
+    kept: u64  # fragments that wait for others or have found them
     dropped: Array[u64, REASONS]
     neighbours: Span[arp.Neighbour]
+    fragments: Span[fragments.Datagram]  # empty: fragments are dropped
     ports: Array[Port, PORTS]
     transmit: Callable[[Span[u8]], bool]
     segment: Callable[[u64, Span[u8], u64], u8]  # of TCP: sender's station, the datagram, now; why it was dropped
@@ -164,6 +166,15 @@ def receive_ipv4(interface: Interface, frame: Span[u8], now: u64) -> None:
         return
     packet = frame[ethernet.HEADER :]
     reason = ipv4.check(packet, interface.address, interface.mask)
+    if reason == Drop.IPV4_FRAGMENT and len(interface.fragments) != 0:
+        row, reason = fragments.add(interface.fragments, packet, now, interface.second)
+        if row == len(interface.fragments):
+            if reason == Drop.NONE:
+                interface.kept += 1
+            else:
+                interface.drop(reason)
+            return
+        packet = interface.fragments[row].packet[:]
     if reason != Drop.NONE:
         interface.drop(reason)
         return
@@ -192,6 +203,9 @@ def receive_icmp(interface: Interface, frame: Span[u8], packet: Span[u8], now: u
         return
     interface.delivered += 1
     end = PAYLOAD + len(message)
+    if end > ethernet.LARGEST_FRAME:  # it came in fragments; we send none
+        interface.drop(Drop.SEND_LENGTH)
+        return
     icmp.write_echo_reply(interface.output[PAYLOAD:end], message)
     station = view(ethernet.Header, frame).source.number()
     send_ipv4(interface, header.source, station, ipv4.ICMP, len(message), now)
