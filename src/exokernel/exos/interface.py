@@ -44,6 +44,7 @@ class Interface:
     address: u32
     mask: u32
     gateway: u32  # 0: none
+    configuring: bool  # it has no address yet: datagrams to any address come in, and nothing else
     second: u64  # in the clock's ticks
     next_deadline: u64  # when `tick` wants to run
     received: u64
@@ -161,11 +162,15 @@ def receive_arp(interface: Interface, frame: Span[u8], now: u64) -> None:
 
 def receive_ipv4(interface: Interface, frame: Span[u8], now: u64) -> None:
     """Give a sound datagram for this host to its protocol."""
-    if view(ethernet.Header, frame).destination.number() == ethernet.BROADCAST:
+    packet = frame[ethernet.HEADER :]
+    address = interface.address
+    if interface.configuring:
+        if len(packet) >= ipv4.HEADER:
+            address = view(ipv4.Header, packet).destination  # whatever the server takes for ours
+    elif view(ethernet.Header, frame).destination.number() == ethernet.BROADCAST:
         interface.drop(Drop.IPV4_DESTINATION)  # RFC 1122 section 3.3.6, and no service listens to broadcasts
         return
-    packet = frame[ethernet.HEADER :]
-    reason = ipv4.check(packet, interface.address, interface.mask)
+    reason = ipv4.check(packet, address, interface.mask)
     if reason == Drop.IPV4_FRAGMENT and len(interface.fragments) != 0:
         row, reason = fragments.add(interface.fragments, packet, now, interface.second)
         if row == len(interface.fragments):
@@ -182,6 +187,8 @@ def receive_ipv4(interface: Interface, frame: Span[u8], now: u64) -> None:
     packet = packet[: header.total_length]
     if header.protocol == ipv4.UDP:
         receive_udp(interface, frame, packet, now)
+    elif interface.configuring:
+        interface.drop(Drop.IPV4_DESTINATION)
     elif header.protocol == ipv4.ICMP:
         receive_icmp(interface, frame, packet, now)
     elif header.protocol == ipv4.TCP:
@@ -227,6 +234,8 @@ def receive_udp(interface: Interface, frame: Span[u8], packet: Span[u8], now: u6
             interface.ports[i].handler(peer, datagram[udp.HEADER : ports.length])
             return
     interface.drop(Drop.UDP_PORT)
+    if interface.configuring:
+        return
     quoted = packet[: min(header.length() + icmp.QUOTED, len(packet))]
     length = icmp.HEADER + len(quoted)
     icmp.write_port_unreachable(interface.output[PAYLOAD : PAYLOAD + length], quoted)
