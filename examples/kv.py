@@ -24,6 +24,7 @@ BUFFERS = 64
 ROWS = 8192  # a power of two; at most three quarters are used
 KEY = 64
 VALUE = 512
+KEEP_ALIVE = 300  # seconds of silence until a client is asked whether it is there
 LARGEST_REPLY = 9000  # of one command: MGET of all that a command can name
 
 FREE, USED, GONE = 0, 1, 2
@@ -360,6 +361,7 @@ def answer_all(connection: Connection) -> None:
 def serve(connection: Connection, event: u8) -> None:
     if event == Event.OPENED:
         connection.no_delay = True
+        streams.set_keep_alive(connection, KEEP_ALIVE)
         return
     if event == Event.LOST:
         return

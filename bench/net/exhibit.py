@@ -5,11 +5,13 @@ Under `-icount shift=0` the server's loop never sleeps and counts its turns, so 
 counter's way less the turns that found nothing, at their own price (found while nothing happens). The client is this
 computer's Linux through QEMU's user network. `page keep-alive` is one request on a connection that is kept, with all
 acknowledgments; `page new-connection` is a whole life of one: handshake, request with `Connection: close`, both FINs.
+`get pipeline-N` is one GET of the key-value server of a 16-byte value, N of them under way at once on one connection.
 `limit` is nginx on Linux on the machine of the design, as measured there.
 """
 
 import re
 import socket
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from exokernel.host.build import build
 from exokernel.host.machine import Forward, Machine, Options
 
 APPLICATION = Path(__file__).parent / "page.py"
+KEYS = Path(__file__).parent / "keys.py"
+PIPELINES = (1, 16, 64)
 TIMEOUT = 120.0
 REQUESTS = 500
 PEERS = (("keep-alive", 43_354), ("new-connection", 123_811))
@@ -69,8 +73,6 @@ def free_port() -> int:
 
 def turn_price(client: Client) -> float:
     """Instructions of a turn of the loop in which nothing happens, timer interrupts in due proportion."""
-    import time
-
     before = client.work()
     time.sleep(0.5)
     after = client.work()
@@ -88,6 +90,33 @@ def cost(client: Client, new: bool) -> float:
     return (after[0] - before[0] - price * (after[1] - before[1])) / REQUESTS
 
 
+def look(port: int) -> tuple[int, int]:
+    """The key-value server's counter and idle turns."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        counter, turns = connection.makefile().read().split()
+        return int(counter), int(turns)
+
+
+def cost_of_get(keys: int, work: int, depth: int) -> float:
+    """Instructions of one GET when `depth` are sent at once."""
+    with socket.create_connection(("127.0.0.1", keys), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = connection.makefile("rb")
+        connection.sendall(b"SET key 0123456789abcdef\r\n")
+        if stream.readline() != b"+OK\r\n":
+            raise ValueError("nothing was set")
+        rest = look(work)
+        time.sleep(0.5)
+        before = look(work)
+        price = (before[0] - rest[0]) / (before[1] - rest[1])
+        for _ in range(REQUESTS):
+            connection.sendall(b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n" * depth)
+            if stream.read(23 * depth) != b"$16\r\n0123456789abcdef\r\n" * depth:
+                raise ValueError("not the value")
+        after = look(work)
+        return (after[0] - before[0] - price * (after[1] - before[1])) / (REQUESTS * depth)
+
+
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
     port = free_port()
@@ -98,5 +127,12 @@ def rows(context: Context) -> Iterable[Figure]:
         client = Client(port)
         for variant, new in (("keep-alive", False), ("new-connection", True)):
             yield context.figure("page", "instructions", [cost(client, new) for _ in range(runs)], variant=variant)
+    keys, work = free_port(), free_port()
+    options = Options(icount=True, forward=(Forward.parse(f"tcp:{keys}:6379"), Forward.parse(f"tcp:{work}:81")))
+    with Machine(build([KEYS]).path, options, timeout=TIMEOUT) as machine:
+        machine.wait_for(b"ready")
+        for depth in PIPELINES:
+            values = [cost_of_get(keys, work, depth) for _ in range(runs)]
+            yield context.figure("get", "instructions", values, variant=f"pipeline-{depth}")
     for variant, count in PEERS:
         yield context.figure("page", "instructions", [count], system="limit", variant=variant)

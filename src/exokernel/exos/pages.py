@@ -8,11 +8,14 @@ from collections.abc import Callable
 from exokernel.exos import http, streams
 from exokernel.exos.http import Request, Status
 from exokernel.exos.tcp import Connection, Event
+from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, struct, u8, u16, u32, u64
 
 LARGEST_PAGE = 8192
 PATIENCE = 30  # seconds that a connection may do nothing
-ENDED = 1  # in Connection.user: the peer sends no more
+WHOLE = 60  # seconds that a request may take to arrive
+# In Connection.user: bit 0, the peer sends no more; above it, when the request that is not yet whole began.
+ENDED = 1
 
 
 @struct
@@ -49,7 +52,7 @@ def serve(connection: Connection, event: u8) -> None:
     if event == Event.LOST:
         return
     if event == Event.END:
-        connection.user = ENDED
+        connection.user |= ENDED
     answer_all(connection)
 
 
@@ -65,7 +68,14 @@ def answer_all(connection: Connection) -> None:
             return
         status = http.parse(data, request)
         if status == http.INCOMPLETE:
+            now = read_timestamp()
+            if connection.user < 2:
+                connection.user |= now << 1
+            elif now - (connection.user >> 1) > WHOLE * streams.host.second:
+                streams.abort(connection)  # somebody keeps us busy with crumbs
+                return
             break
+        connection.user &= ENDED
         server.requests += 1
         if status == Status.OK and request.method != http.Method.GET and request.method != http.Method.HEAD:
             status = Status.METHOD_NOT_ALLOWED
@@ -84,7 +94,7 @@ def answer_all(connection: Connection) -> None:
         if not request.keep_alive:
             streams.close(connection)
             return
-    if connection.user == ENDED:
+    if connection.user & ENDED:
         streams.close(connection)
 
 

@@ -115,6 +115,12 @@ def abort(connection: Connection) -> None:
     tcp.abort(host, connection, read_timestamp())
 
 
+def set_keep_alive(connection: Connection, seconds: u32) -> None:
+    """See `tcp.set_keep_alive`."""
+    tcp.set_keep_alive(host, connection, seconds, read_timestamp())
+    remember()
+
+
 def set_patience(connection: Connection, seconds: u32) -> None:
     """See `tcp.set_patience`."""
     tcp.set_patience(host, connection, seconds, read_timestamp())
