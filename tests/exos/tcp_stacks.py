@@ -30,6 +30,8 @@ right_buffers: Array[u8, BUFFERS * LARGEST_BUFFER] = Array[u8, BUFFERS * LARGEST
 lengths: Array[u64, FRAMES] = Array[u64, FRAMES]()
 froms: Array[u8, FRAMES] = Array[u8, FRAMES]()
 frames: Array[Array[u8, 1514], FRAMES] = Array[Array[u8, 1514], FRAMES]()
+offered: u64 = 0
+refused: u64 = 0  # each frame of that number finds the device without room; 0: none
 first: u64 = 0
 count: u64 = 0
 clock: u64 = 0
@@ -48,8 +50,9 @@ scratch: Array[u8, 4096] = Array[u8, 4096]()
 
 
 def keep(frame: Span[u8], side: u8) -> bool:
-    global count
-    if count - first == FRAMES:
+    global count, offered
+    offered += 1
+    if count - first == FRAMES or (refused != 0 and offered % refused == 0):
         return False
     row = count % FRAMES
     frames[row][: len(frame)].copy_from(frame)
@@ -178,7 +181,8 @@ def eat_on() -> u64:
 
 def reset(to_right: u64, to_left: u64, buffer: u32, pieces: u64, rows: u64, bite: u64) -> None:
     """Two hosts that have seen nothing yet."""
-    global clock, first, count, left_length, right_length, wrong, ended, short, lost, appetite
+    global clock, first, count, refused, left_length, right_length, wrong, ended, short, lost, appetite
+    refused = 0
     clock = SECOND
     first = 0
     count = 0
@@ -231,6 +235,12 @@ def prepare(host: interface.Interface, streams: tcp.Host, station: u64, address:
     streams.retransmitted = 0
     streams.lost = 0
     streams.cookies = 0
+
+
+def refuse(each: u64) -> None:
+    """Every `each`-th frame finds the device without room."""
+    global refused
+    refused = each
 
 
 def connect() -> bool:

@@ -25,7 +25,7 @@ from exokernel.metal import sizeof
 
 FUNCTIONS = [
     tcp_stacks.reset, tcp_stacks.connect, tcp_stacks.inject, tcp_stacks.tick, tcp_stacks.deadline, tcp_stacks.sent,
-    tcp_stacks.results, tcp_stacks.counts, tcp_stacks.eat_on,
+    tcp_stacks.results, tcp_stacks.counts, tcp_stacks.eat_on, tcp_stacks.refuse,
 ]  # fmt: skip
 MILLISECOND = 1000
 HOURS = 3600 * 10**6
@@ -154,6 +154,15 @@ def test_many_connections_at_once(name: str) -> None:
     """More than may be half open, so many of them begin with SYN cookies. (In heavy loss one may not open at all.)"""
     weather = WEATHERS[name]
     World("native", weather, 1, 3000, 20_000, connections=40).run()
+
+
+@pytest.mark.parametrize("each", [3, 5, 7])
+def test_a_device_without_room(each: int) -> None:
+    """What it refuses has not been sent, and is tried again."""
+    for seed in range(3):
+        world = World("native", WEATHERS["loss"], seed, 30_000, 30_000, connections=3)
+        world.module.refuse(each)
+        world.run()
 
 
 def test_more_connections_than_buffers() -> None:

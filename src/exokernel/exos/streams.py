@@ -22,6 +22,7 @@ def start(connections: Span[Connection], buffers: Span[u8], buffer_size: u32) ->
     host.second = card.second
     host.key0 = cpu.random()
     host.key1 = cpu.random()
+    host.last_port = u16(tcp.EPHEMERAL + (cpu.random() & 0x3FFF))  # RFC 6056: where they begin cannot be guessed
     host.output = card.output[interface.PAYLOAD :]
     host.transmit = transmit
     tcp.prepare(host, connections, buffers, buffer_size)

@@ -1245,7 +1245,8 @@ def acknowledge_bare(host: Host, connection: Connection, now: u64) -> None:
     """An acknowledgment without data. Its number is one that the peer expects, also when what it got is sent again."""
     probing = connection.window == 0 and connection.state >= State.ESTABLISHED
     sequence = connection.next if probing else connection.highest
-    emit(host, connection, Flag.ACK, sequence, 0, 0, now)
+    if not emit(host, connection, Flag.ACK, sequence, 0, 0, now):
+        due(host, connection, now + host.second // ACKNOWLEDGE)
 
 
 def push(host: Host, connection: Connection, now: u64) -> None:
@@ -1284,10 +1285,11 @@ def push(host: Host, connection: Connection, now: u64) -> None:
             flags |= Flag.FIN
         if count == unsent and count != 0:
             flags |= Flag.PSH
+        if not emit(host, connection, flags, connection.next, sent, count, now):
+            break  # when the timer ends it is tried again
         again = connection.next.before(connection.highest)
         if again:
             host.retransmitted += 1
-        emit(host, connection, flags, connection.next, sent, count, now)
         connection.next = connection.next.plus(count + u32(fin))
         if connection.next.after(connection.highest):
             connection.highest = connection.next
@@ -1298,14 +1300,14 @@ def push(host: Host, connection: Connection, now: u64) -> None:
         if connection.retransmit_at == NEVER:
             due_again(host, connection, now)
     if connection.next == connection.unacknowledged and connection.retransmit_at == NEVER:
-        due_again(host, connection, now)  # the window is closed: probe it
+        due_again(host, connection, now)  # the window is closed: probe it; or the device had no room
 
 
 def emit(
     host: Host, connection: Connection, flags: u8, sequence: Sequence, offset: u32, count: u32, now: u64
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Send one segment with `count` bytes from `offset` of what is unacknowledged. A bare acknowledgment tells what is
-    held (RFC 2018).
+    held (RFC 2018). False if the device had no room for it, and then nothing has been sent.
     """
     start: u64 = segment.HEADER
     output = host.output
@@ -1335,12 +1337,14 @@ def emit(
         output[: start + count], ports, sequence, connection.expected, start, flags, u16(window), host.address,
         connection.address,
     )  # fmt: skip
-    host.transmit(connection.address, connection.station, start + count, now)
+    if not host.transmit(connection.address, connection.station, start + count, now):
+        return False
     connection.must_acknowledge = False
     connection.acknowledge_now = False
     connection.unanswered = 0
     if not connection.wants_room:
         connection.acknowledge_at = NEVER
+    return True
 
 
 def send_syn(host: Host, connection: Connection, now: u64) -> None:
