@@ -6,6 +6,7 @@ counter's way less the turns that found nothing, at their own price (found while
 computer's Linux through QEMU's user network. `page keep-alive` is one request on a connection that is kept, with all
 acknowledgments; `page new-connection` is a whole life of one: handshake, request with `Connection: close`, both FINs.
 `get pipeline-N` is one GET of the key-value server of a 16-byte value, N of them under way at once on one connection.
+`mebibyte` is bulk, 4 MiB in one direction.
 `limit` is nginx on Linux on the machine of the design, as measured there.
 """
 
@@ -24,6 +25,7 @@ KEYS = Path(__file__).parent / "keys.py"
 PIPELINES = (1, 16, 64)
 TIMEOUT = 120.0
 REQUESTS = 500
+BULK = 4 << 20  # as in the application
 PEERS = (("keep-alive", 43_354), ("new-connection", 123_811))
 
 
@@ -117,16 +119,38 @@ def cost_of_get(keys: int, work: int, depth: int) -> float:
         return (after[0] - before[0] - price * (after[1] - before[1])) / (REQUESTS * depth)
 
 
+def cost_of_bulk(client: Client, port: int, sending: bool) -> float:
+    """Instructions for a MiB to the server (`sending`) or from it."""
+    price = turn_price(client)
+    before = client.work()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        if sending:
+            connection.sendall(bytes(BULK))
+            connection.shutdown(socket.SHUT_WR)
+        count = 0
+        while piece := connection.recv(1 << 20):
+            count += len(piece)
+        if count != (0 if sending else BULK):
+            raise ValueError(f"{count} bytes came")
+    after = client.work()
+    mebibytes = BULK / (1 << 20)
+    return (after[0] - before[0] - price * (after[1] - before[1])) / mebibytes
+
+
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    port = free_port()
-    options = Options(icount=True, forward=(Forward.parse(f"tcp:{port}:80"),))
+    port, source, sink = free_port(), free_port(), free_port()
+    rules = (f"tcp:{port}:80", f"tcp:{source}:82", f"tcp:{sink}:83")
+    options = Options(icount=True, forward=tuple(Forward.parse(rule) for rule in rules))
     runs = min(context.runs, 5)
     with Machine(build([APPLICATION]).path, options, timeout=TIMEOUT) as machine:
         machine.wait_for(b"ready")
         client = Client(port)
         for variant, new in (("keep-alive", False), ("new-connection", True)):
             yield context.figure("page", "instructions", [cost(client, new) for _ in range(runs)], variant=variant)
+        for variant, number in (("from-us", source), ("to-us", sink)):
+            values = [cost_of_bulk(client, number, number == sink) for _ in range(runs)]
+            yield context.figure("mebibyte", "instructions", values, variant=variant)
     keys, work = free_port(), free_port()
     options = Options(icount=True, forward=(Forward.parse(f"tcp:{keys}:6379"), Forward.parse(f"tcp:{work}:81")))
     with Machine(build([KEYS]).path, options, timeout=TIMEOUT) as machine:
