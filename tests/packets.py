@@ -91,6 +91,22 @@ def udp_frame(
     return ipv4_frame(17, datagram, sender, receiver, **change)
 
 
+def segment(
+    source: bytes,
+    port: int,
+    flags: int,
+    sequence: int,
+    acknowledgment: int = 0,
+    data: bytes = b"",
+    options: bytes = b"",
+) -> bytes:
+    """From `port` to left's port 80."""
+    fields = port, 80, sequence & 0xFFFFFFFF, acknowledgment & 0xFFFFFFFF, 5 + len(options) // 4 << 4, flags, 8192, 0, 0
+    text = struct.pack(">HHIIBBHHH", *fields) + options + data
+    value = checksum(source + GUEST.address + struct.pack(">BBH", 0, 6, len(text)) + text)
+    return text[:16] + struct.pack(">H", value) + text[18:]
+
+
 def icmp(kind: int, code: int, rest: bytes) -> bytes:
     value = checksum(bytes([kind, code, 0, 0]) + rest)
     return bytes([kind, code]) + struct.pack(">H", value) + rest

@@ -4,7 +4,8 @@ echo service, `right` is 10.0.0.1 and remembers the last datagram it got. Frames
 are read (`sent`) or carried over (`carry`).
 """
 
-from exokernel.exos import arp, interface
+from exokernel.exos import arp, fragments, interface
+from exokernel.exos.drop import Drop
 from exokernel.exos.interface import Peer
 from exokernel.metal import Array, Span, struct, u8, u16, u32, u64
 
@@ -31,6 +32,7 @@ class Wire:
 
 left: interface.Interface = interface.new()
 right: interface.Interface = interface.new()
+pieces: Array[fragments.Datagram, 2] = Array[fragments.Datagram, 2]()
 left_neighbours: Array[arp.Neighbour, 4] = Array[arp.Neighbour, 4]()
 right_neighbours: Array[arp.Neighbour, 4] = Array[arp.Neighbour, 4]()
 from_left: Wire = Wire()
@@ -74,6 +76,7 @@ def reset() -> None:
     for neighbour in right.neighbours:
         neighbour.state = arp.FREE
         neighbour.waiting_length = 0
+    left.fragments = pieces[:0]
     left.transmit = transmit_left
     right.transmit = transmit_right
     from_left.count = 0
@@ -95,6 +98,13 @@ def prepare(host: interface.Interface, station: u64, address: u32) -> None:
     host.sent = 0
     host.delivered = 0
     host.dropped.fill(0)
+
+
+def join_fragments() -> None:
+    """`left` joins fragments from now on, of two datagrams at a time."""
+    for row in pieces:
+        row.deadline = 0
+    left.fragments = pieces
 
 
 def inject(frame: Span[u8]) -> u64:
@@ -172,6 +182,6 @@ def left_neighbour(address: u32) -> u64:
 def totals() -> tuple[u64, u64, u64]:
     """Of `left`: frames received, delivered, and dropped on arrival for whatever reason."""
     dropped: u64 = 0
-    for i in range(1, 22):
+    for i in range(1, Drop.SEND_LENGTH):
         dropped += left.dropped[i]
     return left.received, left.delivered, dropped

@@ -5,6 +5,7 @@ the RFCs, ARP learns and asks as RFC 826 says, and every frame is counted once.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -22,7 +23,7 @@ from exokernel.exos.drop import Drop
 
 FUNCTIONS = [
     stacks.reset, stacks.inject, stacks.sent, stacks.carry, stacks.ask_from_right, stacks.answer, stacks.let_pass,
-    stacks.left_dropped, stacks.right_dropped, stacks.left_neighbour, stacks.totals,
+    stacks.left_dropped, stacks.right_dropped, stacks.left_neighbour, stacks.totals, stacks.join_fragments,
 ]  # fmt: skip
 
 
@@ -277,3 +278,88 @@ def test_the_model_knows_silence_from_answers() -> None:
     """The judge is judged: good frames have an answer, the broken ones none."""
     assert packets.expected_answer(packets.udp_frame(b"x")) is not None
     assert packets.expected_answer(BROADCAST + packets.udp_frame(b"x")[6:]) is None
+
+
+# Fragments
+
+
+def pieces_of(data: bytes, sizes: list[int], identification: int = 7, protocol: int = 17) -> list[bytes]:
+    """The frames of a datagram to the echo service, cut into pieces of these sizes and the rest."""
+    body = packets.udp(PEER.address, GUEST.address, 40000, 7, data) if protocol == 17 else data
+    frames, start = [], 0
+    for size in [*sizes, len(body)]:
+        piece = body[start : start + size]
+        more = 0x2000 if start + len(piece) < len(body) else 0
+        fields = {"fragment": more | start // 8, "identification": identification}
+        frames.append(packets.ipv4_frame(protocol, piece, **fields))
+        start += len(piece)
+        if not more:
+            break
+    return frames
+
+
+@pytest.mark.parametrize("sizes", [[8], [1000], [16, 8, 24], [8] * 100])
+def test_fragments_in_any_order(hosts: Hosts, sizes: list[int]) -> None:
+    hosts.join_fragments()
+    data = bytes(i & 0xFF for i in range(1200))
+    expected = packets.expected_answer(packets.udp_frame(data))
+    for seed in range(3):
+        frames = pieces_of(data, sizes, identification=seed)
+        random.Random(seed).shuffle(frames)
+        assert [answer for frame in frames for answer in hosts.answers(frame)] == [expected]
+
+
+def test_a_joined_datagram_may_be_too_long_to_answer(hosts: Hosts) -> None:
+    hosts.join_fragments()
+    assert [a for f in pieces_of(bytes(5000), [1480] * 3) for a in hosts.answers(f)] == []
+    assert hosts.left_dropped(Drop.SEND_LENGTH) == 1
+    ping = packets.icmp(8, 0, bytes(3000))
+    assert [a for f in pieces_of(ping, [1480] * 2, protocol=1) for a in hosts.answers(f)] == []
+    assert hosts.left_dropped(Drop.SEND_LENGTH) == 2
+
+
+def test_overlapping_fragments_are_dropped(hosts: Hosts) -> None:
+    """The teardrop and its relatives: nobody may write a byte twice, and the whole datagram goes."""
+    hosts.join_fragments()
+    first, second, third = pieces_of(bytes(600), [200, 200])
+    for frames in ((first, second, second, third), (second, first, first, third), (third, first, third, second)):
+        assert [a for f in frames for a in hosts.answers(f)] == []
+        hosts.module.join_fragments()
+    for fragment in (0x2000 | 1, 24, 0x2000 | 24, 0x1FFF, 0x3FFF, 0x2000 | 1023, 1024):
+        odd = packets.ipv4_frame(17, bytes(64), fragment=fragment, identification=7)
+        assert [a for f in (first, odd) for a in hosts.answers(f)] == []
+        hosts.module.join_fragments()
+    good = packets.udp_frame(b"still there?")
+    assert hosts.answers(good) == one(packets.expected_answer(good))
+
+
+def test_fragments_do_not_mix(hosts: Hosts) -> None:
+    hosts.join_fragments()
+    a, b = pieces_of(b"a" * 600, [304], 1), pieces_of(b"b" * 600, [304], 2)
+    assert hosts.answers(a[0]) == hosts.answers(b[0]) == []
+    assert hosts.answers(b[1]) == one(packets.expected_answer(packets.udp_frame(b"b" * 600)))
+    assert hosts.answers(a[1]) == one(packets.expected_answer(packets.udp_frame(b"a" * 600)))
+
+
+def test_the_table_of_fragments_is_bounded_and_forgets(hosts: Hosts) -> None:
+    hosts.join_fragments()
+    first, last = pieces_of(b"x" * 600, [304])
+    hosts.answers(first)
+    for number in range(10, 20):
+        hosts.let_pass(1)
+        hosts.answers(pieces_of(b"y" * 600, [304], number)[0])
+    assert hosts.answers(last) == [], "it made place"
+    hosts.module.join_fragments()
+    hosts.answers(first)
+    hosts.let_pass(31_000)
+    assert hosts.answers(last) == [], "half a minute is over"
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 0x3FFF), st.integers(0, 200), st.integers(0, 1)), max_size=30))
+def test_any_fragments(fast: Hosts, pieces: list[tuple[int, int, int]]) -> None:
+    fast.join_fragments()
+    for fragment, length, identification in pieces:
+        fast.answers(packets.ipv4_frame(17, bytes(length), fragment=fragment, identification=identification))
+    good = packets.udp_frame(b"still there?")
+    assert fast.answers(good) == one(packets.expected_answer(good))

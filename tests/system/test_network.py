@@ -323,7 +323,9 @@ sys.exit(subprocess.run(sys.argv[3:]).returncode)
 """
 
 
-def through_a_tap(*command: str) -> subprocess.CompletedProcess[bytes]:
+def through_a_tap(
+    *command: str, application: Path = EXAMPLES / "echo.py", ready: bytes = READY
+) -> subprocess.CompletedProcess[bytes]:
     """Run a command where Linux reaches the guest through a tap device, in a network namespace that ends with it."""
     for tool in ("unshare", "ip", command[0]):
         if shutil.which(tool) is None:
@@ -332,8 +334,8 @@ def through_a_tap(*command: str) -> subprocess.CompletedProcess[bytes]:
         pytest.skip("a tap device needs root and /dev/net/tun")
     if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
         pytest.skip("network namespaces are not allowed here")
-    with link(connect=False) as cable, running([EXAMPLES / "echo.py"], link=cable.option) as guest:
-        guest.wait_for(READY)
+    with link(connect=False) as cable, running([application], link=cable.option) as guest:
+        guest.wait_for(ready)
         arguments = ["unshare", "--net", sys.executable, "-c", PING, str(cable.local), str(cable.remote), *command]
         return subprocess.run(arguments, capture_output=True, timeout=60, check=False)
 

@@ -31,10 +31,15 @@ class Drop(IntEnum):
     UDP_LENGTH = 19  # less than the header, or more than arrived
     UDP_CHECKSUM = 20
     UDP_PORT = 21  # nobody listens there, or port 0
-    SEND_LENGTH = 22  # ours: longer than one frame carries
-    SEND_NEIGHBOUR = 23  # ours: nobody answered for that address, or a later frame took the waiting place
-    SEND_BUSY = 24  # ours: the device had no room
-    SEND_PORT = 25  # ours: to port 0, which is nobody's (a sender there wants no answer, RFC 768)
+    TCP_LENGTH = 22  # shorter than its header
+    TCP_CHECKSUM = 23
+    TCP_PORT = 24  # nobody listens there and no connection is known, or port 0
+    TCP_SEQUENCE = 25  # outside the window, or an acknowledgment of what was never sent
+    TCP_MEMORY = 26  # no connection or buffer was free; it will be sent again
+    SEND_LENGTH = 27  # ours: longer than one frame carries
+    SEND_NEIGHBOUR = 28  # ours: nobody answered for that address, or a later frame took the waiting place
+    SEND_BUSY = 29  # ours: the device had no room
+    SEND_PORT = 30  # ours: to port 0, which is nobody's (a sender there wants no answer, RFC 768)
 
 
 REASONS = len(Drop)

@@ -9,7 +9,7 @@ into nothing that the sender could not do itself; everything else asks ARP. It n
 
 from collections.abc import Callable
 
-from exokernel.exos import arp, ethernet, icmp, ipv4, udp
+from exokernel.exos import arp, ethernet, fragments, icmp, ipv4, udp
 from exokernel.exos.drop import REASONS, Drop
 from exokernel.metal import Array, Span, struct, u8, u16, u32, u64, view
 
@@ -44,15 +44,20 @@ class Interface:
     address: u32
     mask: u32
     gateway: u32  # 0: none
+    configuring: bool  # it has no address yet: datagrams to any address come in, and nothing else
     second: u64  # in the clock's ticks
     next_deadline: u64  # when `tick` wants to run
     received: u64
     sent: u64
     delivered: u64
+    kept: u64  # fragments that wait for others or have found them
     dropped: Array[u64, REASONS]
     neighbours: Span[arp.Neighbour]
+    fragments: Span[fragments.Datagram]  # empty: fragments are dropped
     ports: Array[Port, PORTS]
     transmit: Callable[[Span[u8]], bool]
+    segment: Callable[[u64, Span[u8], u64], u8]  # of TCP: sender's station, the datagram, now; why it was dropped
+    timer: Callable[[u64], u64]  # of TCP: do what is due now; when it wants to be called again
     output: Array[u8, ethernet.LARGEST_FRAME]  # the frame being built
 
     def drop(self, reason: u8) -> None:
@@ -68,9 +73,20 @@ def nowhere(frame: Span[u8]) -> bool:
     return False
 
 
+def no_segments(station: u64, packet: Span[u8], now: u64) -> u8:
+    """Stands where nobody speaks TCP."""
+    return Drop.IPV4_PROTOCOL
+
+
+def no_timer(now: u64) -> u64:
+    """The same."""
+    return NEVER
+
+
 def new() -> Interface:
     """For the initial value of a module variable; runs when the image is built."""
-    return Interface(ports=Array[Port, PORTS]([Port(0, ignore) for _ in range(PORTS)]), transmit=nowhere)
+    ports = Array[Port, PORTS]([Port(0, ignore) for _ in range(PORTS)])
+    return Interface(ports=ports, transmit=nowhere, segment=no_segments, timer=no_timer)
 
 
 def bind(interface: Interface, port: u16, handler: Callable[[Peer, Span[u8]], None]) -> bool:
@@ -146,11 +162,24 @@ def receive_arp(interface: Interface, frame: Span[u8], now: u64) -> None:
 
 def receive_ipv4(interface: Interface, frame: Span[u8], now: u64) -> None:
     """Give a sound datagram for this host to its protocol."""
-    if view(ethernet.Header, frame).destination.number() == ethernet.BROADCAST:
+    packet = frame[ethernet.HEADER :]
+    address = interface.address
+    if interface.configuring:
+        if len(packet) >= ipv4.HEADER:
+            address = view(ipv4.Header, packet).destination  # whatever the server takes for ours
+    elif view(ethernet.Header, frame).destination.number() == ethernet.BROADCAST:
         interface.drop(Drop.IPV4_DESTINATION)  # RFC 1122 section 3.3.6, and no service listens to broadcasts
         return
-    packet = frame[ethernet.HEADER :]
-    reason = ipv4.check(packet, interface.address, interface.mask)
+    reason = ipv4.check(packet, address, interface.mask)
+    if reason == Drop.IPV4_FRAGMENT and len(interface.fragments) != 0:
+        row, reason = fragments.add(interface.fragments, packet, now, interface.second)
+        if row == len(interface.fragments):
+            if reason == Drop.NONE:
+                interface.kept += 1
+            else:
+                interface.drop(reason)
+            return
+        packet = interface.fragments[row].packet[:]
     if reason != Drop.NONE:
         interface.drop(reason)
         return
@@ -158,8 +187,16 @@ def receive_ipv4(interface: Interface, frame: Span[u8], now: u64) -> None:
     packet = packet[: header.total_length]
     if header.protocol == ipv4.UDP:
         receive_udp(interface, frame, packet, now)
+    elif interface.configuring:
+        interface.drop(Drop.IPV4_DESTINATION)
     elif header.protocol == ipv4.ICMP:
         receive_icmp(interface, frame, packet, now)
+    elif header.protocol == ipv4.TCP:
+        reason = interface.segment(view(ethernet.Header, frame).source.number(), packet, now)
+        if reason != Drop.NONE:
+            interface.drop(reason)
+        else:
+            interface.delivered += 1
     else:
         interface.drop(Drop.IPV4_PROTOCOL)
 
@@ -173,6 +210,9 @@ def receive_icmp(interface: Interface, frame: Span[u8], packet: Span[u8], now: u
         return
     interface.delivered += 1
     end = PAYLOAD + len(message)
+    if end > ethernet.LARGEST_FRAME:  # it came in fragments; we send none
+        interface.drop(Drop.SEND_LENGTH)
+        return
     icmp.write_echo_reply(interface.output[PAYLOAD:end], message)
     station = view(ethernet.Header, frame).source.number()
     send_ipv4(interface, header.source, station, ipv4.ICMP, len(message), now)
@@ -194,6 +234,8 @@ def receive_udp(interface: Interface, frame: Span[u8], packet: Span[u8], now: u6
             interface.ports[i].handler(peer, datagram[udp.HEADER : ports.length])
             return
     interface.drop(Drop.UDP_PORT)
+    if interface.configuring:
+        return
     quoted = packet[: min(header.length() + icmp.QUOTED, len(packet))]
     length = icmp.HEADER + len(quoted)
     icmp.write_port_unreachable(interface.output[PAYLOAD : PAYLOAD + length], quoted)
@@ -242,7 +284,7 @@ def send_ipv4(interface: Interface, destination: u32, station: u64, protocol: u8
         neighbour.state = arp.ASKED
         neighbour.attempts = 0
         neighbour.deadline = now
-        tick(interface, now)
+        ask_neighbours(interface, now)
     return True
 
 
@@ -301,9 +343,8 @@ def send_arp(interface: Interface, operation: u16, station: u64, address: u32) -
     send_frame(interface, station, ethernet.ARP, end)
 
 
-def tick(interface: Interface, now: u64) -> None:
-    """Ask again for neighbours that have not answered, and give up at last. Sets `next_deadline`."""
-    interface.next_deadline = NEVER
+def ask_neighbours(interface: Interface, now: u64) -> None:
+    """Ask again for neighbours that have not answered, and give up at last. Sets `next_deadline` no later than needed."""
     for i in range(len(interface.neighbours)):
         neighbour = interface.neighbours[i]
         if neighbour.state == arp.ASKED and now >= neighbour.deadline:
@@ -315,3 +356,11 @@ def tick(interface: Interface, now: u64) -> None:
             send_arp(interface, arp.REQUEST, ethernet.BROADCAST, neighbour.address)
         if neighbour.state == arp.ASKED:
             interface.next_deadline = min(interface.next_deadline, neighbour.deadline)
+
+
+def tick(interface: Interface, now: u64) -> None:
+    """Do what is due. Sets `next_deadline`."""
+    interface.next_deadline = NEVER
+    ask_neighbours(interface, now)
+    later = interface.timer(now)
+    interface.next_deadline = min(interface.next_deadline, later)

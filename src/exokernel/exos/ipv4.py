@@ -15,6 +15,7 @@ FRAGMENT = 0x3FFF  # "more fragments" and the offset: either one non-zero makes 
 TIME_TO_LIVE = 64
 
 ICMP = 1
+TCP = 6
 UDP = 17
 
 

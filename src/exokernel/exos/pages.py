@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""A server of pages: HTTP/1.1 on `streams`. Connections are kept, requests may come in a pipeline, each is answered from
+one function of the application's. A request that cannot be understood is answered and its connection closed.
+"""
+
+from collections.abc import Callable
+
+from exokernel.exos import http, streams
+from exokernel.exos.http import Request, Status
+from exokernel.exos.tcp import Connection, Event
+from exokernel.machine.cpu import read_timestamp
+from exokernel.metal import Array, Span, struct, u8, u16, u32, u64
+
+LARGEST_PAGE = 8192
+PATIENCE = 30  # seconds that a connection may do nothing
+WHOLE = 60  # seconds that a request may take to arrive
+# In Connection.user: bit 0, the peer sends no more; above it, when the request that is not yet whole began.
+ENDED = 1
+
+
+@struct
+class Server:
+    answer: Callable[[Request, bytes, Span[u8]], u64]
+    requests: u64
+
+
+def no_page(request: Request, target: bytes, page: Span[u8]) -> u64:
+    """Stands where no application is."""
+    return 0
+
+
+server: Server = Server(no_page)
+page: Array[u8, LARGEST_PAGE] = Array[u8, LARGEST_PAGE]()
+head: Array[u8, http.LARGEST_ANSWER_HEAD] = Array[u8, http.LARGEST_ANSWER_HEAD]()
+
+
+def start(port: u16, answer: Callable[[Request, bytes, Span[u8]], u64]) -> bool:
+    """Serve on `port`; the buffers of `streams` must have at least 9,000 bytes. For a GET or HEAD `answer` gets the
+    request, its target and a place for the page; it returns the page's length, and sets `request.status` (OK) and
+    `request.kind` (HTML) if they are others. False if the port is taken.
+    """
+    assert streams.host.buffer_size >= LARGEST_PAGE + http.LARGEST_ANSWER_HEAD
+    server.answer = answer
+    return streams.listen(port, serve)
+
+
+def serve(connection: Connection, event: u8) -> None:
+    if event == Event.OPENED:
+        connection.no_delay = True
+        streams.set_patience(connection, PATIENCE)
+        return
+    if event == Event.LOST:
+        return
+    if event == Event.END:
+        connection.user |= ENDED
+    answer_all(connection)
+
+
+def answer_all(connection: Connection) -> None:
+    """Answer what has arrived, as far as there is room for answers."""
+    request = Request()
+    while True:
+        data = streams.arrived(connection)
+        if len(data) == 0:
+            break
+        if streams.room(connection) < LARGEST_PAGE + http.LARGEST_ANSWER_HEAD:
+            streams.want_room(connection)
+            return
+        status = http.parse(data, request)
+        if status == http.INCOMPLETE:
+            now = read_timestamp()
+            if connection.user < 2:
+                connection.user |= now << 1
+            elif now - (connection.user >> 1) > WHOLE * streams.host.second:
+                streams.abort(connection)  # somebody keeps us busy with crumbs
+                return
+            break
+        connection.user &= ENDED
+        server.requests += 1
+        if status == Status.OK and request.method != http.Method.GET and request.method != http.Method.HEAD:
+            status = Status.METHOD_NOT_ALLOWED
+        if status != Status.OK:
+            refuse(connection, status)
+            return
+        request.status = Status.OK
+        request.kind = http.Kind.HTML
+        target = data[u64(request.target) : u64(request.target_end)]
+        length = server.answer(request, target, page)
+        count = http.write_head(head, request.status, request.kind, length, request.keep_alive)
+        streams.write(connection, head[:count])
+        if request.method == http.Method.GET:
+            streams.write(connection, page[:length])
+        streams.consume(connection, u64(request.length))
+        if not request.keep_alive:
+            streams.close(connection)
+            return
+    if connection.user & ENDED:
+        streams.close(connection)
+
+
+def refuse(connection: Connection, status: u32) -> None:
+    count = http.write_head(head, status, http.Kind.TEXT, 0, keep_alive=False)
+    streams.write(connection, head[:count])
+    streams.close(connection)

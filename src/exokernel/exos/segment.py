@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""TCP segments (RFC 9293 section 3.1): check one that arrived, read its options, write the header of one that leaves.
+Pure: no state, no hardware. The options known are the largest segment, the window's scale and, as far as being allowed
+goes, selective acknowledgments with their blocks (RFC 7323 section 2, RFC 2018); others are skipped.
+"""
+
+from enum import IntFlag
+
+from exokernel.exos import checksum, ipv4
+from exokernel.exos.drop import Drop
+from exokernel.exos.sequence import Sequence
+from exokernel.metal import Span, struct, u8, u16, u16be, u32, u32be, u64, view
+
+HEADER = 20
+LARGEST_SCALE = 14
+NO_SCALE = 255
+SYN_OPTIONS = 12  # bytes, as `write_syn_options` writes them
+BLOCK = 8  # bytes of one selective acknowledgment
+BLOCKS_HEADER = 4  # two of padding, kind and length
+
+END = 0
+NOTHING = 1
+LARGEST_SEGMENT = 2
+SCALE = 3
+SELECTIVE_ALLOWED = 4
+SELECTIVE = 5
+
+
+class Flag(IntFlag):
+    FIN = 1
+    SYN = 2
+    RST = 4
+    PSH = 8
+    ACK = 16
+    URG = 32
+
+
+@struct(packed=True)
+class Header:
+    source_port: u16be
+    destination_port: u16be
+    sequence: u32be
+    acknowledgment: u32be
+    offset: u8  # of the data, in words, from bit 4 on
+    flags: u8
+    window: u16be
+    checksum: u16be
+    urgent: u16be
+
+    def length(self) -> u64:
+        """Bytes of the header, options included."""
+        return u64(self.offset >> 4) << 2
+
+
+@struct(packed=True)
+class Half:
+    """Two bytes at any address."""
+
+    value: u16be
+
+
+@struct(packed=True)
+class Block:
+    """A selective acknowledgment: the numbers from `start` up to, not including, `end`."""
+
+    start: u32be
+    end: u32be
+
+
+@struct
+class Options:
+    """What a SYN says. `largest` is 0 and `scale` NO_SCALE when it says nothing about them."""
+
+    largest: u16
+    scale: u8
+    selective: bool
+
+
+def check(segment: Span[u8], source: u32, destination: u32) -> u8:
+    """Whether `segment` (the payload of an IPv4 datagram between these addresses) is sound: the reason it is dropped,
+    or Drop.NONE; then 20 <= length() <= len(segment).
+    """
+    if len(segment) < HEADER:
+        return Drop.TCP_LENGTH
+    header = view(Header, segment)
+    if header.length() < HEADER or header.length() > len(segment):
+        return Drop.TCP_LENGTH
+    pseudo = ipv4.pseudo_header(source, destination, ipv4.TCP, len(segment))
+    if checksum.fold(checksum.add(pseudo, segment)) != 0xFFFF:
+        return Drop.TCP_CHECKSUM
+    if header.source_port == 0 or header.destination_port == 0:
+        return Drop.TCP_PORT
+    return Drop.NONE
+
+
+def read_options(data: Span[u8], options: Options) -> None:
+    """Read the options of a SYN. An option that does not end within `data` ends the reading (RFC 9293 section 3.1)."""
+    options.largest = 0
+    options.scale = NO_SCALE
+    options.selective = False
+    i: u64 = 0
+    while i < len(data) and data[i] != END:
+        if data[i] == NOTHING:
+            i += 1
+            continue
+        if i + 1 >= len(data) or data[i + 1] < 2 or i + data[i + 1] > len(data):
+            return
+        kind = data[i]
+        length = data[i + 1]
+        if kind == LARGEST_SEGMENT and length == 4:
+            options.largest = view(Half, data, i + 2).value
+        elif kind == SCALE and length == 3:
+            options.scale = min(data[i + 2], LARGEST_SCALE)  # RFC 7323 section 2.3
+        elif kind == SELECTIVE_ALLOWED and length == 2:
+            options.selective = True
+        i += length
+
+
+def find_blocks(data: Span[u8]) -> Span[u8]:
+    """The selective acknowledgments among the options of a segment: whole `Block`s, or nothing."""
+    i: u64 = 0
+    while i < len(data) and data[i] != END:
+        if data[i] == NOTHING:
+            i += 1
+            continue
+        if i + 1 >= len(data) or data[i + 1] < 2 or i + data[i + 1] > len(data):
+            break
+        length = u64(data[i + 1])
+        if data[i] == SELECTIVE and (length - 2) % BLOCK == 0:
+            return data[i + 2 : i + length]
+        i += length
+    return data[:0]
+
+
+def write_syn_options(data: Span[u8], largest: u16, scale: u8, selective: bool) -> u64:
+    """Write the options of a SYN; how many bytes they are, a multiple of four. NO_SCALE leaves the scale out."""
+    data[0] = LARGEST_SEGMENT
+    data[1] = 4
+    view(Half, data, 2).value = largest
+    end: u64 = 4
+    if selective:
+        data[end] = NOTHING
+        data[end + 1] = NOTHING
+        data[end + 2] = SELECTIVE_ALLOWED
+        data[end + 3] = 2
+        end += 4
+    if scale != NO_SCALE:
+        data[end] = NOTHING
+        data[end + 1] = SCALE
+        data[end + 2] = 3
+        data[end + 3] = scale
+        end += 4
+    return end
+
+
+def write(
+    segment: Span[u8], ports: u32, sequence: Sequence, acknowledgment: Sequence, offset: u64, flags: u8, window: u16,
+    source: u32, destination: u32,
+) -> None:  # fmt: skip
+    """Write the header of `segment`, whose options and data, from `offset` on, are in place already. `ports` has the
+    source's in its upper half.
+    """
+    header = view(Header, segment)
+    header.source_port = u16(ports >> 16)
+    header.destination_port = u16(ports)
+    header.sequence = sequence.raw
+    header.acknowledgment = acknowledgment.raw
+    header.offset = u8(offset << 2)
+    header.flags = flags
+    header.window = window
+    header.checksum = 0
+    header.urgent = 0
+    pseudo = ipv4.pseudo_header(source, destination, ipv4.TCP, len(segment))
+    header.checksum = checksum.finish(checksum.add(pseudo, segment))

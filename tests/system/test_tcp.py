@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: MIT
+"""TCP and HTTP in a booted machine against real peers: curl, netcat and Python's sockets over this computer's Linux and
+QEMU's user network, Linux itself in a network namespace, and scapy's segments over a raw link.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests import packets
+from tests.packets import GUEST, PEER
+from tests.system.guests import EXAMPLES, Link, free_tcp_port, link, running
+from tests.system.test_network import through_a_tap
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+    from scapy.packet import Raw
+
+READY = b"Pages on TCP"
+MSS = bytes([2, 4, 5, 180])
+REQUEST = b"GET /state.json HTTP/1.1\r\nHost: x\r\n\r\n"
+
+pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The web server behind QEMU's user network; the port of this computer that leads to it."""
+    number = free_tcp_port()
+    with running([EXAMPLES / "web.py"], forward=[f"tcp:{number}:80"]) as guest:
+        guest.wait_for(READY)
+        yield number
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Link]:
+    """The web server on a raw link."""
+    with link() as cable, running([EXAMPLES / "web.py"], link=cable.option) as guest:
+        guest.wait_for(READY)
+        cable.guest = guest
+        yield cable
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Until the other side ends."""
+    data = b""
+    while piece := client.recv(65536):
+        data += piece
+    return data
+
+
+def page(port: int) -> bytes:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    client.request("GET", "/")
+    found = client.getresponse().read()
+    client.close()
+    return found
+
+
+def state(port: int) -> dict[str, int]:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    client.request("GET", "/state.json")
+    answer = client.getresponse()
+    assert answer.status == 200 and answer.getheader("Content-Type") == "application/json"
+    found = json.loads(answer.read())
+    client.close()
+    assert isinstance(found, dict)
+    return found
+
+
+# Real clients
+
+
+def test_curl(port: int) -> None:
+    if (curl := shutil.which("curl")) is None:
+        pytest.skip("needs curl")
+    url = f"http://127.0.0.1:{port}"
+    command = [curl, "--silent", "--show-error", "--max-time", "20", "--noproxy", "*"]
+
+    def run(*words: str) -> str:
+        return subprocess.run([*command, *words], capture_output=True, check=True, timeout=30).stdout.decode()
+
+    shown = run(f"{url}/")
+    assert re.search(r"<b id=free>\d+</b> free", shown) and "<td>web</table>" in shown
+    several = run("--write-out", "%{num_connects}\n", *[f"{url}/state.json"] * 3).splitlines()
+    assert [line for line in several if line.isdigit()] == ["1", "0", "0"], "one connection for all"
+    head = run("--head", f"{url}/")
+    assert head.startswith("HTTP/1.1 200 OK\r\n") and head.endswith("\r\n\r\n")
+    for words, status in (
+        (["/nothing"], "404"), (["/", "--data", "x"], "405"),
+        (["/", "--header", "Transfer-Encoding: chunked", "--data", "x"], "501"),
+        (["/", "--header", "A: " + "b" * 5000], "431"), (["/", "--data", "x" * 3000], "413"), (["/", "--request", "BREW"], "405"),
+    ):  # fmt: skip
+        assert run(*words[1:], "--output", "/dev/null", "--write-out", "%{http_code}", url + words[0]) == status, words
+    assert run("--http1.0", f"{url}/state.json").startswith("{")
+
+
+def test_netcat(port: int) -> None:
+    if (netcat := shutil.which("nc")) is None:
+        pytest.skip("needs nc")
+    request = b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    run = subprocess.run([netcat, "127.0.0.1", str(port)], input=request, capture_output=True, timeout=20, check=True)
+    assert run.stdout.startswith(b"HTTP/1.1 404 Not Found\r\n") and run.stdout.endswith(b"/state.json.\n")
+
+
+def test_the_page_is_alive(port: int) -> None:
+    before = state(port)
+    after = state(port)
+    assert after["requests"] == before["requests"] + 1
+    assert after["connections"] == before["connections"] + 1
+    assert after["received"] > before["received"]
+
+
+def test_a_pipeline(port: int) -> None:
+    """A thousand requests before the first answer is read: more than any buffer holds, so both sides must wait."""
+    with connect(port) as client:
+        last = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        sender = subprocess.Popen(
+            [sys.executable, "-c", "import os, sys; os.write(int(sys.argv[1]), sys.stdin.buffer.read())", str(client.fileno())],
+            stdin=subprocess.PIPE, pass_fds=[client.fileno()],
+        )  # fmt: skip
+        assert sender.stdin is not None
+        sender.stdin.write(REQUEST * 999 + last)
+        sender.stdin.close()
+        time.sleep(0.5)
+        answers = read_all(client)
+        assert sender.wait(20) == 0
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 1000
+    numbers = [int(n) for n in re.findall(rb'"requests": (\d+)', answers)]
+    assert numbers == list(range(numbers[0], numbers[0] + 1000)), "in order, none twice"
+
+
+def test_a_request_in_crumbs(port: int) -> None:
+    with connect(port) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for i in range(len(REQUEST)):
+            client.send(REQUEST[i : i + 1])
+            time.sleep(0.002)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_half_closed_after_the_request(port: int) -> None:
+    with connect(port) as client:
+        client.sendall(REQUEST * 3)
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client).count(b"HTTP/1.1 200 OK\r\n") == 3
+
+
+def test_what_is_no_request_is_answered_and_ended(port: int) -> None:
+    for data, status in (
+        (b"hello\r\n\r\n", b"400"),
+        (b"GET / HTTP/2.0\r\n\r\n", b"505"),
+        (b"\x16\x03\x01" * 50, b"400"),
+    ):
+        with connect(port) as client:
+            client.sendall(data)
+            assert read_all(client).startswith(b"HTTP/1.1 " + status)
+
+
+def test_many_clients_at_once(port: int) -> None:
+    clients: list[socket.socket] = []
+    try:
+        for _ in range(100):  # one after another, since QEMU's listening socket lets nobody wait
+            clients.append(connect(port))
+            clients[-1].sendall(REQUEST)
+            assert clients[-1].recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert int(re.findall(rb"connections: \d+ so far, (\d+) now", page(port))[0]) >= 100
+        for turn in range(2):
+            for client in clients:
+                client.sendall(REQUEST)
+            for client in clients:
+                assert client.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n"), turn
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_connections_come_and_go(port: int) -> None:
+    """Three times as many as the server has rows for, closed by either side and by reset."""
+    for i in range(1500):
+        with connect(port) as client:
+            if i % 3 == 0:
+                client.sendall(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                assert read_all(client).startswith(b"HTTP/1.1 200 OK\r\n")
+            elif i % 3 == 1:
+                client.sendall(REQUEST)
+                assert client.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+            else:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    assert state(port)["connections"] >= 1500
+
+
+def test_linux_itself() -> None:
+    """Without QEMU's network between: Linux's own TCP, with its options, over a tap device."""
+    ask = (
+        "import http.client\n"
+        "for turn in range(3):\n"
+        "    client = http.client.HTTPConnection('10.0.0.2', 80, timeout=30)\n"
+        "    for _ in range(20):\n"
+        "        client.request('GET', '/')\n"
+        "        assert b'This machine' in client.getresponse().read()\n"
+        "    client.close()\n"
+        "print('sixty pages')\n"
+    )
+    result = through_a_tap(sys.executable, "-c", ask, application=EXAMPLES / "web.py", ready=READY)
+    assert result.stdout == b"sixty pages\n", result.stderr.decode()
+
+
+def test_a_thousand_connections_in_sixteen_mebibytes() -> None:
+    """All of them open at once, in a machine that has no more memory than that, kernel and image included; each is
+    served twice.
+    """
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with link() as cable, running([EXAMPLES.parent / "bench/net/page.py"], link=cable.option, memory=16) as guest:
+        cable.guest = guest
+        guest.wait_for(b"ready")
+
+        def ask(port: int, flags: int, sequence: int, number: int, data: bytes = b"") -> bytes:
+            text = packets.segment(PEER.address, port, flags, sequence, number, data, MSS if flags == 2 else b"")
+            cable.send(packets.ipv4_frame(6, text))
+            return b"" if flags == 16 and not data else cable.receive()[34:]
+
+        numbers = {}
+        for port in range(10_000, 11_000):
+            answer = ask(port, 2, 0, 0)
+            assert answer[13] == 18, "SYN and ACK"
+            numbers[port] = int.from_bytes(answer[4:8], "big") + 1
+            ask(port, 16, 1, numbers[port])
+        for turn in range(2):
+            for port, number in numbers.items():
+                answer = ask(port, 16, 1 + turn * len(request), number, request)
+                assert b"HTTP/1.1 200 OK\r\n" in answer, port
+                numbers[port] = (number + len(answer) - 20) % 2**32
+                ask(port, 16, 1 + (turn + 1) * len(request), numbers[port])  # a buffer is held until then
+
+
+# scapy, over the wire
+
+
+def exchange(wire: Link, segment: Any, expect: bool = True) -> Any:
+    """Send a TCP segment from port 4000; the next one that comes back."""
+    frame = Ether(dst=GUEST.station, src=PEER.station) / IP(src="10.0.0.1", dst="10.0.0.2") / segment
+    wire.send(bytes(frame))
+    if not expect:
+        return None
+    while True:
+        answer = Ether(wire.receive())
+        if answer.haslayer(TCP):
+            return answer[TCP]
+
+
+def assert_alive(wire: Link) -> None:
+    """The next frame from the guest answers a ping: nothing sent before it was answered."""
+    ping = packets.ping_frame(b"still there?")
+    wire.send(ping)
+    assert wire.receive() == packets.expected_answer(ping), wire.guest and wire.guest.transcript()
+
+
+def opened(wire: Link, port: int) -> Any:
+    """A connection from `port`: a segment with the right numbers."""
+    answer = exchange(wire, TCP(sport=port, dport=80, flags="S", seq=1000, options=[("MSS", 1460)]))
+    assert answer.flags == "SA" and answer.ack == 1001
+    return TCP(sport=port, dport=80, flags="A", seq=1001, ack=answer.seq + 1, window=8192)
+
+
+def test_scapy_opens_and_asks(wire: Link) -> None:
+    segment = opened(wire, 4000)
+    segment.flags = "PA"
+    answer = exchange(wire, segment / Raw(REQUEST))
+    assert bytes(answer.payload).startswith(b"HTTP/1.1 200 OK\r\n") and answer.ack == 1001 + len(REQUEST)
+    exchange(wire, TCP(sport=4000, dport=80, flags="R", seq=answer.ack), expect=False)
+    assert_alive(wire)
+
+
+def test_a_closed_port_refuses(wire: Link) -> None:
+    answer = exchange(wire, TCP(sport=4001, dport=81, flags="S", seq=7))
+    assert answer.flags == "RA" and answer.ack == 8
+
+
+def test_blind_resets_and_syns_are_challenged(wire: Link) -> None:
+    segment = opened(wire, 4002)
+    exchange(wire, segment, expect=False)
+    challenge = exchange(wire, TCP(sport=4002, dport=80, flags="R", seq=1500))
+    assert challenge.flags == "A" and challenge.ack == 1001
+    exchange(wire, TCP(sport=4002, dport=80, flags="S", seq=1600), expect=False)  # within half a second: silence
+    exchange(wire, TCP(sport=4002, dport=80, flags="R", seq=90000), expect=False)
+    assert_alive(wire)
+    segment.flags = "PA"
+    assert bytes(exchange(wire, segment / Raw(REQUEST)).payload).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_flood_of_syns_keeps_nobody_out(wire: Link) -> None:
+    """Three thousand from everywhere, unanswered; then an honest client is served."""
+    template = (
+        Ether(dst=GUEST.station, src=PEER.station) / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(dport=80, flags="S")
+    )
+    frames = []
+    for i in range(200):
+        template[IP].src, template[TCP].sport, template[TCP].seq = f"192.0.2.{i + 1}", 1024 + i, i * 1001
+        del template[IP].chksum, template[TCP].chksum
+        frames.append(bytes(template))
+    for _ in range(15):
+        for frame in frames:
+            wire.send_or_drop(frame)
+    wire.receive_all(quiet=0.5)
+    segment = opened(wire, 4003)
+    segment.flags = "PA"
+    assert bytes(exchange(wire, segment / Raw(REQUEST)).payload).startswith(b"HTTP/1.1 200 OK\r\n")
+    exchange(wire, TCP(sport=4003, dport=80, flags="R", seq=1001 + len(REQUEST)), expect=False)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_segments(wire: Link, seed: int) -> None:
+    """Thousands of damaged segments; the machine answers what it likes and is still there."""
+    chance = random.Random(seed)
+    good = bytes(
+        Ether(dst=GUEST.station, src=PEER.station)
+        / IP(src="10.0.0.1", dst="10.0.0.2")
+        / TCP(sport=5000, dport=80)
+        / Raw(REQUEST)
+    )
+    for _ in range(2000):
+        frame = bytearray(good[:34] + chance.randbytes(chance.randrange(80)))
+        if chance.random() < 0.7:
+            frame = bytearray(good)
+            frame[46:48] = (chance.choice([0x50, 0x60, 0xA0, 0xF0]) << 8 | chance.getrandbits(6)).to_bytes(2, "big")
+            frame[50:52] = b"\0\0"
+            pseudo = bytes(frame[26:34]) + b"\0\6" + (len(frame) - 34).to_bytes(2, "big")
+            frame[50:52] = packets.checksum(pseudo + bytes(frame[34:])).to_bytes(2, "big")
+        else:
+            frame[chance.randrange(14, len(frame))] ^= 1 << chance.randrange(8)
+        wire.send_or_drop(bytes(frame))
+    wire.receive_all(quiet=0.5)
+    assert_alive(wire)
