@@ -19,7 +19,6 @@ LONGEST = 4096  # pages that can have entries
 FIRST = 0x20000000 // abi.PAGE_BYTES
 PAGES = 0x10000  # 256 MiB of memory on demand
 NOTHING = vm.NOTHING
-MEMORY, MEMORY_PAGES = 0, 0  # of the table's own: it is part of the program
 
 
 @struct
