@@ -85,6 +85,10 @@ class NativeModule:
             address = self._engine.get_function_address(f"call.{index}")
             setattr(self, function.name.rsplit(".", 1)[-1], NativeFunction(self, function, address))
 
+    def address(self, symbol: str) -> int:
+        """Of a symbol of the assembly that was added; 0 if there is none."""
+        return int(self._engine.get_function_address(symbol))
+
     def _call(self, address: int, arguments: Any, result: Any) -> None:
         self._length.value = 0
         site = self._guard(address, ctypes.addressof(arguments), ctypes.addressof(result))
@@ -193,15 +197,17 @@ def wrapper(index: int, function: Function) -> str:
     return "\n".join([*lines, "  ret void", "}"])
 
 
-def compile_functions(functions: list[types.FunctionType]) -> NativeModule:
-    """Compile functions and all they use; errors are `CompileError`."""
+def compile_functions(functions: list[types.FunctionType], assembly: str = "") -> NativeModule:
+    """Compile functions and all they use; errors are `CompileError`. `assembly` is added as it is (AT&T syntax); its
+    symbols are found with `address`.
+    """
     program = Program(NATIVE, runtime.keep_output)
     entries = [program.instance(f) for f in functions]
     output: Any = runtime.keep_output
     ir = program.compile([*functions, output])
     length, data = (program.variable(vars(runtime), n) for n in ("output_length", "output_bytes"))
     assert length is not None and data is not None
-    extra = [f'module asm "{line.strip()}"' for line in GUARD.splitlines() if line.strip()]
+    extra = [f'module asm "{line.strip()}"' for line in (GUARD + assembly).splitlines() if line.strip()]
     extra += [wrapper(i, f) for i, f in enumerate(entries)]
     extra += [
         f'@metal_output_length = dso_local alias i64, ptr @"{length.symbol}"',
