@@ -55,7 +55,7 @@ def linked(data: bytes, name: str) -> list[Handler]:
         if not chosen:
             raise Failure(f"{name} contains no program")
         return [Handler(sections[i].name, _link(elf, sections, i, texts)) for i in chosen]
-    except (ELFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+    except (ELFError, ArithmeticError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise Failure(f"{name} is damaged: {error}") from None
 
 

@@ -7,6 +7,7 @@ answers each with one line. One that dies is replaced; the request that it died 
 
 import json
 import os
+import signal
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -48,6 +49,10 @@ def rendered(outcome: Outcome, identifier: object) -> dict[str, Any]:
     return found | {"reason": outcome.text, "pc": outcome.place}
 
 
+_ends: set[int] = set()
+"""Our ends of all pipes: a worker that kept another's open would keep it from ever seeing the end of its requests."""
+
+
 class Worker:
     """One process. `machine` is made there, at the first request."""
 
@@ -61,13 +66,14 @@ class Worker:
         self.process = os.fork()
         if self.process == 0:
             try:
-                os.close(to_worker)
-                os.close(from_worker)
+                for end in (*_ends, to_worker, from_worker):
+                    os.close(end)
                 self._serve(from_us, to_us)
             finally:
                 os._exit(0)
         os.close(from_us)
         os.close(to_us)
+        _ends.update((to_worker, from_worker))
         self._to, self._from = to_worker, os.fdopen(from_worker, "rb")
 
     def _serve(self, requests: int, answers: int) -> None:
@@ -81,7 +87,9 @@ class Worker:
                         reply = reply[os.write(answers, reply) :]
 
     def stop(self) -> None:
-        """End the process and wait for it."""
+        """End the process, whatever it is doing."""
+        _ends.difference_update((self._to, self._from.fileno()))
+        os.kill(self.process, signal.SIGKILL)
         os.close(self._to)
         self._from.close()
         os.waitpid(self.process, 0)

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: MIT
+"""`exo ash`: handlers checked and run from the command line, as processes."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.host.commands import COMMAND, ENVIRONMENT
+
+from exokernel.host.ash_generator import Generator, instruction, wide
+from exokernel.host.ash_object import linked
+from exokernel.host.ash_worker import Pool
+from exokernel.host.terminal import Failure
+
+EXIT = instruction(0x95)
+ANSWER = instruction(0xB7, 0, immediate=42) + EXIT
+LENGTH = instruction(0xBF, 0, 2) + EXIT
+FIRST_WORD = instruction(0x61, 0, 1) + EXIT
+FOREVER = instruction(0x05, offset=-1)
+
+
+def ash(*arguments: object, program: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMAND, "ash", *map(str, arguments)],
+        env=ENVIRONMENT,
+        input=program,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+# ---- run
+
+
+@pytest.mark.parametrize("how", [(), ("--interpret",)])
+def test_run_prints_the_result_in_hexadecimal(how: tuple[str, ...]) -> None:
+    done = ash("run", *how, program=ANSWER.hex(" "))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0x2a\n", "")
+    done = ash("run", *how, "--memory", "0102030405", program=LENGTH.hex())
+    assert (done.returncode, done.stdout) == (0, "0x5\n")
+    done = ash("run", *how, "--memory", "01 02 03 04", program=FIRST_WORD.hex())
+    assert (done.returncode, done.stdout) == (0, "0x4030201\n")
+
+
+@pytest.mark.parametrize("how", [(), ("--interpret",)])
+def test_run_of_a_program_that_goes_wrong(how: tuple[str, ...]) -> None:
+    for program, memory, words in (
+        (FIRST_WORD, "010203", ("aborted at instruction 0", "not its own")),
+        (FOREVER, "", ("aborted at instruction 0", "budget")),
+        (instruction(0x8D) + EXIT, "", ("refused at instruction 0", "through a register")),
+        (EXIT, "", ("refused at instruction 0", "r0")),
+        (b"\x95", "", ("refused at instruction 0", "multiple of 8")),
+    ):
+        done = ash("run", *how, "--memory", memory, program=program.hex())
+        assert (done.returncode, done.stdout) == (1, "")
+        assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_run_of_a_packet() -> None:
+    program = instruction(0x61, 2, 1, 0) + instruction(0x61, 0, 1, 4) + instruction(0x1F, 0, 2) + EXIT
+    done = ash("run", "--packet", bytes(60).hex(), program=program.hex())
+    assert (done.returncode, done.stdout) == (0, "0x3c\n")
+
+
+def test_the_plugin_of_the_conformance_suite() -> None:
+    """Memory is an argument, the program is on standard input, the result has no prefix."""
+    done = ash("run", "--plugin", "01 02 03 04", program=FIRST_WORD.hex(" "))
+    assert (done.returncode, done.stdout) == (0, "4030201\n")
+    done = ash("run", "--plugin", program=wide(0, 2**64 - 1).hex(" ") + " " + EXIT.hex(" "))
+    assert (done.returncode, done.stdout) == (0, "f" * 16 + "\n")
+    done = ash("run", "--plugin", "", program=FIRST_WORD.hex(" "))
+    assert (done.returncode, done.stdout) == (1, "") and "aborted" in done.stderr
+
+
+def test_mistakes_on_the_command_line() -> None:
+    for arguments, text in (
+        (("run", "--memory", "0"), "the memory is not hexadecimal"),
+        (("run", "--budget", "-1"), "a budget is"),
+        (("run", "01"), "only with --plugin"),
+        (("run", "--section", "xdp"), "--section chooses in an object"),
+        (("run", "--object", "/nowhere"), "cannot read"),
+        (("check", "/nowhere"), "cannot read"),
+        (("check", __file__), "is damaged"),
+    ):
+        done = ash(*arguments, program=ANSWER.hex())
+        assert done.returncode == 2 and text in done.stderr, done.stderr
+    done = ash("run", program="95 xx")
+    assert done.returncode == 2 and "the program is not hexadecimal" in done.stderr
+
+
+# ---- batch
+
+
+def batch(*lines: object, arguments: tuple[str, ...] = ()) -> list[dict[str, object]]:
+    text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    done = ash("batch", *arguments, program=text)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("how", [(), ("--interpret",)])
+def test_batch(how: tuple[str, ...]) -> None:
+    store = instruction(0x7A, 1, 0, 0, 7) + instruction(0xB7, 0) + EXIT
+    answers = batch(
+        {"id": "a", "prog": ANSWER.hex()},
+        {"id": 2, "prog": store.hex(), "profile": "memory", "mem": "ff" * 9},
+        {"id": 3, "prog": (store[:8] + FIRST_WORD[:8] + FOREVER).hex(), "mem": "00" * 8, "budget": 10},
+        {"id": 4, "prog": (ANSWER[:8] + instruction(0x8D) + EXIT).hex(), "mem": "00"},
+        "no JSON",
+        {"id": 5, "prog": "9"},
+        {"id": 6, "profile": "what"},
+        {"id": 7, "prog": ANSWER.hex(), "color": 1},
+        [1],
+        {"id": 8, "prog": FIRST_WORD.hex(), "profile": "packet", "mem": "00" * 60, "budget": None},
+        {"id": 9, "prog": ANSWER.hex(), "mem": "00" * (2 << 20)},
+        {"id": 10, "prog": FIRST_WORD.hex(), "profile": "packet", "mem": "00" * 60},
+        arguments=how,
+    )
+    assert answers[0] == {"id": "a", "outcome": "returned", "r0": "0x2a", "mem": ""}
+    assert answers[1] == {"id": 2, "outcome": "returned", "r0": "0x0", "mem": "07" + "00" * 7 + "ff"}
+    assert answers[2].items() >= {"id": 3, "outcome": "aborted", "mem": "07" + "00" * 7, "pc": 2}.items()
+    assert answers[3].items() >= {"id": 4, "outcome": "refused", "pc": 1, "mem": "00"}.items()
+    assert [a["outcome"] for a in answers[4:11]] == ["error"] * 7 and all(a["reason"] for a in answers[4:11])
+    assert [a["id"] for a in answers[4:11]] == [None, 5, 6, 7, None, 8, 9]
+    assert answers[11]["outcome"] == "returned"
+
+
+def test_batch_answers_in_order_and_without_waiting_for_the_end() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "ash", "batch"], env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for number in range(3):
+            print(json.dumps({"id": number, "prog": ANSWER.hex()}), file=process.stdin, flush=True)
+            assert json.loads(process.stdout.readline())["id"] == number
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+def test_thousands_of_programs() -> None:
+    lines = []
+    for number in range(3000):
+        case = Generator(number).case()
+        lines.append({"id": number, "prog": case.program.hex(), "mem": case.data.hex(), "budget": case.budget})
+    answers = batch(*lines)
+    assert [answer["id"] for answer in answers] == list(range(3000))
+    assert {"returned", "aborted", "refused"} == {answer["outcome"] for answer in answers}
+
+
+def test_a_worker_that_dies_is_replaced() -> None:
+    with Pool(workers=1) as pool:
+        line = json.dumps({"id": 1, "prog": ANSWER.hex()}).encode()
+        assert pool.run([line])[0]["outcome"] == "returned"
+        os.kill(pool._workers[0].process, signal.SIGKILL)
+        answers = pool.run([line, line, line])
+        assert [a["outcome"] for a in answers] == ["error", "returned", "returned"]
+        assert answers[0]["id"] == 1
+
+
+# ---- objects
+
+
+def elf(
+    sections: dict[str, bytes], symbols: list[tuple[str, str, int]], relocations: list[tuple[str, int, int, int]]
+) -> bytes:
+    """An object: executable sections; symbols of name, section (or "" for undefined) and value; relocations of section,
+    offset, kind and symbol's number (from 1).
+    """
+    names = ["", *sections, *(f".rel{s}" for s in sections), ".symtab", ".strtab"]
+    strings = b"\0"
+    place: dict[str, int] = {"": 0}
+    for name in [*names, *(s[0] for s in symbols)]:
+        if name not in place:
+            place[name] = len(strings)
+            strings += name.encode() + b"\0"
+    table = bytes(24)
+    for name, section, value in symbols:
+        table += struct.pack("<IBBHQQ", place[name], 0x12, 0, names.index(section), value, 0)
+    contents = dict(sections)
+    for section in sections:
+        contents[f".rel{section}"] = b"".join(
+            struct.pack("<QQ", offset, symbol << 32 | kind) for s, offset, kind, symbol in relocations if s == section
+        )
+    contents |= {".symtab": table, ".strtab": strings}
+    body, headers = b"", bytes(64)
+    count = len(sections)
+    for number, name in enumerate(names[1:], 1):
+        kind, flags, link, info, size = 1, 6, 0, 0, 0
+        if name.startswith(".rel"):
+            kind, flags, link, info, size = 9, 0, 2 * count + 1, number - count, 16
+        elif name == ".symtab":
+            kind, flags, link, info, size = 2, 0, 2 * count + 2, 1, 24
+        elif name == ".strtab":
+            kind, flags = 3, 0
+        data = contents[name]
+        headers += struct.pack(
+            "<IIQQQQIIQQ", place[name], kind, flags, 0, 64 + len(body), len(data), link, info, 8, size
+        )
+        body += data + bytes(-len(data) % 8)
+    start = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    numbers = (1, 247, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, len(names), len(names) - 1)
+    return start + struct.pack("<HHIQQQIHHHHHH", *numbers) + body + headers
+
+
+CALLER = instruction(0xB7, 1, immediate=5) + instruction(0x85, 0, 1, 0, -1) + EXIT
+DOUBLE = instruction(0xBF, 0, 1) + instruction(0x0F, 0, 1) + EXIT
+TRIPLE = instruction(0xBF, 0, 1) + instruction(0x27, 0, immediate=3) + EXIT
+
+
+def test_an_object_without_relocations(tmp_path: Path) -> None:
+    path = tmp_path / "handler.o"
+    path.write_bytes(elf({"xdp": ANSWER}, [], []))
+    done = ash("check", path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("xdp: 2 instructions: accepted\n  worst case: 2 instructions\n")
+    assert ash("run", "--object", path, "--packet", "00" * 60).stdout == "0x2a\n"
+
+
+def test_calls_between_sections_are_resolved(tmp_path: Path) -> None:
+    path = tmp_path / "handler.o"
+    sections = {".text": DOUBLE + TRIPLE, "xdp": CALLER, "tc": CALLER, "alone": ANSWER}
+    symbols = [("double", ".text", 0), ("triple", ".text", len(DOUBLE))]
+    path.write_bytes(elf(sections, symbols, [("xdp", 8, 10, 2), ("tc", 8, 10, 1)]))
+    assert ash("run", "--object", path).stdout == "0xf\n"
+    assert ash("run", "--object", path, "--section", "tc").stdout == "0xa\n"
+    assert [len(h.program) for h in linked(path.read_bytes(), "it")] == [72, 72, 16]
+    assert "there are: xdp, tc, alone" in ash("run", "--object", path, "--section", "no").stderr
+
+
+def test_what_an_object_may_not_need_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "handler.o"
+    loads = instruction(0xB7, 0) + wide(1, 0) + EXIT
+    sections = {"xdp": CALLER, "map": loads}
+    symbols = [("outside", "", 0), ("table", "", 0)]
+    path.write_bytes(elf(sections, symbols, [("xdp", 8, 10, 1), ("map", 8, 1, 2)]))
+    done = ash("check", path)
+    assert done.returncode == 1
+    assert "instruction 1 (85 20" in done.stdout and "instruction 1 (18 11" in done.stdout and "map" in done.stdout
+
+
+def test_damaged_objects_are_refused_or_read_but_never_a_traceback() -> None:
+    """Every byte of a small object changed, one after the other; and cut off everywhere."""
+    whole = elf({".text": DOUBLE, "xdp": CALLER}, [("double", ".text", 0)], [("xdp", 8, 10, 1)])
+    read = 0
+    for place in range(len(whole)):
+        for damaged in (whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :], whole[:place]):
+            try:
+                read += bool(linked(damaged, "it"))
+            except Failure:
+                continue
+    assert read > 0
