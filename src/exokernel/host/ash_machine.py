@@ -9,10 +9,13 @@ here may decide differently from the kernel.
 
 import bisect
 import ctypes
+import hashlib
+import json
 import mmap
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from exokernel.aegis.ebpf import DEPTH, FRAME_BYTES, LIMIT, TEXTS, Reason
@@ -21,6 +24,7 @@ from exokernel.aegis.translation import RECORD, Record, Translation
 from exokernel.host import ash_entry
 from exokernel.host.ash_entry import Workspace
 from exokernel.host.ash_interpreter import Interpreter, Memory, OverBudget, WildAccess
+from exokernel.host.build import cache_folder, digest_of, llvm_version_file
 from exokernel.metal import native, offsetof, sizeof
 
 WINDOW = 1 << 32
@@ -111,12 +115,36 @@ class Outcome:
         return TEXTS[self.reason]
 
 
+def compiled() -> native.NativeModule:
+    """The kernel's inspector and translator for this machine; from the cache if all they are made of is unchanged."""
+    package = Path(__file__).resolve().parents[1]
+    files = [package / f"aegis/{name}.py" for name in ("ebpf", "inspection", "translation")]
+    files += [Path(ash_entry.__file__), Path(__file__), *sorted((package / "metal").glob("*.py"))]
+    version = llvm_version_file()
+    key = hashlib.sha256("".join(digest_of(path) for path in [*files, *([version] if version else [])]).encode())
+    place = cache_folder() / f"handlers-{key.hexdigest()[:32]}"
+    try:
+        digest, traps, code = place.read_bytes().split(b"\n", 2)
+        if digest.decode() == hashlib.sha256(traps + code).hexdigest():
+            return native.NativeModule([tuple(trap) for trap in json.loads(traps)], [], code)
+    except (OSError, ValueError):
+        pass
+    load: Any = ash_entry.load
+    found, _, code = native.compile_object([load], FAULTS)
+    traps = json.dumps(found).encode()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(f"{place.name}.{os.getpid()}")
+    fresh.write_bytes(hashlib.sha256(traps + code).hexdigest().encode() + b"\n" + traps + b"\n" + code)
+    fresh.replace(place)
+    return native.NativeModule(found, [], code)
+
+
 class HandlerMachine:
     """One window with its arena. Make it in the process that runs handlers: it takes the signal SIGSEGV."""
 
     def __init__(self) -> None:
-        load: Any = ash_entry.load
-        self._native: Any = native.compile_functions([load], FAULTS)
+        self._native = compiled()
+        self._enter_load = self._native.address("call.0")
         self._workspace = ctypes.create_string_buffer(sizeof(Workspace) + 64)
         self._work = (ctypes.addressof(self._workspace) + 63) & ~63
         self._program = (ctypes.c_uint64 * LIMIT)()
@@ -169,7 +197,9 @@ class HandlerMachine:
         if slots > LIMIT:
             return Inspected(Reason.TOO_LONG, LIMIT, 0, False)
         ctypes.memmove(self._program, program, len(program))
-        self._native.load(ctypes.addressof(self._program), slots, int(profile), self._work, self._code, room)
+        arguments = (ctypes.c_uint64 * 12)()  # a slot of the caller's is 16 bytes
+        arguments[::2] = [ctypes.addressof(self._program), slots, int(profile), self._work, self._code, room]
+        self._native.call(self._enter_load, arguments, arguments)
         reason, place, cost, loops = self._verdict
         return Inspected(Reason(reason), place, cost, bool(loops))
 

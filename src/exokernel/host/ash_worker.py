@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from exokernel.aegis.inspection import Profile
-from exokernel.host.ash_machine import DEFAULT_BUDGET, HandlerMachine, Outcome
+from exokernel.host.ash_machine import DEFAULT_BUDGET, HandlerMachine, Outcome, compiled
 
 PROFILES = {"memory": Profile.MEMORY, "packet": Profile.PACKET}
 KEYS = {"id", "prog", "profile", "mem", "budget"}
@@ -136,6 +136,7 @@ class Pool:
     """Workers for as many requests at once as there are processors."""
 
     def __init__(self, interpret: bool = False, workers: int | None = None) -> None:
+        compiled()  # once, into the cache
         self._workers = [Worker(interpret) for _ in range(workers or len(os.sched_getaffinity(0)))]
 
     def __enter__(self) -> "Pool":
