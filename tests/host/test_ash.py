@@ -255,3 +255,85 @@ def test_damaged_objects_are_refused_or_read_but_never_a_traceback() -> None:
             except Failure:
                 continue
     assert read > 0
+
+
+# ---- handlers in Python
+
+ECHO = Path(__file__).parent / "handlers/udp_echo.py"
+
+
+def frame(port: int = 7, protocol: int = 17) -> bytes:
+    """A UDP datagram to a port, as it arrives."""
+    ip = bytes.fromhex("450000280000400040") + bytes([protocol]) + bytes(2) + bytes.fromhex("0a0000010a000002")
+    udp = struct.pack(">HHHH", 40000, port, 20, 0)
+    return bytes.fromhex("0200000000020200000000010800") + ip + udp + b"hello, world"
+
+
+def compiled(source: Path, tmp_path: Path) -> Path:
+    path = tmp_path / f"{source.stem}.o"
+    done = ash("compile", source, "-o", path)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_a_handler_in_python_answers_packets(tmp_path: Path) -> None:
+    path = compiled(ECHO, tmp_path)
+    done = ash("check", path)
+    assert done.returncode == 0 and "xdp: " in done.stdout and "accepted" in done.stdout
+    assert ash("run", "--object", path, "--packet", frame().hex()).stdout == "0x3\n"
+    assert ash("run", "--object", path, "--packet", frame().hex(), "--interpret").stdout == "0x3\n"
+    program = linked(path.read_bytes(), "it")[0].program.hex()
+    packets = [frame(), frame(port=8), frame(protocol=6), frame()[:41], b""]
+    answers = batch(*({"prog": program, "profile": "packet", "mem": packet.hex()} for packet in packets))
+    assert [answer["r0"] for answer in answers] == ["0x3", "0x2", "0x2", "0x2", "0x2"]
+    sent, back = frame(), bytes.fromhex(str(answers[0]["mem"]))
+    assert back[:12] == sent[6:12] + sent[:6] and back[26:34] == sent[30:34] + sent[26:30]
+    assert back[34:38] == sent[36:38] + sent[34:36]
+    assert back[12:26] == sent[12:26] and back[38:] == sent[38:]
+
+
+HANDLER = """
+from exokernel.exos.ash import Action, Context, packet
+from exokernel.metal import Array, Span, noinline, u8, u32, u64
+
+
+def handler(context: Context) -> u32:
+    frame = packet(context)
+    return {body}
+
+
+@noinline
+def total(frame: Span[u8]) -> u32:
+    found: u32 = 0
+    for value in frame:
+        found += value
+    return found
+
+
+def at(frame: Span[u8], place: u64) -> u32:
+    return u32(frame[place])
+"""
+
+
+def test_what_python_checks_ends_a_handler(tmp_path: Path) -> None:
+    source = tmp_path / "it.py"
+    source.write_text(HANDLER.format(body="at(frame, u64(frame[0])) + total(frame)"))
+    path = compiled(source, tmp_path)
+    packet = bytes([3, 0, 0, 9])
+    assert ash("run", "--object", path, "--packet", packet.hex()).stdout == hex(9 + 12) + "\n"
+    for packet in (bytes([4, 0, 0, 9]), b""):
+        done = ash("run", "--object", path, "--packet", packet.hex())
+        assert done.returncode == 1 and "aborted" in done.stderr and "not its own" in done.stderr
+
+
+def test_a_handler_that_cannot_be_one(tmp_path: Path) -> None:
+    source = tmp_path / "it.py"
+    for text, words in (
+        (HANDLER.format(body="frame"), "error: "),
+        (HANDLER.format(body="total(frame, 1)"), "error: "),
+        ("def other() -> None: ...", "has no function `handler`"),
+        ("1 / 0", "ZeroDivisionError while"),
+    ):
+        source.write_text(text)
+        done = ash("compile", source, "-o", tmp_path / "it.o")
+        assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr

@@ -6,11 +6,14 @@ refusals and aborts are answers, not errors of ours.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
+import types
 from pathlib import Path
 
+from exokernel.host.build import WRONG_PROGRAM
 from exokernel.host.terminal import Failure, say
 
 REFUSED = 1  # exit status: refused or aborted
@@ -43,6 +46,11 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     run_parser.add_argument("--plugin", action="store_true", help="bpf_conformance's protocol: memory is an argument")
     run_parser.add_argument("plugin_memory", nargs="?", default="", metavar="HEX", help="the memory, with --plugin")
     run_parser.set_defaults(verb=run)
+
+    compile_parser = verbs.add_parser("compile", help="make an eBPF object of a Python file's function `handler`")
+    compile_parser.add_argument("source", type=Path, metavar="FILE.py")
+    compile_parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.o")
+    compile_parser.set_defaults(verb=compile_source)
 
     batch_parser = verbs.add_parser(
         "batch",
@@ -78,6 +86,43 @@ def check(parsed: argparse.Namespace) -> int:
         print(f"  worst case: {bound if found.loops else f'{found.cost} instructions'}")
         print(f"  machine code: {size} bytes")
     return status
+
+
+def compile_source(parsed: argparse.Namespace) -> int:
+    """`exo ash compile`."""
+    from exokernel.host.terminal import colored
+    from exokernel.metal.errors import CompileError
+    from exokernel.metal.handler import compile_handler
+
+    source: Path = parsed.source
+    if not source.is_file():
+        raise Failure(f"cannot read {source}")
+    sys.dont_write_bytecode = True  # as for applications: nothing appears beside the user's files
+    sys.path.insert(0, str(source.resolve().parent))
+    specification = importlib.util.spec_from_file_location(f"handler_{source.stem}", source.resolve())
+    if specification is None or specification.loader is None:
+        raise Failure(f"{source} is not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise Failure(f"{type(error).__name__} while {source} was imported: {error}") from None
+    function = getattr(module, "handler", None)
+    if not isinstance(function, types.FunctionType):
+        raise Failure(
+            f"{source} has no function `handler`", "a handler begins at `def handler(context: Context) -> u32:`"
+        )
+    try:
+        data = compile_handler(function)
+    except CompileError as error:
+        say(error.render(colored()))
+        return WRONG_PROGRAM
+    try:
+        parsed.output.write_bytes(data)
+    except OSError as error:
+        raise Failure(f"cannot write {parsed.output}: {error.strerror}") from None
+    return 0
 
 
 def run(parsed: argparse.Namespace) -> int:
