@@ -527,10 +527,10 @@ def test_code_without_room_is_not_written() -> None:
     m = machine()
     ctypes.memset(m._code, 0xEE, CODE_ROOM)
     for room in range(1, len(whole)):
-        m._load(program, Profile.MEMORY, room)
+        m.load(program, Profile.MEMORY, room)
         assert m._word("translation", "length") == 0
         assert ctypes.string_at(m._code + room, 64) == b"\xee" * 64
-    m._load(program, Profile.MEMORY, len(whole))
+    m.load(program, Profile.MEMORY, len(whole))
     assert m._word("translation", "length") == len(whole)
 
 

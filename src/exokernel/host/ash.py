@@ -88,13 +88,8 @@ def check(parsed: argparse.Namespace) -> int:
     return status
 
 
-def compile_source(parsed: argparse.Namespace) -> int:
-    """`exo ash compile`."""
-    from exokernel.host.terminal import colored
-    from exokernel.metal.errors import CompileError
-    from exokernel.metal.handler import compile_handler
-
-    source: Path = parsed.source
+def handler_of(source: Path) -> types.FunctionType:
+    """The function `handler` of a Python file, which is imported."""
     if not source.is_file():
         raise Failure(f"cannot read {source}")
     sys.dont_write_bytecode = True  # as for applications: nothing appears beside the user's files
@@ -113,8 +108,17 @@ def compile_source(parsed: argparse.Namespace) -> int:
         raise Failure(
             f"{source} has no function `handler`", "a handler begins at `def handler(context: Context) -> u32:`"
         )
+    return function
+
+
+def compile_source(parsed: argparse.Namespace) -> int:
+    """`exo ash compile`."""
+    from exokernel.host.terminal import colored
+    from exokernel.metal.errors import CompileError
+    from exokernel.metal.handler import compile_handler
+
     try:
-        data = compile_handler(function)
+        data = compile_handler(handler_of(parsed.source))
     except CompileError as error:
         say(error.render(colored()))
         return WRONG_PROGRAM

@@ -190,7 +190,8 @@ class HandlerMachine:
     def _word(self, *path: str) -> int:
         return ctypes.c_uint64.from_address(self._at(Workspace, *path)).value
 
-    def _load(self, program: bytes, profile: Profile, room: int) -> Inspected:
+    def load(self, program: bytes, profile: Profile, room: int = CODE_ROOM) -> Inspected:
+        """Inspect, and translate into `room` bytes what is accepted."""
         slots = len(program) // 8
         if len(program) % 8 or not slots:
             return Inspected(Reason.EMPTY, 0, 0, False)
@@ -205,11 +206,11 @@ class HandlerMachine:
 
     def inspect(self, program: bytes, profile: Profile) -> Inspected:
         """The kernel's verdict."""
-        return self._load(program, profile, 0)
+        return self.load(program, profile, 0)
 
     def machine_code(self, program: bytes, profile: Profile) -> bytes:
         """What the kernel would execute; empty if the program is refused."""
-        if self._load(program, profile, CODE_ROOM).reason:
+        if self.load(program, profile).reason:
             return b""
         return ctypes.string_at(self._code, self._word("translation", "length"))
 
@@ -221,7 +222,7 @@ class HandlerMachine:
             raise ValueError(f"memory and packets have at most {DATA_LIMIT} bytes")
         if not 0 <= budget <= BUDGET_LIMIT:
             raise ValueError(f"a budget is a number from 0 to {BUDGET_LIMIT}")
-        inspected = self._load(program, profile, 0 if interpret else CODE_ROOM)
+        inspected = self.load(program, profile, 0 if interpret else CODE_ROOM)
         if not inspected.reason and not inspected.loops and inspected.cost > budget:
             inspected = Inspected(Reason.COST, 0, inspected.cost, False)
         elif not interpret and not inspected.reason and self._word("translation", "length") == 0:
@@ -265,11 +266,7 @@ class HandlerMachine:
             self._protect(CONTEXT, mmap.PAGESIZE, mmap.PROT_READ)
         record = self.window - RECORD
         ctypes.c_uint64.from_address(record + int(offsetof(Record, "lowest"))).value = lowest
-        self._fault["begin"].value = self._executable
-        self._fault["end"].value = self._executable + self._word("translation", "length")
-        self._fault["abort"].value = self._executable + self._word("translation", "abort")
-        enter = ENTRY(self._executable + self._word("translation", "enter"))
-        status = enter(self.window, *arguments, budget, FRAME_TOP)
+        status = self.enter(*arguments, budget)
         after = ctypes.string_at(self.window + lowest, len(data))
         if status == FAULTED:
             at = self._fault["place"].value - self._executable
@@ -279,6 +276,18 @@ class HandlerMachine:
             return Outcome("aborted", 0, Reason(status >> 32), status & 0xFFFFFFFF, after)
         result = ctypes.c_uint64.from_address(record + int(offsetof(Record, "result"))).value
         return Outcome("returned", result, data=after)
+
+    @property
+    def code(self) -> range:
+        """Addresses of the machine code that was loaded last."""
+        return range(self._executable, self._executable + self._word("translation", "length"))
+
+    def enter(self, r1: int, r2: int, budget: int) -> int:
+        """Execute what was loaded last on the memory as it is: 0 when it returned, else how it was ended."""
+        self._fault["begin"].value, self._fault["end"].value = self.code.start, self.code.stop
+        self._fault["abort"].value = self._executable + self._word("translation", "abort")
+        enter = ENTRY(self._executable + self._word("translation", "enter"))
+        return int(enter(self.window, r1, r2, budget, FRAME_TOP))
 
 
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * 5)
