@@ -229,6 +229,43 @@ def test_offsets_of_every_size() -> None:
         assert result(program) == 77
 
 
+BETWEEN = {
+    "nothing": b"",
+    "moved": instruction(0x07, 3, immediate=8),
+    "another": instruction(0xBF, 3, 6),
+    "loaded": instruction(0x7B, 10, 6, -8) + instruction(0x79, 3, 10, -8),
+    "shift": instruction(0x6F, 5, 4),
+    "shift of the fourth": instruction(0x7F, 4, 5),
+    "division": instruction(0x3F, 5, 4),
+    "remainder": instruction(0x94, 5, immediate=7),
+    "atomic": instruction(0xDB, 6, 5, 0, 0x51),
+    "exchange": instruction(0xDB, 10, 3, -16, 0xE1) + instruction(0xBF, 3, 6),
+    "checked": instruction(0x79, 5, 6, -8),
+    "call": instruction(0xBF, 7, 3) + instruction(0x85, 0, 1) + instruction(0xBF, 3, 7) + instruction(0xBF, 2, 7),
+    "jump": instruction(0x15, 2, 0, 1) + instruction(0x07, 3, immediate=8),
+    "jump the other way": instruction(0x55, 2, 0, 1) + instruction(0x07, 3, immediate=8),
+    "jump back": instruction(0x07, 3, immediate=8) + instruction(0x79, 5, 3) + instruction(0xA5, 3, 0, -3, 0x1FFFE8),
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_an_address_is_not_believed_after_it_changed(name: str) -> None:
+    """Two accesses through one register, with something between them that changes it, or what the machine works with."""
+    data = bytes(i * 37 % 256 for i in range(64))
+    start = instruction(0xBF, 3, 1) + instruction(0xBF, 6, 1) + instruction(0x07, 6, immediate=16)
+    start += wide(4, 3) + wide(5, 1 << 40 | 77) + instruction(0x7A, 10, 0, -16) + instruction(0xB7, 0)
+    for load in (instruction(0x79, 0, 3, 8), instruction(0x7B, 3, 2, 8) + instruction(0x79, 0, 3, 8)):
+        end = instruction(0x07, 0, immediate=1) + EXIT + instruction(0xB7, 0) + EXIT
+        # The call's distance is to the last function, behind the second access and the exit.
+        between = bytearray(BETWEEN[name])
+        if name == "call":
+            between[12:16] = (2 + len(load) // 8 + 2).to_bytes(4, "little")  # over two moves, the access, two more
+        else:
+            end = end[:16]
+        outcome = both(start + instruction(0x79, 0, 3, 8) + bytes(between) + load + end, data)
+        assert outcome.outcome == "returned", outcome
+
+
 ATOMICS = [a | f for a in (Atomic.ADD, Atomic.OR, Atomic.AND, Atomic.XOR) for f in (0, 1)] + [0xE1, 0xF1]
 
 

@@ -19,6 +19,7 @@ SECOND = 1  # the second half of a wide instruction
 FUNCTION = 2  # a function begins here
 OPEN = 4  # on the path that the search is following
 DONE = 8  # and all that follows from it
+TARGET = 32  # a jump leads here
 STALE = 16  # reached with kinds that have not been followed yet
 
 # What is in a register: the kind in the low byte; KNOWN adds a distance from the kind's origin in the upper half.
@@ -212,8 +213,7 @@ def _targets(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
             return Reason.JUMP_OUTSIDE
         if work.marks[u64(target)] & SECOND:
             return Reason.JUMP_INTO_WIDE
-        if uses & CALLS:
-            work.marks[u64(target)] |= FUNCTION
+        work.marks[u64(target)] |= u8(FUNCTION) if uses & CALLS else u8(TARGET)
     return Reason.NONE
 
 

@@ -2,10 +2,11 @@
 """Translation of an inspected handler to machine code that cannot leave its arena, whatever is in its registers.
 
 **The window.** Addresses in a handler are 32-bit offsets into 4 GiB of address space of which only the handler's own
-pages are mapped, with a page of nothing above (an access is at most 8 bytes). Every address is computed in 32 bits and
+pages are mapped, with 64 KiB of nothing above. Every address is computed in 32 bits and
 added to `r12`, so it lies in the window; what is not mapped there faults, and the fault ends the handler. This is what
-segments were on the 32-bit PC. No compare, so nothing to mispredict. Accesses through r10 need no computation: it never
-changes but by calls, and a distance of 16 bits from it stays in the window too.
+segments were on the 32-bit PC. No compare, so nothing to mispredict. A register's low half, once moved to `r11`, serves
+all accesses through that register until it changes: a positive distance of 16 bits from it ends in what is not mapped
+above the window. Accesses through r10 need not even that: it changes by calls alone.
 
 **Below the data.** Pages are coarser than packets. The data end where a page ends and are the lowest thing in the arena,
 so whatever lies past their end faults, and what might lie below their beginning is compared with that, unless inspection
@@ -21,7 +22,7 @@ which is `rcx`. No jump leads into the middle of anything: all targets are instr
 """
 
 from exokernel.aegis.ebpf import *
-from exokernel.aegis.inspection import DATA, KIND, KNOWN, SECOND, Inspection, distance_of, target_of
+from exokernel.aegis.inspection import DATA, FUNCTION, KIND, KNOWN, SECOND, TARGET, Inspection, distance_of, target_of
 from exokernel.metal import Array, Span, i32, noinline, offsetof, struct, u8, u32, u64
 
 RECORD = 4096  # from the window down to the record
@@ -59,12 +60,16 @@ CONDITION: Final[Array[u8, 16]] = Array[u8, 16](
 )
 
 
+NONE = 0xFF
+
+
 @struct
 class Code:
     """Machine code being written. What does not fit is counted, not written."""
 
     bytes: Span[u8]
     length: u64
+    held: u8  # the register whose low half r11 holds, or NONE
 
     @noinline
     def byte(self, value: u8) -> None:
@@ -155,12 +160,14 @@ def translate(program: Span[u64], work: Inspection, loops: bool, space: Span[u8]
     """Write the machine code of a program that `inspect` has accepted, with these results. `loops`: whether it is to be
     charged. Twice: first to learn where everything will be, since all instructions have the same length both times.
     """
-    code = Code(space, 0)
+    code = Code(space, 0, NONE)
     for _ in range(2):
         code.length = 0
         _frame(code, translation)
         for slot in range(len(program)):
             translation.places[slot] = u32(code.length)
+            if work.marks[slot] & (TARGET | FUNCTION):
+                code.held = NONE
             if work.marks[slot] & SECOND == 0:
                 _instruction(code, program, slot, work, loops, translation)
         translation.places[len(program)] = u32(code.length)
@@ -219,6 +226,23 @@ def _instruction(
         _jump(code, instruction, slot, loops, translation)
     else:
         _memory(code, instruction, slot, work, translation)
+    if not _keeps(instruction, code.held):
+        code.held = NONE
+
+
+def _keeps(instruction: Instruction, held: u8) -> bool:
+    """Whether r11 still holds the low half of `held` behind an instruction that goes on there."""
+    uses = USES[instruction.opcode]
+    if uses & JUMP or uses & WRITES == 0:
+        return uses & READS != 0 and uses & ATOMIC == 0  # a condition, a store
+    operation = instruction.operation()
+    family = instruction.family()
+    if family == Class.ALU or family == Class.ALU64:
+        if operation == Operation.LSH or operation == Operation.RSH or operation == Operation.ARSH:
+            return False
+        if operation == Operation.DIV or operation == Operation.MOD:
+            return False
+    return REGISTER[instruction.destination] != held
 
 
 # ---- arithmetic
@@ -399,9 +423,23 @@ def _memory(code: Code, instruction: Instruction, slot: u64, work: Inspection, t
     through = instruction.source if family == Class.LDX else instruction.destination
     to = REGISTER[instruction.destination if family == Class.LDX else instruction.source]
     size = instruction.size()
-    direct = through == FRAME_POINTER and uses & ATOMIC == 0
-    if not direct:
-        _address(code, REGISTER[through], instruction, work.kind(slot, through), slot, translation)
+    index: u8 = R11
+    displacement: u32 = 0
+    if through == FRAME_POINTER and uses & ATOMIC == 0:
+        index = RBP
+        displacement = u32(instruction.offset())
+    else:
+        kind = work.kind(slot, through)
+        within = kind & KNOWN != 0
+        if within and kind & KIND == DATA:
+            within = distance_of(kind) + instruction.offset() >= 0
+        if within and instruction.offset() >= 0 and uses & ATOMIC == 0:
+            if code.held != REGISTER[through]:
+                code.held = REGISTER[through]
+                code.move(False, R11, code.held)
+            displacement = instruction.unsigned_offset
+        else:
+            _address(code, REGISTER[through], instruction, within, slot, translation)
     if uses & ATOMIC:
         _atomic(code, instruction, size == 8, to)
         return
@@ -410,18 +448,15 @@ def _memory(code: Code, instruction: Instruction, slot: u64, work: Inspection, t
     extends = instruction.opcode & 0xE0 == Mode.MEMSX
     if family == Class.ST:
         to = 0
-    code.prefix(size == 8 or extends, to, RBP if direct else R11, R12)
+    code.prefix(size == 8 or extends, to, index, R12)
     if family == Class.LDX:
         _load_opcode(code, size, extends)
     elif family == Class.ST:
         code.byte(0xC7 - u8(size == 1))
     else:
         code.byte(MOV - u8(size == 1))
-    if direct:
-        code.two(0x84 | (to & 7) << 3, RBP << 3 | R12 & 7)  # [r12 + rbp + offset]
-        code.word(u32(instruction.offset()))
-    else:
-        code.at_window(to)
+    code.two(0x84 | (to & 7) << 3, (index & 7) << 3 | R12 & 7)  # [r12 + index + displacement]
+    code.word(displacement)
     if family == Class.ST:
         for i in range(min(size, 4)):
             code.byte(u8(instruction.unsigned_immediate >> u32(8 * i)))
@@ -436,14 +471,12 @@ def _load_opcode(code: Code, size: u64, extends: bool) -> None:
         code.two(0x0F, 0xB6 + (u8(extends) << 3) + (u8(size) >> 1))
 
 
-def _address(code: Code, base: u8, instruction: Instruction, kind: u32, slot: u64, translation: Translation) -> None:
-    """`r11` becomes the offset that an access through `base` means, in 32 bits, and not below the data."""
+def _address(code: Code, base: u8, instruction: Instruction, within: bool, slot: u64, translation: Translation) -> None:
+    """`r11` becomes the offset that an access through `base` means, in 32 bits; not below the data."""
+    code.held = NONE
     code.prefix(False, R11, 0, base)
     code.two(0x8D, 0x80 | (R11 & 7) << 3 | base & 7)
     code.word(u32(instruction.offset()))
-    within = kind & KNOWN != 0
-    if within and kind & KIND == DATA:
-        within = distance_of(kind) + instruction.offset() >= 0
     if not within:
         code.record(False, 0x3B, R11, offsetof(Record, "lowest"))
         code.two(0x73, LEAVE)  # jae
