@@ -266,6 +266,13 @@ def test_an_address_is_not_believed_after_it_changed(name: str) -> None:
         assert outcome.outcome == "returned", outcome
 
 
+def test_an_address_is_not_believed_behind_a_call() -> None:
+    main = instruction(0xBF, 6, 1) + instruction(0x07, 6, immediate=8) + instruction(0x79, 0, 6)
+    main += instruction(0x85, 0, 1, 0, 2) + instruction(0x79, 0, 6) + EXIT
+    callee = instruction(0x79, 0, 1) + EXIT
+    assert both(main + callee, bytes(8) + b"\1" + bytes(7)).result == 1
+
+
 ATOMICS = [a | f for a in (Atomic.ADD, Atomic.OR, Atomic.AND, Atomic.XOR) for f in (0, 1)] + [0xE1, 0xF1]
 
 

@@ -141,8 +141,10 @@ class Generator:
         kind = random.randrange(20)
         if kind < 8:
             return [self.arithmetic(pointers)]
-        if kind < 14:
+        if kind < 12:
             return [self.access(pointers, size)]
+        if kind < 14:
+            return self.burst(pointers, size)
         if kind < 17:
             back = random.randrange(6) == 0
             distance = -random.randrange(1, 6) if back else random.randrange(0, 5)
@@ -191,9 +193,24 @@ class Generator:
         immediate = random.randrange(-16, 17) if moved and operation == Operation.ADD else self.value()
         return instruction(family | operation, destination, 0, offset, immediate)
 
-    def access(self, pointers: set[int], size: int) -> bytes:
+    def burst(self, pointers: set[int], size: int) -> list[bytes]:
+        """Accesses through one register, between which it moves, or something else does."""
+        base = self.random.choice(sorted(pointers))
+        items = []
+        for _ in range(self.random.randrange(2, 5)):
+            if base not in pointers:
+                break
+            items.append(self.access(pointers, size, base))
+            if base != 10 and base in pointers and self.random.randrange(2):
+                items.append(instruction(0x07, base, 0, 0, self.random.randrange(-2, 8)))
+            elif self.random.randrange(3) == 0:
+                items.append(self.arithmetic(pointers))
+        return items
+
+    def access(self, pointers: set[int], size: int, base: int | None = None) -> bytes:
         random = self.random
-        base = random.choice(sorted(pointers))
+        if base is None:
+            base = random.choice(sorted(pointers))
         width = random.choice((1, 2, 4, 8))
         offset = random.randrange(-512, -7) if base == 10 else random.randrange(0, max(1, size - 7))
         if random.randrange(24) == 0 and base != 10:
