@@ -38,8 +38,8 @@ def test_the_kernel_can_be_read_in_one_sitting() -> None:
 
 
 def test_the_library_stays_short() -> None:
-    """The same of the library without the network and handlers. 4,000 is the limit that is wanted: it is not reached yet, so lower the
-    number whenever the library gets shorter.
+    """The same of the library without the network and handlers. 4,000 is the limit that is wanted: it is not reached yet,
+    so lower the number whenever the library gets shorter.
     """
     assert lines("exos", without=NETWORK) < 4300
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -337,3 +338,58 @@ def test_a_handler_that_cannot_be_one(tmp_path: Path) -> None:
         source.write_text(text)
         done = ash("compile", source, "-o", tmp_path / "it.o")
         assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+# ---- foreign objects
+
+CLANG = next((found for name in ("clang", "clang-14", "clang-16") if (found := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module", params=["v1", "v2", "v3"])
+def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The programs of handlers/xdp.c by section, in hexadecimal, compiled by clang."""
+    if CLANG is None:
+        pytest.skip("clang is not installed")
+    path = tmp_path_factory.mktemp("foreign") / "xdp.o"
+    source = Path(__file__).parent / "handlers/xdp.c"
+    command = [CLANG, "-O2", "-g", "-target", "bpf", f"-mcpu={request.param}", "-c", str(source), "-o", str(path)]
+    subprocess.run(command, check=True, timeout=60)
+    return {handler.name: handler.program.hex() for handler in linked(path.read_bytes(), "xdp.o")}
+
+
+def icmp_request() -> bytes:
+    """An echo request with sound checksums."""
+    icmp = bytes.fromhex("0800" + "0000" + "00010001") + b"sixteen bytes..."
+    ip = bytes.fromhex("4500002c000040004001" + "0000" + "0a0000010a000002")
+    parts = []
+    for part, place in ((ip, 10), (icmp, 2)):
+        total = sum(struct.unpack(f">{len(part) // 2}H", part))
+        total = (total & 0xFFFF) + (total >> 16)
+        parts.append(part[:place] + struct.pack(">H", ~total & 0xFFFF) + part[place + 2 :])
+    return bytes.fromhex("0200000000020200000000010800") + b"".join(parts)
+
+
+def test_ordinary_xdp_programs_run_unchanged(foreign: dict[str, str]) -> None:
+    request = icmp_request()
+    broken = request[:24] + b"\0\0" + request[26:]
+    asked = [
+        ("xdp", request),
+        ("xdp", broken),
+        ("xdp", request[:41]),
+        ("xdp", frame()),
+        ("xdp/count", request),
+        ("xdp/count", b""),
+        ("xdp/careless", bytes(100) + b"7"),
+        ("xdp/careless", bytes(100)),
+        ("xdp/global", request),
+    ]
+    lines = [{"prog": foreign[name], "profile": "packet", "mem": data.hex()} for name, data in asked]
+    answers = batch(*lines)
+    assert [a.get("r0", a["outcome"]) for a in answers] == [
+        "0x3", "0x1", "0x2", "0x2", hex(sum(request)), "0x0", "0x37", "aborted", "refused"
+    ]  # fmt: skip
+    back = bytes.fromhex(str(answers[0]["mem"]))
+    assert back[:6] == request[6:12] and back[26:34] == request[30:34] + request[26:30] and back[34] == 0
+    assert sum(struct.unpack(f">{len(back[34:]) // 2}H", back[34:])) % 0xFFFF == 0
+    assert batch(*lines, arguments=("--interpret",)) == answers
+    assert "global variable" in str(answers[8]["reason"])
