@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.host.commands import COMMAND, ENVIRONMENT
+from tests.host.commands import COMMAND, ENVIRONMENT, REPOSITORY
 
 from exokernel.host.ash_generator import Generator, instruction, wide
 from exokernel.host.ash_object import linked
@@ -291,6 +291,17 @@ def test_a_handler_in_python_answers_packets(tmp_path: Path) -> None:
     assert back[:12] == sent[6:12] + sent[:6] and back[26:34] == sent[30:34] + sent[26:30]
     assert back[34:38] == sent[36:38] + sent[34:36]
     assert back[12:26] == sent[12:26] and back[38:] == sent[38:]
+
+
+def test_the_documents_example(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs/handlers.md").read_text()
+    source = tmp_path / "echo.py"
+    source.write_text(text.split("```python\n")[1].split("```")[0])
+    path = compiled(source, tmp_path)
+    assert ash("check", path).returncode == 0
+    assert ash("run", "--object", path, "--packet", frame().hex()).stdout == "0x3\n"
+    command, answer = text.split("```console\n$ echo '")[1].split("```")[0].split("' | ./exo ash batch\n")
+    assert batch(command) == [json.loads(answer)]
 
 
 HANDLER = """
