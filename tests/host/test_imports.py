@@ -26,6 +26,15 @@ EXCEPTIONS = {
     ("host/interface.py", "exokernel.aegis.abi"),
     ("host/interface_document.py", "exokernel.exos.aegis"),
 }
+# Handlers are checked and run on the workstation by the kernel's own code, which therefore needs nothing of a kernel.
+HANDLERS = ("ebpf", "inspection", "translation")
+EXCEPTIONS |= {(f"host/{p.name}", f"exokernel.aegis.{h}") for p in PACKAGE.glob("host/ash*.py") for h in HANDLERS}
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_the_code_of_handlers_needs_no_kernel(name: str) -> None:
+    allowed = ("exokernel.metal", *(f"exokernel.aegis.{handler}" for handler in HANDLERS))
+    assert imported(PACKAGE / f"aegis/{name}.py", "exokernel.aegis") <= set(allowed)
 
 
 def imported(path: Path, package: str) -> set[str]:

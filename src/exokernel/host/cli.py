@@ -122,6 +122,11 @@ def parse(words: list[str]) -> argparse.Namespace:
     doctor_parser = verbs.add_parser("doctor", help="check what this computer has and what is missing")
     doctor_parser.set_defaults(verb=doctor)
 
+    ash_parser = verbs.add_parser("ash", help="check and run application-specific handlers (eBPF) here")
+    from exokernel.host.ash import add_verbs
+
+    add_verbs(ash_parser)
+
     bench_parser = verbs.add_parser("bench", help="measure: one exhibit for each table or figure")
     bench_parser.add_argument("exhibits", nargs="*", metavar="EXHIBIT", help="which (default: all)")
     bench_parser.add_argument("--list", action="store_true", help="list the exhibits")

@@ -24,9 +24,15 @@ def emit_object(ir: str, native: bool, code_model: str) -> bytes:
     module = llvm.parse_assembly(ir)
     module.verify()
     triple = llvm.get_default_triple() if native else "x86_64-unknown-none-elf"
-    machine = llvm.Target.from_triple(triple).create_target_machine(
-        cpu="x86-64", opt=2, reloc="pic" if native else "static", codemodel="small" if native else code_model
-    )
+    if code_model == "handler":
+        # v3 is what RFC 9669 has but for v4's signed divisions and moves; unaligned access is what an x86 can do.
+        machine = llvm.Target.from_triple("bpfel-unknown-none").create_target_machine(
+            cpu="v3", features="+allows-misaligned-mem-access", opt=2, reloc="static"
+        )
+    else:
+        machine = llvm.Target.from_triple(triple).create_target_machine(
+            cpu="x86-64", opt=2, reloc="pic" if native else "static", codemodel="small" if native else code_model
+        )
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     # Without vector registers there is nothing to vectorise for.
     options.loop_vectorization = options.slp_vectorization = False

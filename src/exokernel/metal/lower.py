@@ -154,6 +154,12 @@ class Lowering(Expressions, Calls, Formatting):
         if self.program.target.native:
             site = self.program.trap_site(reason, self.file, self.line)
             self.emit(f"call void @metal_trap(i32 {site})")
+        elif self.program.target.handler:
+            # Each path of a handler must be seen to end, also one that never does.
+            self.emit("call void @handler_trap()")
+            result = llvm(self.function.result)
+            self.emit("ret void" if result == "void" else f"ret {result} zeroinitializer")
+            return
         else:
             self.emit(f"call void @llvm.ubsantrap(i8 {number}) nomerge")
         self.emit("unreachable")
@@ -191,6 +197,10 @@ class Lowering(Expressions, Calls, Formatting):
         linkage = "dso_local" if function.external else "internal"
         convention = f"{function.flags['convention']} " if "convention" in function.flags else ""
         section = f' section "{function.flags["section"]}"' if "section" in function.flags else ""
+        if self.program.target.handler:
+            section = f' section "{self.program.target.handler}"'
+            if not function.external and not function.flags.get("noinline"):
+                attributes += " alwaysinline"  # views and tuples are too wide for eBPF's registers
         align = f" align {function.flags['align']}" if "align" in function.flags else ""
         result = ("zeroext " if function.result is bool else "") + llvm(function.result)
         head = (

@@ -64,7 +64,7 @@ metal_stack: .quad 0
 class NativeModule:
     """The compiled functions as attributes. `output` holds what the latest call printed."""
 
-    def __init__(self, program: Program, functions: list[Function], object_file: bytes) -> None:
+    def __init__(self, traps: list[tuple[str, str, int]], functions: list[Function], object_file: bytes) -> None:
         import llvmlite.binding as llvm_binding
 
         llvm_binding.initialize_native_target()
@@ -74,7 +74,7 @@ class NativeModule:
         self._engine = llvm_binding.create_mcjit_compiler(module, machine)
         self._engine.add_object_file(llvm_binding.ObjectFileRef.from_data(object_file))
         self._engine.finalize_object()
-        self._program = program
+        self._traps = traps
         self._guard = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
             self._engine.get_function_address("metal_guard")
         )
@@ -85,12 +85,17 @@ class NativeModule:
             address = self._engine.get_function_address(f"call.{index}")
             setattr(self, function.name.rsplit(".", 1)[-1], NativeFunction(self, function, address))
 
-    def _call(self, address: int, arguments: Any, result: Any) -> None:
+    def address(self, symbol: str) -> int:
+        """Of a symbol of the assembly that was added; 0 if there is none."""
+        return int(self._engine.get_function_address(symbol))
+
+    def call(self, address: int, arguments: Any, result: Any) -> None:
+        """What `call.N` is the symbol of, the N-th function, with its arguments and results in slots of memory."""
         self._length.value = 0
         site = self._guard(address, ctypes.addressof(arguments), ctypes.addressof(result))
         self.output = ctypes.string_at(self._bytes, self._length.value)
         if site >= 0:
-            raise Trap(*self._program.traps[site])
+            raise Trap(*self._traps[site])
 
 
 class NativeFunction:
@@ -110,7 +115,7 @@ class NativeFunction:
             packed = self._pack(kind, value, kept)
             ctypes.memmove(ctypes.addressof(data) + i * SLOT, packed, len(packed))
         try:
-            self._module._call(self._address, data, self._result)
+            self._module.call(self._address, data, self._result)
         finally:
             for value, buffer in kept:
                 if kinds.is_reference(type(value)):
@@ -195,16 +200,23 @@ def wrapper(index: int, function: Function) -> str:
 
 def compile_functions(functions: list[types.FunctionType]) -> NativeModule:
     """Compile functions and all they use; errors are `CompileError`."""
+    return NativeModule(*compile_object(functions))
+
+
+def compile_object(
+    functions: list[types.FunctionType], assembly: str = ""
+) -> tuple[list[tuple[str, str, int]], list[Function], bytes]:
+    """What a NativeModule is made of. `assembly` is added as it is (AT&T syntax); `address` finds its symbols."""
     program = Program(NATIVE, runtime.keep_output)
     entries = [program.instance(f) for f in functions]
     output: Any = runtime.keep_output
     ir = program.compile([*functions, output])
     length, data = (program.variable(vars(runtime), n) for n in ("output_length", "output_bytes"))
     assert length is not None and data is not None
-    extra = [f'module asm "{line.strip()}"' for line in GUARD.splitlines() if line.strip()]
+    extra = [f'module asm "{line.strip()}"' for line in (GUARD + assembly).splitlines() if line.strip()]
     extra += [wrapper(i, f) for i, f in enumerate(entries)]
     extra += [
         f'@metal_output_length = dso_local alias i64, ptr @"{length.symbol}"',
         f'@metal_output_bytes = dso_local alias [65536 x i8], ptr @"{data.symbol}"',
     ]
-    return NativeModule(program, entries, compile_ir(ir + "\n".join(extra) + "\n", True, "small"))
+    return program.traps, entries, compile_ir(ir + "\n".join(extra) + "\n", True, "small")

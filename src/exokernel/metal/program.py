@@ -27,10 +27,13 @@ from exokernel.metal.values import Sites, escape
 
 @dataclass(frozen=True)
 class Target:
-    """Where the code runs. `native`: in a process of the workstation, where a trap returns to the caller."""
+    """Where the code runs. `native`: in a process of the workstation, where a trap returns to the caller. `handler`: as
+    eBPF, all in the section of this name with the entry first; a trap there is an access that ends the handler.
+    """
 
     name: str
     native: bool = False
+    handler: str = ""
     code_model: str = "small"
     triple: str = "x86_64-unknown-none-elf"
     features: str = "-mmx,-sse,-sse2,-sse3,-ssse3,-sse4.1,-sse4.2,-avx,-avx2,-x87,+soft-float"
@@ -39,6 +42,7 @@ class Target:
 KERNEL = Target("kernel", code_model="kernel")
 APPLICATION = Target("application")
 NATIVE = Target("native", native=True)
+HANDLER = Target("handler", handler="xdp", code_model="handler", triple="bpfel-unknown-none")
 
 
 @dataclass(eq=False)
@@ -447,7 +451,7 @@ class Program:
         """The IR of everything reachable from the entries."""
         for entry in entries:
             self.instance(entry).external = True
-        if not self.target.native:
+        if not self.target.native and not self.target.handler:
             for helper in runtime.MEMORY_FUNCTIONS:
                 self.instance(helper)  # type: ignore[arg-type]
         module_texts: list[str] = []
@@ -481,6 +485,15 @@ class Program:
         if self.target.native:
             attributes = "nounwind"
             lines.append("declare void @metal_trap(i32) noreturn")
+        elif self.target.handler:
+            # Loops stay loops: there is nobody to call. Address 0, which is nobody's, comes out of memory, since what
+            # is obviously no address is refused before it runs.
+            attributes = 'nounwind "no-builtins"'
+            lines.append(
+                f'define internal void @handler_trap() noinline nounwind section "{self.target.handler}" {{\n  %a = alloca ptr\n'
+                "  store volatile ptr null, ptr %a\n  %p = load volatile ptr, ptr %a\n  %x = load volatile i64, ptr %p\n"
+                "  ret void\n}"
+            )
         else:
             features = f'"target-cpu"="x86-64" "target-features"="{self.target.features}"'
             attributes += f' noimplicitfloat {features} "frame-pointer"="none"'

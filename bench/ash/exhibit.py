@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Handlers on the workstation: do a million generated programs do the same translated and interpreted; what do
+inspection and translation cost, and the handler that answers a UDP packet.
+
+`differential` counts the programs compared: outcome, r0 (into which all registers are folded), memory, reason and place
+must agree, and what is mapped below the data must stay as it was; a single difference is no figure but an error naming
+its seed. `echo-executed` counts the machine instructions of tests/host/handlers/udp_echo.py for a 60-byte frame that it
+answers, from its entry to its return, one by one (ptrace). `load` is inspection and translation of that handler.
+"""
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from exokernel.aegis.inspection import Profile
+from exokernel.host.ash_generator import Generator
+from exokernel.host.ash_machine import CONTEXT, DATA_END, LIBC, HandlerMachine
+from exokernel.host.ash_object import linked
+from exokernel.host.bench import Context, Figure
+from exokernel.host.build import REPOSITORY
+
+PROGRAMS = 1_000_000
+SHARE = 10_000
+FIRST = 1 << 32  # not the seeds of the tests
+BELOW = 4096
+ECHO = REPOSITORY / "tests/host/handlers/udp_echo.py"
+LOADS = 200
+TX = 3
+
+
+def rows(context: Context) -> Iterable[Figure]:
+    """See the module."""
+    program = echo_program()
+    machine = HandlerMachine()
+    yield context.figure("echo-code", "bytes", [len(machine.machine_code(program, Profile.PACKET))])
+    yield context.figure("echo-executed", "count", [executed(machine, program, echo_frame())])
+    yield context.figure("load", "ns", [load_time(machine, program) for _ in range(context.runs)])
+    started = time.perf_counter()
+    workers = len(os.sched_getaffinity(0))
+    totals = [0, 0, 0]
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        for found in pool.map(compare, range(FIRST, FIRST + PROGRAMS, SHARE)):
+            totals = [a + b for a, b in zip(totals, found, strict=True)]
+    seconds = time.perf_counter() - started
+    yield context.figure("differential", "count", [PROGRAMS])
+    for row, number in zip(("returned", "aborted", "refused"), totals, strict=True):
+        yield context.figure(f"differential-{row}", "count", [number])
+    yield context.figure("differential", "per-second", [PROGRAMS / seconds])
+
+
+def compare(first: int) -> list[int]:
+    """A share of the programs; how many returned, were aborted, were refused."""
+    machine = HandlerMachine()
+    counts = {"returned": 0, "aborted": 0, "refused": 0}
+    for seed in range(first, first + SHARE):
+        case = Generator(seed).case()
+        below = machine.window + DATA_END - len(case.data) - BELOW
+        ctypes.memset(below, 0x5E, BELOW)
+        translated = machine.run(case.program, Profile.MEMORY, case.data, case.budget)
+        if ctypes.string_at(below, BELOW) != b"\x5e" * BELOW:
+            raise ValueError(f"seed {seed}: memory below the data was written")
+        interpreted = machine.run(case.program, Profile.MEMORY, case.data, case.budget, interpret=True)
+        if translated != interpreted:
+            raise ValueError(f"seed {seed}: translated {translated}, interpreted {interpreted}")
+        counts[translated.outcome] += 1
+    return list(counts.values())
+
+
+def load_time(machine: HandlerMachine, program: bytes) -> float:
+    """Nanoseconds of one inspection and translation, the best of some; with about 10 microseconds of the caller's."""
+    best = float("inf")
+    for _ in range(LOADS):
+        started = time.perf_counter_ns()
+        machine.load(program, Profile.PACKET)
+        best = min(best, time.perf_counter_ns() - started)
+    return best
+
+
+# ---- the echo
+
+
+def echo_program() -> bytes:
+    """The handler's instructions, compiled in a process of its own, as LLVM wants."""
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        return linked(pool.submit(compile_echo).result(), "udp_echo")[0].program
+
+
+def compile_echo() -> bytes:
+    """The object."""
+    from exokernel.host.ash import handler_of
+    from exokernel.metal.handler import compile_handler
+
+    return compile_handler(handler_of(ECHO))
+
+
+def echo_frame() -> bytes:
+    """60 bytes: UDP from port 7 of 10.0.0.1 to port 7 of 10.0.0.2, so that the answer can be answered too."""
+    ip = bytes.fromhex("4500002e00004000401100000a0000010a000002")
+    return bytes.fromhex("0200000000020200000000010800") + ip + bytes.fromhex("00070007001a0000") + bytes(18)
+
+
+PTRACE_TRACEME, PTRACE_CONT, PTRACE_SINGLESTEP, PTRACE_GETREGS = 0, 7, 9, 12
+RIP = 16  # of the registers that PTRACE_GETREGS gives
+
+
+def executed(machine: HandlerMachine, program: bytes, frame: bytes) -> int:
+    """Instructions in the handler's code during one run that must return."""
+    LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    LIBC.ptrace.restype = ctypes.c_long
+    process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            answered = machine.run(program, Profile.PACKET, frame).result == TX
+            LIBC.ptrace(PTRACE_TRACEME, 0, None, None)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            status = machine.enter(CONTEXT, 0, 0) or not answered
+        finally:
+            os._exit(status)
+    machine.load(program, Profile.PACKET)
+    registers = (ctypes.c_uint64 * 27)()
+    count, left = 0, False
+    while os.WIFSTOPPED(status := os.waitpid(process, 0)[1]):
+        LIBC.ptrace(PTRACE_GETREGS, process, None, registers)
+        inside = registers[RIP] in machine.code
+        left = left or (count > 0 and not inside)
+        count += inside
+        LIBC.ptrace(PTRACE_CONT if left else PTRACE_SINGLESTEP, process, None, None)
+    if status != 0:
+        raise ValueError(f"the echo did not answer: {status}")
+    return count
