@@ -39,9 +39,13 @@ def shifts(draw: st.DrawFn) -> A:
     return shift(draw(st.integers(0, 4)), width, draw(st.sampled_from([1, 3, 0xFF])), draw(st.integers(0, 2)))
 
 
-filters = st.lists(st.one_of(compares(), compares(), compares(), shifts()), max_size=6).filter(
-    lambda atoms: not atoms or atoms[-1].kind == AtomKind.COMPARE
-)
+def is_whole(atoms: list[A]) -> bool:
+    """Whether something follows each shift, and there are not too many."""
+    kinds = [atom.kind for atom in atoms]
+    return kinds[-1:] != [AtomKind.SHIFT] and kinds.count(AtomKind.SHIFT) <= FILTER_SHIFTS
+
+
+filters = st.lists(st.one_of(compares(), compares(), compares(), shifts()), max_size=6).filter(is_whole)
 frames = st.one_of(
     st.lists(st.integers(0, 2), max_size=20).map(bytes),
     st.binary(max_size=20),

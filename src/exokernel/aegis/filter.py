@@ -94,13 +94,17 @@ def insert(table: Table, atoms: Span[Atom], owner: u32, allowed: u32) -> i64:
         return Error.BAD_ARGUMENT
     if table.count == FILTERS:
         return Error.NO_ROOM
-    place = table.count
     for i in range(table.count):
-        other = table.filters[table.order[i]]
-        if not may_coexist(new, owner, other, allowed):
+        if not may_coexist(new, owner, table.filters[table.order[i]], allowed):
             return Error.IN_USE
-        if place == table.count and precedes(new, other):
-            place = i
+    place: u64 = 0
+    last = table.count
+    while place < last:
+        middle = (place + last) // 2
+        if precedes(new, table.filters[table.order[middle]]):
+            last = middle
+        else:
+            place = middle + 1
     number: u64 = 0
     while table.filters[number].taken:
         number += 1

@@ -8,8 +8,8 @@ with at most PROBES steps, so that it ends after at most one visit to each node.
 
 **Lengths** are compared once for all fields up to a shift: with the least that one of the filters below needs. **A field
 with few values** is searched by halves, in instructions; **one with more than FEW** in a hash table beside the code,
-whose multiplier is the best of a few for these very values. When all let some value wait for more than PROBES others,
-which nobody can make happen to others' cost, halves do it.
+whose multiplier is the first of a few that lets no value wait for PROBES others. When none does, halves do it: nobody
+can make searches long.
 
 Everything is written anew for each change: at most FILTERS * FILTER_ATOMS steps, each counted once for its length, once
 for each multiplier, and once for its code. The depth of recursion is at most FILTER_ATOMS and twice log2(FILTERS).
@@ -21,7 +21,7 @@ for each multiplier, and once for its code. The depth of recursion is at most FI
 from typing import Final
 
 from exokernel.aegis.filter import Field, Table, first_value, same_field, same_value, step_at
-from exokernel.metal import Array, Span, noinline, struct, u8, u32, u64
+from exokernel.metal import Array, Span, noinline, struct, u8, u32, u64, view
 
 FEW = 8  # values
 PROBES = 8
@@ -38,6 +38,11 @@ class Label:
     """A place still to come: the last jump to it, which names the one before. 0: none."""
 
     last: u32
+
+
+@struct(packed=True)
+class Word:
+    value: u32
 
 
 @struct
@@ -63,23 +68,18 @@ class Code:
 
     @noinline
     def word(self, value: u32) -> None:
-        for i in range(4):
-            self.byte(u8(value >> (8 * i)))
+        self.put_word(self.length, value)
+        self.length += 4
 
-    @noinline
     def word_at(self, place: u64) -> u32:
         """What was written there; 0 if it did not fit."""
-        value: u32 = 0
-        if place + 4 <= len(self.bytes):
-            for i in range(4):
-                value |= u32(self.bytes[place + i]) << (8 * i)
-        return value
+        if place + 4 > len(self.bytes):
+            return 0
+        return view(Word, self.bytes, place).value
 
-    @noinline
     def put_word(self, place: u64, value: u32) -> None:
         if place + 4 <= len(self.bytes):
-            for i in range(4):
-                self.bytes[place + i] = u8(value >> (8 * i))
+            view(Word, self.bytes, place).value = value
 
     def jump(self, label: Label) -> None:
         self.byte(0xE9)
@@ -287,16 +287,13 @@ def _hash(
     where = (start + HASH_BYTES + 7) & ~7
     if where + (u64(8) << bits) > len(code.bytes):
         return False
-    best: u64 = 0xFFFF_FFFF
     multiplier: u32 = 0
     for candidate in MULTIPLIERS:
-        cost = _fill(code, table, first, last, depth, where, bits, candidate)
-        if cost < best:
-            best = cost
+        if _fill(code, table, first, last, depth, where, bits, candidate):
             multiplier = candidate
+            break
     if multiplier == 0:
         return False
-    _fill(code, table, first, last, depth, where, bits, multiplier)
     code.two(0x69, 0xC8)  # imul ecx, eax, multiplier
     code.word(multiplier)
     code.three(0xC1, 0xE9, 32 - u8(bits))  # shr ecx, 32 - bits
@@ -330,15 +327,12 @@ def _hash(
 HASH_BYTES = 51  # of the code that _hash writes
 
 
-def _fill(code: Code, table: Table, first: u64, last: u64, depth: u64, where: u64, bits: u64, multiplier: u32) -> u64:
-    """Enter the values, with a distance that is not 0. Returns how many steps they all are from where they belong, or
-    0xffffffff when one is PROBES or more.
-    """
+def _fill(code: Code, table: Table, first: u64, last: u64, depth: u64, where: u64, bits: u64, multiplier: u32) -> bool:
+    """Enter the values, with a distance that is not 0. False when one is PROBES steps or more from where it belongs."""
     common = step_at(table, first, depth).value
     for i in range(u64(1) << bits):
         code.put_word(where + 8 * i, common)
         code.put_word(where + 8 * i + 4, 0)
-    cost: u64 = 0
     place = first
     while place < last:
         value = step_at(table, place, depth).value
@@ -348,12 +342,11 @@ def _fill(code: Code, table: Table, first: u64, last: u64, depth: u64, where: u6
             steps += 1
             entry = (entry + 1) & ((u64(1) << bits) - 1)
         if steps >= PROBES:
-            return 0xFFFF_FFFF
+            return False
         code.put_word(where + 8 * entry, value)
         code.put_word(where + 8 * entry + 4, 1)
-        cost += steps
         place = _behind(table, place, last, depth)
-    return cost
+    return True
 
 
 def _entry(code: Code, where: u64, bits: u64, multiplier: u32, value: u32) -> u64:
