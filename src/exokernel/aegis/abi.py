@@ -101,6 +101,8 @@ class Call(IntEnum):
     ENVIRONMENT_END = 56
     REVOKE = 57
     PROTECTION_KEYS = 58
+    FILTER_BIND = 59
+    FILTER_REMOVE = 60
 
 
 class Error(IntEnum):
@@ -152,6 +154,7 @@ class Kind(IntEnum):
     ENVIRONMENT = 3
     LINE = 4  # its owner, for minting, is environment 0
     AUTHORITY = 5  # over an `Authority`; environment 0's
+    FILTER = 6  # a packet filter's number
 
 
 class Authority(IntEnum):

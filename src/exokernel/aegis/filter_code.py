@@ -12,7 +12,8 @@ whose multiplier is the first of a few that lets no value wait for PROBES others
 can make searches long.
 
 Everything is written anew for each change: at most FILTERS * FILTER_ATOMS steps, each counted once for its length, once
-for each multiplier, and once for its code. The depth of recursion is at most FILTER_ATOMS and twice log2(FILTERS).
+for each multiplier, and once for its code. Recursion is as deep as a filter has steps, and log2(FILTERS)
+more: at most 8 KiB of the kernel's stack.
 
 `rdi` is the frame, `rsi` its length, `eax` the field, `r8` to `r11` the distances to which shifts have led; `rcx` and
 `rdx` are for the moment.
