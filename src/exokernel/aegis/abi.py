@@ -29,6 +29,8 @@ NAME_BYTES = 32
 
 CONSOLE_WRITE_LIMIT = 4096  # bytes per call
 TRANSMIT_LIMIT = 1514  # bytes of one Ethernet frame, without its check sequence
+FILTER_ATOMS = 16  # of one packet filter
+FILTER_SHIFTS = 4  # among them
 RING_SLOTS = 128
 ANY_ENVIRONMENT = 255  # for yield_to: whoever owns the next slice
 LINES = 24  # device lines: pins of the first I/O APIC
@@ -100,6 +102,8 @@ class Call(IntEnum):
     ENVIRONMENT_END = 56
     REVOKE = 57
     PROTECTION_KEYS = 58
+    FILTER_BIND = 59
+    FILTER_REMOVE = 60
 
 
 class Error(IntEnum):
@@ -151,6 +155,7 @@ class Kind(IntEnum):
     ENVIRONMENT = 3
     LINE = 4  # its owner, for minting, is environment 0
     AUTHORITY = 5  # over an `Authority`; environment 0's
+    FILTER = 6  # a packet filter's number
 
 
 class Authority(IntEnum):
@@ -430,6 +435,25 @@ class ReceiveRing:
 
     indices: RingIndices
     slots: Array[ReceiveSlot, RING_SLOTS]
+
+
+class AtomKind(IntEnum):
+    COMPARE = 0  # field & mask == value
+    SHIFT = 1  # the atoms behind it count their offsets from (field & mask) << value bytes further on
+
+
+@struct
+class Atom:
+    """One condition of a packet filter, which is a conjunction of up to FILTER_ATOMS (paper 5.6, DPF). A byte of
+    which bits are tested, and all of a shift's field, must lie in the frame, or the filter does not match. Masks and
+    values are numbers as they are on the wire, first byte highest.
+    """
+
+    offset: u16  # bytes from the frame's first byte, or from where the last shift led
+    width: u8  # of the field: 8, 16 or 32 bits
+    kind: u8
+    mask: u32  # not 0
+    value: u32  # no bit that is not in the mask; of a shift: 0 to 7
 
 
 @struct

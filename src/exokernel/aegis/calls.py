@@ -450,6 +450,8 @@ CALLS = {
     Call.WAIT: processor.wait,
     Call.NETWORK_BIND: network.bind,
     Call.NETWORK_TRANSMIT: network.transmit,
+    Call.FILTER_BIND: network.filter_bind,
+    Call.FILTER_REMOVE: network.filter_remove,
     Call.SHUTDOWN: ending.shutdown,
     Call.SLICE_CLAIM: processor.slice_claim,
     Call.SLICE_RELEASE: processor.slice_release,

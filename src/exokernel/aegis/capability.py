@@ -8,7 +8,7 @@ that changes its owner or is broken moves its generation on, which makes every c
 here may accept a MAC that it did not compute itself from the same two words.
 """
 
-from exokernel.aegis import bindings, environment, frames, information
+from exokernel.aegis import bindings, environment, filter, frames, information, receiving
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import NOBODY, ORPHAN, BindingPage
 from exokernel.machine import cpu
@@ -108,6 +108,8 @@ def owner_of(kind: u64, index: u64) -> u64:
         return creator if creator != ORPHAN else 0
     if (kind == Kind.LINE and index < LINES) or (kind == Kind.AUTHORITY and index < len(Authority)):
         return 0
+    if kind == Kind.FILTER and index < filter.FILTERS and receiving.table.filters[index].taken:
+        return u64(receiving.table.filters[index].owner)
     return NOBODY
 
 
@@ -119,6 +121,8 @@ def generation_of(kind: u64, index: u64) -> u32:
         return information.page.slice_generations[index]
     if kind == Kind.ENVIRONMENT:
         return information.page.environments[index].generation
+    if kind == Kind.FILTER:
+        return receiving.generations[index]
     return 0
 
 
@@ -138,7 +142,7 @@ def mint(name: u64, rights: u64, third: u64, fourth: u64) -> i64:
     """The call `capability_mint`."""
     kind = name >> NAME_INDEX_BITS
     index = name & ((1 << NAME_INDEX_BITS) - 1)
-    if kind == 0 or kind > Kind.AUTHORITY or u32(rights) & ~u32(RIGHTS) != 0:
+    if kind == 0 or kind > Kind.FILTER or u32(rights) & ~u32(RIGHTS) != 0:
         return Error.BAD_ARGUMENT
     if owner_of(kind, index) != environment.current().identifier:
         return Error.NOT_OWNER

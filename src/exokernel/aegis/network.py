@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The network device: received frames go to the ring of the one environment that bound it, frames to be sent are
-copied out of its memory.
+"""The network device: received frames go where filters lead them (`receiving`), frames to be sent are copied out of an
+environment's memory.
 
 The device only ever sees the kernel's own buffers, and is not trusted: its answers are checked, and nonsense is
-counted. Nor is the ring: the kernel keeps its own producer index and the frames behind the ring, and takes the
-consumer index as a hint that can only hurt its writer. What cannot be delivered is counted in the system page.
+counted. What cannot be delivered is counted in the system page.
 """
 
-from exokernel.aegis import environment, frames, information, processor, tlb
+from exokernel.aegis import capability, environment, information, processor, receiving
 from exokernel.aegis.abi import *
 from exokernel.aegis.user_memory import UserAddress, copy_in
-from exokernel.machine import interrupts, paging, virtio
+from exokernel.machine import interrupts, virtio
 from exokernel.machine.virtio import QUEUE_LENGTH, Queue, QueueState
 from exokernel.metal import *
 
@@ -19,20 +18,7 @@ BUFFER_BYTES = 2048
 SHORTEST_FRAME = 14
 RECEIVE = 0  # queue numbers (5.1.2)
 TRANSMIT = 1
-RING_PAGES = sizeof(ReceiveRing) // paging.PAGE
-SLOTS_PER_PAGE = paging.PAGE // sizeof(ReceiveSlot)
 
-
-@struct
-class Binding:
-    """Who receives, and into which frames."""
-
-    owner: u64  # ENVIRONMENTS: nobody
-    producer: u32
-    pages: Array[u32, RING_PAGES]
-
-
-binding: Binding = Binding(owner=ENVIRONMENTS)
 receive_queue: Queue = aligned(4096, Queue())
 transmit_queue: Queue = aligned(4096, Queue())
 receive_state: QueueState = QueueState()
@@ -83,7 +69,7 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
 def receive() -> None:
     """Delivers what the device has received, at most one queue's length, and gives the buffers back to it."""
     statistics = information.page.network
-    delivered: u64 = 0
+    receivers: u64 = 0
     count = receive_queue.used.index - receive_state.next_used
     if count > QUEUE_LENGTH:
         statistics.malformed += 1
@@ -102,36 +88,19 @@ def receive() -> None:
             statistics.malformed += 1
         else:
             statistics.received += 1
-            if deliver(receive_buffers[number][HEADER_BYTES:length]):
-                delivered += 1
+            owner = receiving.deliver(receive_buffers[number][HEADER_BYTES:length])
+            if owner != ENVIRONMENTS:
+                statistics.delivered += 1
+                receivers |= u64(1) << owner
         virtio.offer(receive_queue, receive_state, u16(number))
     if count > 0:
         virtio.notify(RECEIVE, receive_state)
-    if delivered > 0:
-        statistics.delivered += delivered
-        page = environment.records[binding.owner].page[0]
+    while receivers != 0:
+        owner = count_trailing_zeros(receivers)
+        receivers &= receivers - 1
+        page = environment.records[owner].page[0]
         page.pending |= Event.NETWORK
-        processor.wake(binding.owner)
-
-
-def deliver(frame: Span[u8]) -> bool:
-    """Copies a frame into the ring of who bound the network, or counts why not."""
-    if binding.owner == ENVIRONMENTS:
-        information.page.network.unmatched += 1
-        return False
-    indices = Ptr[RingIndices](paging.direct(u64(binding.pages[0]) * paging.PAGE))[0]
-    if binding.producer - indices.consumer >= RING_SLOTS:
-        information.page.network.ring_full += 1
-        return False
-    number = u64(binding.producer % RING_SLOTS)
-    page = binding.pages[1 + number // SLOTS_PER_PAGE]
-    slot = (Ptr[ReceiveSlot](paging.direct(u64(page) * paging.PAGE)) + number % SLOTS_PER_PAGE)[0]
-    slot.data[: len(frame)].copy_from(frame)
-    slot.length = u32(len(frame))
-    compiler_barrier()
-    binding.producer += 1
-    indices.producer = binding.producer
-    return True
+        processor.wake(owner)
 
 
 def bind(ring: u64, second: u64, third: u64, fourth: u64) -> i64:
@@ -139,36 +108,40 @@ def bind(ring: u64, second: u64, third: u64, fourth: u64) -> i64:
     caller = environment.current().identifier
     if not information.page.network_present:
         return Error.NO_NETWORK
-    if binding.owner != ENVIRONMENTS and binding.owner != caller:
+    if receiving.is_shared(caller):
         return Error.BUSY
-    if ring % paging.PAGE != 0 or ring > USER_LIMIT - sizeof(ReceiveRing):
+    error = receiving.ring_error(ring)
+    if error != 0:
+        return error
+    receiving.release(caller)
+    everything = Array[Atom, 1]()
+    return min(receiving.bind(ring, everything[:0], caller), 0)
+
+
+def filter_bind(ring: u64, atoms: u64, count: u64, slot: u64) -> i64:
+    """The call `filter_bind`."""
+    if not information.page.network_present:
+        return Error.NO_NETWORK
+    if count > FILTER_ATOMS or (slot >= BINDINGS and slot != ANY):
+        return Error.BAD_ARGUMENT
+    allowed = environment.current().identifier
+    if slot != ANY:
+        other = capability.bound(slot, Kind.FILTER)
+        if other == capability.UNBOUND:
+            return Error.NOT_PERMITTED
+        allowed = u64(receiving.table.filters[other].owner)
+    copy = Array[Atom, FILTER_ATOMS]()
+    if not copy_in(Span[u8](Ptr[u8](u64(addr(copy))), count * sizeof(Atom)), UserAddress(atoms)):
         return Error.BAD_ADDRESS
-    first = ring // paging.PAGE
-    for i in range(RING_PAGES):
-        if not tlb.is_writable(first + i):
-            return Error.BAD_ADDRESS
-        if not tlb.entry_of(first + i)[0].own:
-            return Error.NOT_OWNER
-    unbind(caller)
-    for i in range(RING_PAGES):
-        frame = tlb.entry_of(first + i)[0].frame
-        binding.pages[i] = u32(frame)
-        frames.entry(frame).pins += 1
-    indices = Ptr[RingIndices](paging.direct(u64(binding.pages[0]) * paging.PAGE))[0]
-    indices.producer = 0
-    indices.consumer = 0
-    binding.producer = 0
-    binding.owner = caller
-    return 0
+    error = receiving.ring_error(ring)
+    if error != 0:
+        return error
+    return receiving.bind(ring, copy[:count], allowed)
 
 
-def unbind(identifier: u64) -> None:
-    """Ends the binding of an environment, if it is its."""
-    if binding.owner != identifier:
-        return
-    binding.owner = ENVIRONMENTS
-    for page in binding.pages:
-        frames.entry(u64(page)).pins -= 1
+def filter_remove(number: u64, second: u64, third: u64, fourth: u64) -> i64:
+    """The call `filter_remove`."""
+    return receiving.remove(number, environment.current().identifier)
 
 
 def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
@@ -177,7 +150,7 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
     statistics = information.page.network
     if not information.page.network_present:
         return Error.NO_NETWORK
-    if binding.owner != ENVIRONMENTS and binding.owner != environment.current().identifier:
+    if receiving.table.count != 0 and not receiving.receives(environment.current().identifier):
         return Error.BUSY
     if length < SHORTEST_FRAME or length > TRANSMIT_LIMIT:
         return Error.BAD_ARGUMENT

@@ -89,8 +89,7 @@ def exit(status: i64) -> None:
 @call
 def frame_claim(frame: u64) -> i64:
     """Claims the free frame of that number (physical address / PAGE_BYTES), or ANY, filled with zeros. Returns the
-    number, NO_FRAMES, BUSY when it is not free, NO_ROOM while an overdue order wants frames back, or BAD_ARGUMENT when
-    the machine has none of that number.
+    number, NO_FRAMES, BUSY: not free, NO_ROOM while an overdue order wants frames back, or BAD_ARGUMENT: there is none.
     """
 
 
@@ -126,8 +125,7 @@ def frame_guarantee(frame: u64, guaranteed: u64) -> i64:
 @call
 def frame_give(frame: u64, environment: u64) -> i64:
     """Makes `environment` the owner of a frame of the caller's, with its contents; the caller's mapping ends. Returns
-    0, NOT_OWNER, NO_ENVIRONMENT, IN_USE when it is bound or has a flag, or NO_ROOM while that environment is to give
-    frames back itself.
+    0, NOT_OWNER, NO_ENVIRONMENT, IN_USE when it is bound or has a flag, or NO_ROOM while that one is to give frames back.
     """
 
 
@@ -217,8 +215,7 @@ def tlb_node(virtual_page: u64, frame: u64) -> i64:
     """Donates the caller's `frame` as the table node of the 512 pages around `virtual_page`.
 
     The frame must not be mapped nor bound. Its contents are lost and it cannot be mapped any more. Returns 0 (also
-    when there is a node already: the frame is then left alone), NOT_OWNER, IN_USE when a large page is there, or
-    BAD_ARGUMENT.
+    when there is a node already: the frame is left alone), NOT_OWNER, IN_USE: a large page is there, or BAD_ARGUMENT.
     """
 
 
@@ -253,11 +250,9 @@ def wait(deadline: u64) -> i64:
 
 @inline
 def network_bind(ring: ReceiveRing) -> i64:
-    """Receives every Ethernet frame of the network device into `ring`, whose pages must be the caller's own and mapped
-    writable.
-
-    The kernel keeps to the frames behind them, whatever is mapped there later. Binding again replaces the ring; both
-    indices start at 0. Returns 0, NO_NETWORK, BUSY, BAD_ADDRESS or NOT_OWNER.
+    """Receives every Ethernet frame into `ring`, whose pages must be the caller's own and mapped writable; its filters end.
+    The kernel keeps to the frames behind them, whatever is mapped there later; both indices start at 0. Returns 0,
+    NO_NETWORK, BUSY when another environment receives anything, BAD_ADDRESS or NOT_OWNER.
     """
     return call1(Call.NETWORK_BIND, u64(addr(ring)))
 
@@ -266,8 +261,22 @@ def network_bind(ring: ReceiveRing) -> i64:
 def network_transmit(address: u64, length: u64) -> i64:
     """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`, which is free again on return.
 
-    Returns 0, NO_NETWORK, BUSY (the network is bound to another environment), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
+    Returns 0, NO_NETWORK, BUSY (others receive frames and the caller does not), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
     """
+
+
+@call
+def filter_bind(ring: u64, atoms: u64, count: u64, slot: u64) -> i64:
+    """Receives what matches all atoms into `ring`, new as for `network_bind` or another of the caller's filters'. `slot`
+    binds a filter whose owner allows more and less specific ones; the most specific gets a frame. Returns its number and,
+    from bit 32 on, generation; IN_USE: it equals another or shares frames with another owner's; NO_NETWORK, NO_ROOM (of
+    filters, rings, code), NOT_PERMITTED, BAD_ADDRESS, NOT_OWNER, BAD_ARGUMENT: no frame can match.
+    """
+
+
+@call
+def filter_remove(number: u64) -> i64:
+    """Ends the caller's filter that `filter_bind` called so, its generation included. Returns 0, NOT_OWNER or BAD_ARGUMENT."""
 
 
 @call

@@ -38,6 +38,8 @@ ARGUMENTS = {
     "address:ip": ("address of the first instruction", "instruction"),
     "address:sp": ("value of `rsp`", "address"),
     "count": ("pages, 1 to 128", "count"),
+    "atoms": ("user address of Atoms", "address"),
+    "count:atoms": ("atoms, up to 16", "count"),
     "count:wanted": ("frames or slices", "count"),
     "deadline": ("timestamp, or FOREVER", "timestamp"),
     "environment": ("number", "environment"),
@@ -55,12 +57,14 @@ ARGUMENTS = {
     "line": ("of a device, 0 to 23", "word"),
     "mac": ("as minted", "mac"),
     "name": ("kind from bit 56 on, number below", "name"),
+    "number": ("of a packet filter, and its generation from bit 32 on", "word"),
     "position": ("of a time slice, 0 to 63", "slice"),
     "position:any": ("of a time slice, 0 to 63, or ANY", "slice"),
     "rights": ("Right bits, and a protection key in bits 4 to 7", "rights"),
     "rights:capability": ("Right bits, and the generation from bit 32 on", "capability"),
     "ring": ("user address of a ReceiveRing", "address"),
     "slot": ("of the binding page, 0 to 127", "slot"),
+    "slot:filter": ("of a binding to a filter, or ANY", "slot"),
     "status": ("number", "word"),
     "value": ("0 or 1", "truth"),
     "virtual_page": ("address / 4096, below 0x3F800", "page"),
@@ -143,7 +147,11 @@ line_unmask | line | 0 | NOT_OWNER | owner of the line | constant | 5.1.2: inter
 
 network_bind | ring | 0 | NO_NETWORK BUSY BAD_ADDRESS NOT_OWNER | owner of the ring's frames | the ring's pages | 3.2.1
 network_transmit | address length:frame | 0 | NO_NETWORK BUSY BAD_ADDRESS QUEUE_FULL |
-    who bound the network, or anybody while nobody has | one frame copied | 3.2.1
+    who receives frames, or anybody while nobody does | one frame copied | 3.2.1
+filter_bind | ring atoms count:atoms slot:filter | number, and its generation from bit 32 on |
+    NO_NETWORK IN_USE NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER | owner of the ring's frames |
+    512 filters compared, the code of all written | 5.6
+filter_remove | number | 0 | NOT_OWNER | owner of the filter | the code of 511 filters written | 5.6
 """
 
 

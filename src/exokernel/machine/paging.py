@@ -21,6 +21,7 @@ No page is both writable and executable, in the direct map either: it shows the 
 
 from enum import IntEnum
 
+from exokernel.machine import cpu
 from exokernel.metal import Array, Ptr, asm, bits, field, inline, struct, u64
 
 PAGE = 4096
@@ -168,6 +169,21 @@ def build_image(image: PageTable, alias: PageTable, layout: ImageLayout) -> None
         image[i] = entry
         constant = entry.present and not entry.writable
         alias[i] = PageTableEntry(present=True, writable=not constant, shared=True, frame=frame, no_execute=True)
+
+
+def make_code(address: u64, pages: u64, executable: bool) -> None:
+    """Makes pages of the kernel's data executable instead of writable, or undoes that."""
+    for i in range(pages):
+        place = address + i * PAGE
+        number = (place - IMAGE) // PAGE
+        for tables in range(2):  # its own place, and the direct map: `build` puts their tables there
+            seen = table(direct_map_frame + 1 + 2 * tables)
+            entry = seen[number]
+            entry.writable = not executable
+            entry.no_execute = not executable or tables == 1
+            seen[number] = entry
+        cpu.forget_translation(place)
+        cpu.forget_translation(direct(place - KERNEL_BASE))
 
 
 def build_gigabyte(directory: PageTable, first: PageTableEntry) -> None:
