@@ -9,6 +9,7 @@ answers, from its entry to its return, one by one (ptrace). `load` is inspection
 """
 
 import ctypes
+import functools
 import os
 import signal
 import time
@@ -52,9 +53,15 @@ def rows(context: Context) -> Iterable[Figure]:
     yield context.figure("differential", "per-second", [PROGRAMS / seconds])
 
 
+@functools.cache
+def this_machine() -> HandlerMachine:
+    """One in each process."""
+    return HandlerMachine()
+
+
 def compare(first: int) -> list[int]:
     """A share of the programs; how many returned, were aborted, were refused."""
-    machine = HandlerMachine()
+    machine = this_machine()
     counts = {"returned": 0, "aborted": 0, "refused": 0}
     for seed in range(first, first + SHARE):
         case = Generator(seed).case()

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Translation of an inspected handler to machine code that cannot leave its arena, whatever is in its registers.
 
-**The window.** Addresses in a handler are 32-bit offsets into 4 GiB of address space of which only the handler's own
-pages are mapped, with 64 KiB of nothing above. Every address is computed in 32 bits and
-added to `r12`, so it lies in the window; what is not mapped there faults, and the fault ends the handler. This is what
-segments were on the 32-bit PC. No compare, so nothing to mispredict. A register's low half, once moved to `r11`, serves
-all accesses through that register until it changes: a positive distance of 16 bits from it ends in what is not mapped
-above the window. Accesses through r10 need not even that: it changes by calls alone.
+**The window.** Addresses in a handler are 32-bit offsets into 4 GiB of address space of which only the handler's own pages
+are mapped, with 64 KiB of nothing above. Every address is computed in 32 bits and added to `r12`, so it lies in the
+window; what is not mapped there faults, and the fault ends the handler. This is what segments were on the 32-bit PC. No
+compare, so nothing to mispredict. A register's low half, once moved to `r11`, serves all accesses through that register
+until it changes: a positive distance of 16 bits from it ends in what is not mapped above the window. Accesses through r10
+need not even that: it changes by calls alone.
 
 **Below the data.** Pages are coarser than packets. The data end where a page ends and are the lowest thing in the arena,
 so whatever lies past their end faults, and what might lie below their beginning is compared with that, unless inspection
