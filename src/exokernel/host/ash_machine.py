@@ -10,6 +10,7 @@ here may decide differently from the kernel.
 import bisect
 import ctypes
 import hashlib
+import itertools
 import json
 import mmap
 import os
@@ -65,6 +66,9 @@ ash_place: .quad 0
 .text
 """  # 168 and 144 are the places of rip and rax in Linux's ucontext_t
 FAULTED = (1 << 64) - 1
+
+WINDOWS = 0x3000_0000_0000
+windows = itertools.count()
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mmap.restype = ctypes.c_void_p
@@ -148,7 +152,9 @@ class HandlerMachine:
         self._workspace = ctypes.create_string_buffer(sizeof(Workspace) + 64)
         self._work = (ctypes.addressof(self._workspace) + 63) & ~63
         self._program = (ctypes.c_uint64 * LIMIT)()
-        start = self._map(RECORD + WINDOW + GUARD, PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE, -1)
+        # Far from everything else: code that is compiled for this process later must find places close together.
+        size, flags = RECORD + WINDOW + GUARD, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
+        start = self._map(size, PROT_NONE, flags, -1, WINDOWS + next(windows) * 2 * WINDOW)
         self.window = start + RECORD
         for place, size in ((-RECORD, RECORD), (DATA_END - DATA_LIMIT, DATA_LIMIT), (FRAMES, FRAME_PAGE)):
             self._protect(place, size, mmap.PROT_READ | mmap.PROT_WRITE)
@@ -170,8 +176,8 @@ class HandlerMachine:
             if LIBC.sigaction(int(number), ctypes.byref(action), None) != 0:
                 raise OSError(ctypes.get_errno(), "sigaction")
 
-    def _map(self, size: int, protection: int, flags: int, file: int) -> int:
-        address = LIBC.mmap(None, size, protection, flags, file, 0)
+    def _map(self, size: int, protection: int, flags: int, file: int, hint: int = 0) -> int:
+        address = LIBC.mmap(hint, size, protection, flags, file, 0)
         if address in (None, (1 << 64) - 1):
             raise OSError(ctypes.get_errno(), "mmap")
         return int(address)
