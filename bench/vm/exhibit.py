@@ -21,11 +21,12 @@ paper's authors measured in their later program `vm-perf.c`:
 
 Processes: all that runs between two looks at the clock counts: parent, child and kernel, switches and ticks included.
 
-- fork-exit-wait: a process with 64 written pages beside those of program and stack forks; the child exits at once; until
-  the parent, which waits for it, has its status. `fork` is the part until the parent's `fork` returns. `given-back` is
-  what the kernel had not yet taken apart when the parent went on, and does later, in claims and at ticks.
-- spawn-exit-wait: a program of the bundle is started without arguments, with four pages of stack; its main returns at
-  once; until the parent has its status. `spawn` is the part until `spawn` returns.
+- fork: a process with 64 written pages beside those of program and stack forks; the child exits at once; until the
+  parent, which waits for it, has its status. `the child writes` to one page first, which is its first page fault: then it
+  goes over its page table, which one that exits at once never does. `call alone` is the part until the parent's `fork`
+  returns. `afterwards` is what the kernel had not yet taken apart when the parent went on, and does in claims and at ticks.
+- spawn: a program of the bundle is started without arguments, with four pages of stack; its main returns at once; until
+  the parent has its status. `call alone` is the part until `spawn` returns.
 
 `paper-exos` of fork: ExOS on Xok (SOSP 1997), which did not share page tables, on a Pentium Pro of 200 MHz. Others
 `paper-exos` and `paper-ultrix`: table 10, DECstation 5000/125; table 13 has the hashed table on a 3100 only.
@@ -51,6 +52,7 @@ PAPER = {  # nanoseconds, in the order of ROWS
     ("paper-exos", "table 13, DEC3100, inverted"): (5900, 17700, 189000, 243000, 10100, 40400, 28900),
 }
 FORK_OF_XOK = 6_000_000  # ns
+VARIANTS = {"": "", "writing": "the child writes", "call": "call alone", "after": "afterwards"}
 
 
 def rows(context: Context) -> Iterable[Figure]:
@@ -61,9 +63,10 @@ def rows(context: Context) -> Iterable[Figure]:
             if row == "demand-zero":
                 without = [value - CLEARING for value in values]
                 yield context.figure(row, "instructions", without, variant=f"{variant} without clearing".strip())
-    for row, values in measured(HERE / "processes.py").items():
-        yield context.figure(row, "instructions", values)
-    yield context.figure("fork-exit-wait", "ns", [FORK_OF_XOK], system="paper-exos")
+    for name, values in measured(HERE / "processes.py").items():
+        row, _, variant = name.partition("-")
+        yield context.figure(row, "instructions", values, variant=VARIANTS[variant])
+    yield context.figure("fork", "ns", [FORK_OF_XOK], system="paper-exos")
     for (system, variant), values in PAPER.items():
         for row, value in zip(ROWS, values, strict=True):
             if value is not None:

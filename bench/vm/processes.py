@@ -38,14 +38,18 @@ def settle() -> None:
     vm.release_lent()
 
 
-def measure(forked: bool, row: str, part: u64) -> None:
-    """`part`: 0 the call alone, 1 all until the status is there, 2 what the kernel has to do after that."""
+def measure(forked: bool, row: str, part: u64, writes: u64) -> None:
+    """`part`: 0 the call alone, 1 all until the status is there, 2 what the kernel has to do after that. A forked child
+    writes to so many pages before it ends.
+    """
     for i in range(SAMPLES):
         touch()
         settle()
         start = read_timestamp()
         number = process.fork() if forked else process.spawn(b"nothing", none)
         if number == 0:
+            for page in range(FIRST, FIRST + writes):
+                volatile_store(Ptr[u64](page * abi.PAGE_BYTES), 2)
             process.exit(0)
         middle = read_timestamp()
         found, status = process.wait(u64(number))
@@ -60,8 +64,9 @@ def measure(forked: bool, row: str, part: u64) -> None:
 
 def main() -> None:
     vm.reserve(FIRST, PAGES, Right.WRITE, vm.Flag.DEMAND, vm.refuse)
-    measure(True, "fork", 0)
-    measure(True, "fork-exit-wait", 1)
-    measure(True, "given-back", 2)
-    measure(False, "spawn", 0)
-    measure(False, "spawn-exit-wait", 1)
+    measure(True, "fork", 1, 0)
+    measure(True, "fork-writing", 1, 1)
+    measure(True, "fork-call", 0, 0)
+    measure(True, "fork-after", 2, 0)
+    measure(False, "spawn", 1, 0)
+    measure(False, "spawn-call", 0, 0)
