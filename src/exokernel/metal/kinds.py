@@ -108,7 +108,9 @@ def is_borrowing(kind: Type) -> bool:
 
 def is_type(thing: object) -> bool:
     """Whether a Python object is a complete dialect type."""
-    if isinstance(thing, (CallableType, TupleType)) or thing in (bool, bytes, str, NONE):
+    if isinstance(thing, TupleType):
+        return all(is_type(item) for item in thing.items)
+    if isinstance(thing, CallableType) or thing in (bool, bytes, str, NONE):
         return True
     if is_array(thing) or is_span(thing) or is_pointer(thing):
         return thing not in (Array, Span, Ptr)
@@ -125,6 +127,8 @@ def element_of(kind: Type) -> Type:
 def type_name(kind: Type) -> str:
     if kind is NONE:
         return "None"
+    if kind is ...:
+        return "..."
     if kind in (bool, bytes, str):
         return str(kind.__name__)
     return str(getattr(kind, "name", None) or getattr(kind, "__name__", kind))

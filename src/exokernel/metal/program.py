@@ -13,7 +13,9 @@ import linecache
 import sys
 import types
 import typing
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from exokernel.metal import kinds, language, memory, runtime
@@ -296,7 +298,8 @@ class Program:
         file = str(namespace.get("__file__", "?"))
         if not kinds.is_type(kind) or kind is kinds.NONE:
             message = f"the module variable `{name}` cannot have the type {type_name(kind)}"
-            raise CompileError(Diagnostic(message, file, 1, 0, 1))
+            hint = f"without the annotation `{name}` is a constant"
+            raise CompileError(Diagnostic(message, file, *place_of(name, file), hint=hint))
         symbol = self.unique(f"{namespace.get('__name__', '?')}.{name}")
         found = Global(kind, symbol, value, False, False, file)
         self.globals.append(found)
@@ -508,6 +511,16 @@ def is_object(value: object) -> bool:
     """Whether a Python object is a struct or array instance of the dialect."""
     kind = type(value)
     return kinds.is_struct(kind) or (isinstance(value, Array) and kinds.is_type(kind))
+
+
+def place_of(name: str, file: str) -> tuple[int, int, int]:
+    """Line, column and end of the annotation of a module variable."""
+    with suppress(OSError, SyntaxError):
+        for node in ast.parse(Path(file).read_text()).body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
+                annotation = node.annotation
+                return annotation.lineno, annotation.col_offset, annotation.end_col_offset or 1
+    return 1, 0, 1
 
 
 def declared(annotation: Any, namespace: dict[str, Any]) -> tuple[Type, bool]:
