@@ -737,7 +737,15 @@ def touch(address: u64, error: u64) -> bool:
                 put(page, Entry(kind=Kind.OWN, frame=u64(frame)))
                 return True
             aegis.frame_release(u64(frame))
+        return fault_again()
     return fault_anywhere(address, error)
+
+
+@noinline
+def fault_again() -> bool:
+    """`fault_anywhere` of the page fault that is being handled, whose address and error nobody has kept."""
+    frame = aegis.environment_page().exception_frame
+    return fault_anywhere(frame.address, frame.cause.error)
 
 
 @noinline
