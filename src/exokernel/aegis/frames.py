@@ -14,7 +14,6 @@ from exokernel.machine import boot, paging
 from exokernel.metal import Ptr, Span, inline, sizeof, u8, u16, u32, u64
 
 OWNERS = ENVIRONMENTS + 1  # that have a ring: the kernel's frames are in none, and never released
-SHOWN_BY_A_NODE = 512 * paging.PAGE  # bytes of the table
 
 table: Ptr[FrameEntry] = Ptr[FrameEntry](0)
 count: u64 = 0

@@ -27,6 +27,12 @@ BREAK_STEPS = 64  # bindings that one call ends
 
 # Assembly that makes the oldest free frame, `r9`, the newest of the current environment's, as `frames.claim` does it.
 CLAIM_OLDEST = f"""
+    cmp rdi, -1
+    jne 8f
+    mov rax, qword ptr [{{ending.unfinished}}]
+    or rax, qword ptr [{{revocation.pending}}]
+    jnz 8f
+    mov r10, qword ptr [{{frames.free_ring}}]
     mov r9d, dword ptr [r10 + {NEXT}]
     mov rax, r9
     shl rax, 5
@@ -69,12 +75,6 @@ SPARE = FrameKind.SPARE - FrameKind.DATA << 16
 def claim_entry() -> None:
     """`frame_claim` of any frame, if one is free and nothing else is to be done."""
     asm("""
-        cmp rdi, -1
-        jne 8f
-        mov rax, qword ptr [{ending.unfinished}]
-        or rax, qword ptr [{revocation.pending}]
-        jnz 8f
-        mov r10, qword ptr [{frames.free_ring}]
         {CLAIM_OLDEST}
         mov qword ptr [rdi + {OWNER}], rax
         dec qword ptr [{information.page} + {FREE}]
@@ -95,12 +95,6 @@ def claim_entry() -> None:
 def claim_table_entry() -> None:
     """`frame_claim_table` likewise."""
     asm("""
-        cmp rdi, -1
-        jne 8f
-        mov rax, qword ptr [{ending.unfinished}]
-        or rax, qword ptr [{revocation.pending}]
-        jnz 8f
-        mov r10, qword ptr [{frames.free_ring}]
         {CLAIM_OLDEST}
         add rax, {SPARE}
         mov qword ptr [rdi + {OWNER}], rax

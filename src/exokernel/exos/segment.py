@@ -14,7 +14,6 @@ from exokernel.metal import Span, struct, u8, u16, u16be, u32, u32be, u64, view
 HEADER = 20
 LARGEST_SCALE = 14
 NO_SCALE = 255
-SYN_OPTIONS = 12  # bytes, as `write_syn_options` writes them
 BLOCK = 8  # bytes of one selective acknowledgment
 BLOCKS_HEADER = 4  # two of padding, kind and length
 

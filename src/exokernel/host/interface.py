@@ -78,7 +78,8 @@ console_write | address length:console | bytes written | BAD_ADDRESS | none | 40
     not in the paper: a device everybody shares
 console_read | | byte | NO_INPUT BUSY | who bound the console's line, or anybody while nobody has | constant |
     not in the paper: a device everybody shares
-exit | status | does not return | | none | the frames that it owns | 3.4
+exit | status | does not return | | none | 64 slices and lines, 64 frames or bindings; its packet filters |
+    3.4: the rest goes back at ticks and claims
 shutdown | status | does not return | NOT_PERMITTED | environment 0 | constant | not in the paper
 
 frame_claim | frame:any | frame | NO_FRAMES BUSY NO_ROOM | none | one frame cleared | table 2: Alloc
@@ -138,7 +139,8 @@ environment_node | slot virtual_page frame | 0 | NOT_PERMITTED NOT_OWNER IN_USE 
 environment_share | slot virtual_page count how | pages looked at | NOT_PERMITTED NO_NODE IN_USE NO_ROOM |
     the binding | 128 entries | 3.2: secure bindings
 environment_start | slot address:ip address:sp | 0 | NOT_PERMITTED BUSY | the binding | constant | 5.1.2
-environment_end | slot status | 0 | NOT_PERMITTED | the binding | 64 slices and lines, 64 frames or bindings | 3.4
+environment_end | slot status | 0 | NOT_PERMITTED | the binding |
+    64 slices and lines, 64 frames or bindings; its packet filters | 3.4
 revoke | slot environment count:wanted deadline | 0 | NOT_PERMITTED NO_ENVIRONMENT BUSY | the authority | constant |
     3.3: visible revocation
 
