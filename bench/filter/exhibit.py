@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 APPLICATION = Path(__file__).with_name("classify.py")
 TIMEOUT = 60.0  # seconds
@@ -24,7 +24,7 @@ PAPER = (("MPF", 35_000), ("PATHFINDER", 19_000), ("DPF", 1_500))  # ns
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    with Machine(build([APPLICATION]).path, Options(icount=True), timeout=TIMEOUT) as machine:
+    with Machine(build([APPLICATION]).path, measured(icount=True), timeout=TIMEOUT) as machine:
         machine.wait()
         if machine.status != 0:
             raise ValueError(f"{APPLICATION.name} failed\n{machine.transcript()}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 APPLICATION = Path(__file__).parent / "ipc.py"
 TIMEOUT = 30.0  # seconds of one boot
@@ -39,7 +39,7 @@ PAPER = (  # system, row, nanoseconds
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
     image = build([APPLICATION] * 2)
-    with Machine(image.path, Options(icount=True), timeout=TIMEOUT) as machine:
+    with Machine(image.path, measured(icount=True), timeout=TIMEOUT) as machine:
         machine.wait()
         if machine.status != 0:
             raise ValueError(f"{APPLICATION.name} failed\n{machine.transcript()}")

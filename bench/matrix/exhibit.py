@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 APPLICATION = Path(__file__).with_name("multiply.py")
 TIMEOUT = 60.0  # seconds of the whole run
@@ -22,7 +22,7 @@ TIMEOUT = 60.0  # seconds of the whole run
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    with Machine(build([APPLICATION]).path, Options(icount=True), timeout=TIMEOUT) as machine:
+    with Machine(build([APPLICATION]).path, measured(icount=True), timeout=TIMEOUT) as machine:
         machine.wait()
         console = machine.console.decode()
         if machine.status != 0 or "failed" in console:

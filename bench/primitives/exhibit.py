@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 HERE = Path(__file__).parent
 TIMEOUT = 30.0  # seconds of one boot
@@ -80,7 +80,7 @@ def switches() -> list[int]:
 def console_of(application: Path, environments: int) -> str:
     """What `environments` instances of an application print."""
     image = build([application] * environments)
-    with Machine(image.path, Options(icount=True), timeout=TIMEOUT) as machine:
+    with Machine(image.path, measured(icount=True), timeout=TIMEOUT) as machine:
         machine.wait()
         if machine.status != 0:
             raise ValueError(f"{application.name} failed\n{machine.transcript()}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 HERE = Path(__file__).parent
 TIMEOUT = 30.0  # seconds
@@ -20,7 +20,7 @@ TIMEOUT = 30.0  # seconds
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    with Machine(build([HERE / "threads.py"]).path, Options(icount=True), timeout=TIMEOUT) as machine:
+    with Machine(build([HERE / "threads.py"]).path, measured(icount=True), timeout=TIMEOUT) as machine:
         machine.wait()
         if machine.status != 0:
             raise ValueError(f"threads.py failed\n{machine.transcript()}")

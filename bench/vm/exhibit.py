@@ -38,7 +38,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 HERE = Path(__file__).parent
 TIMEOUT = 60.0  # seconds of one boot
@@ -58,12 +58,12 @@ VARIANTS = {"": "", "writing": "the child writes", "call": "call alone", "after"
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
     for variant, application in (("", "pages.py"), ("inverted", "inverted_pages.py")):
-        for row, values in measured(HERE / application).items():
+        for row, values in samples_of(HERE / application).items():
             yield context.figure(row, "instructions", values, variant=variant)
             if row == "demand-zero":
                 without = [value - CLEARING for value in values]
                 yield context.figure(row, "instructions", without, variant=f"{variant} without clearing".strip())
-    for name, values in measured(HERE / "processes.py").items():
+    for name, values in samples_of(HERE / "processes.py").items():
         row, _, variant = name.partition("-")
         yield context.figure(row, "instructions", values, variant=VARIANTS[variant])
     yield context.figure("fork", "ns", [FORK_OF_XOK], system="paper-exos")
@@ -73,9 +73,9 @@ def rows(context: Context) -> Iterable[Figure]:
                 yield context.figure(row, "ns", [value], system=system, variant=variant)
 
 
-def measured(application: Path) -> dict[str, list[float]]:
+def samples_of(application: Path) -> dict[str, list[float]]:
     """The samples of each row; the application prints hundredths."""
-    with Machine(build([application]).path, Options(icount=True), timeout=TIMEOUT) as machine:
+    with Machine(build([application]).path, measured(icount=True), timeout=TIMEOUT) as machine:
         machine.wait()
         console = machine.console.decode()
         if machine.status != 0 or "failed" in console:

@@ -33,7 +33,7 @@ def test_exhibits_are_listed(exo: Exo) -> None:
 
 
 def test_boot_and_build_are_measured(exo: Exo, tmp_path: Path) -> None:
-    run = exo("bench", "boot", "build", "--runs", "1", "--json", "figures.jsonl")
+    run = exo("bench", "boot", "build", "--peer", "none", "--runs", "1", "--json", "figures.jsonl")
     assert run.returncode == 0, run.stderr
     figures = [json.loads(line) for line in (tmp_path / "figures.jsonl").read_text().splitlines()]
     rows = {(f["exhibit"], f["row"], f["unit"]): f for f in figures}

@@ -17,7 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from exokernel.host import linux
 from exokernel.host.build import REPOSITORY
+from exokernel.host.linux import Linux
 from exokernel.host.terminal import Failure, progress, say
 
 EXHIBITS = REPOSITORY / "bench"
@@ -29,12 +31,16 @@ Figure = dict[str, str | float | int]
 
 @dataclass(frozen=True)
 class Context:
-    """What an exhibit is told: its name, runs of each row, the peer to measure, whether wall time is wanted."""
+    """What an exhibit is told: its name, runs of each row, the peer to measure, whether wall time is wanted.
+
+    `linux` is the peer itself; its rows are added to those of the exhibit (host/linux.py).
+    """
 
     exhibit: str
     runs: int = 10
     peer: str = "none"
     wall: bool = False
+    linux: Linux | None = None
 
     def figure(self, row: str, unit: str, values: Sequence[float], system: str = "exos", variant: str = "") -> Figure:
         """One line of the output, from the values of all runs."""
@@ -81,16 +87,32 @@ def bench(parsed: argparse.Namespace) -> int:
     unknown = [name for name in parsed.exhibits if name not in known]
     if unknown:
         raise Failure(f"there is no exhibit {unknown[0]}", f"there are: {', '.join(known)}")
+    chosen = {name: known[name] for name in parsed.exhibits or known}
+    beside = peer(parsed, chosen)
     figures: list[Figure] = []
-    for name in parsed.exhibits or known:
-        context = Context(name, parsed.runs, parsed.peer, parsed.wall)
+    for name in chosen:
+        context = Context(name, parsed.runs, "linux" if beside else "none", parsed.wall, beside)
         with progress(f"Measuring {name} ..."):
             found = [_checked(figure) for figure in load(name, known[name]).rows(context)]
+            found += [_checked(figure) for figure in linux.rows(name, context)]
         figures += found
         show(name, found)
     if parsed.json:
         write(parsed.json, figures)
     return 0
+
+
+def peer(parsed: argparse.Namespace, exhibits: dict[str, Path]) -> Linux | None:
+    """What is measured beside us; Linux when nothing was said and it can be had."""
+    if parsed.peer == "none":
+        return None
+    try:
+        return Linux(*linux.find(parsed.linux_kernel, parsed.linux_modules), linux.programs_of(exhibits))
+    except Failure as failure:
+        if parsed.peer == "linux" or parsed.linux_kernel:
+            raise
+        say(f"without Linux beside: {failure.message}")
+        return None
 
 
 def write(path: Path, figures: Iterable[Figure]) -> None:

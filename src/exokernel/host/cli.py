@@ -133,7 +133,13 @@ def parse(words: list[str]) -> argparse.Namespace:
     bench_parser.add_argument("--json", type=Path, metavar="FILE", help="write JSON lines; - is standard output")
     bench_parser.add_argument("--html", type=Path, metavar="FILE", help="write a report (not yet)")
     bench_parser.add_argument("--runs", type=_positive, default=10, metavar="N", help="runs of each row (default: 10)")
-    bench_parser.add_argument("--peer", choices=("linux", "none"), default="none", help="what to measure beside us")
+    bench_parser.add_argument(
+        "--peer", choices=("linux", "none"), help="what to measure beside us (default: linux, when it can be had)"
+    )
+    bench_parser.add_argument(
+        "--linux-kernel", type=Path, metavar="FILE", help="a bzImage (default: Debian's for clouds, fetched once)"
+    )
+    bench_parser.add_argument("--linux-modules", type=Path, metavar="DIR", help="its modules (default: beside it)")
     bench_parser.add_argument("--wall", action="store_true", help="wall time too where instructions are the figure")
     bench_parser.add_argument("--check", action="store_true", help="compare with the recorded figures (not yet)")
     bench_parser.set_defaults(verb=bench)
