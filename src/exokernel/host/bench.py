@@ -94,7 +94,7 @@ def bench(parsed: argparse.Namespace) -> int:
         context = Context(name, parsed.runs, "linux" if beside else "none", parsed.wall, beside)
         with progress(f"Measuring {name} ..."):
             found = [_checked(figure) for figure in load(name, known[name]).rows(context)]
-            found += [_checked(figure) for figure in linux.rows(name, context)]
+            found += [_checked(figure) for figure in linux.rows(name, known[name].parent, context)]
         figures += found
         show(name, found)
     if parsed.json:
