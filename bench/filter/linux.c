@@ -4,8 +4,7 @@
 // the kernel's, or by comparing with one after the other. `insert` is a new element of the table.
 #include "measure.h"
 
-#include <linux/bpf.h>
-#include <stddef.h>
+#include "bpf.h"
 
 #define FLOWS 500
 #define TURNS 1000
@@ -13,10 +12,6 @@
 
 static uint32_t source_of(u64 number) { return (number + 1) * 6364136223846793005 >> 29; }
 static uint16_t port_of(u64 number) { return 1024 + (number * 40503 >> 3) % 60000; }
-
-static long bpf(int command, union bpf_attr *attributes) {
-    return syscall(SYS_bpf, command, attributes, sizeof *attributes);
-}
 
 // ---- the frame, as classify.py writes it
 
@@ -40,34 +35,10 @@ static uint32_t word_at(int offset) {
 
 // ---- the programs
 
-static struct bpf_insn program[4096];
-static int length;
-
-static int emit(int code, int destination, int source, int offset, int value) {
-    program[length] =
-        (struct bpf_insn){.code = code, .dst_reg = destination, .src_reg = source, .off = offset, .imm = value};
-    return length++;
-}
-
-#define LOAD(size) (BPF_LDX | BPF_MEM | size)
-#define MOVE(source) (BPF_ALU64 | BPF_MOV | source)
-#define ADD(source) (BPF_ALU64 | BPF_ADD | source)
-
-static int misses[16], missed;  // jumps that a frame of no flow takes
-
-static void unless(int register_number, int value) {
-    misses[missed++] = emit(BPF_JMP | BPF_JNE | BPF_K, register_number, 0, 0, value);
-}
-
 // IPv4 with a header of any length, TCP, the first fragment; then r8 is the source, r9 both ports, r7 the destination.
 // Fields are compared as they lie in memory.
 static void emit_header(void) {
-    length = missed = 0;
-    emit(LOAD(BPF_W), 2, 1, offsetof(struct xdp_md, data), 0);
-    emit(LOAD(BPF_W), 3, 1, offsetof(struct xdp_md, data_end), 0);
-    emit(MOVE(BPF_X), 4, 2, 0, 0);
-    emit(ADD(BPF_K), 4, 0, 0, 34);
-    misses[missed++] = emit(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 0, 0);
+    emit_start(34);
     emit(LOAD(BPF_H), 5, 2, 12, 0);
     unless(5, 0x0008);
     emit(LOAD(BPF_B), 5, 2, 23, 0);
@@ -90,18 +61,11 @@ static void emit_header(void) {
     emit(LOAD(BPF_W), 9, 2, 14, 0);
 }
 
-// The end that all misses reach: no flow.
-static void emit_end(void) {
-    for (int i = 0; i < missed; i++) program[misses[i]].off = length - misses[i] - 1;
-    emit(MOVE(BPF_K), 0, 0, 0, -1);
-    emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-}
-
 static void emit_lookup(int table) {
     emit_header();
-    emit(BPF_STX | BPF_MEM | BPF_W, 10, 8, -12, 0);
-    emit(BPF_STX | BPF_MEM | BPF_W, 10, 7, -8, 0);
-    emit(BPF_STX | BPF_MEM | BPF_W, 10, 9, -4, 0);
+    emit(STORE(BPF_W), 10, 8, -12, 0);
+    emit(STORE(BPF_W), 10, 7, -8, 0);
+    emit(STORE(BPF_W), 10, 9, -4, 0);
     emit(MOVE(BPF_X), 2, 10, 0, 0);
     emit(ADD(BPF_K), 2, 0, 0, -12);
     emit(BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, table);
@@ -110,7 +74,7 @@ static void emit_lookup(int table) {
     misses[missed++] = emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 0, 0);
     emit(LOAD(BPF_W), 0, 0, 0, 0);
     emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-    emit_end();
+    emit_end(-1);
 }
 
 // What all flows have in common is asked once.
@@ -122,18 +86,9 @@ static void emit_chain(int flows) {
         write_frame(flow);
         emit(BPF_JMP32 | BPF_JNE | BPF_K, 8, 0, 3, word_at(26));
         emit(BPF_JMP32 | BPF_JNE | BPF_K, 9, 0, 2, word_at(34));
-        emit(MOVE(BPF_K), 0, 0, 0, flow);
-        emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+        emit_return(flow);
     }
-    emit_end();
-}
-
-static int load(void) {
-    union bpf_attr attributes = {
-        .prog_type = BPF_PROG_TYPE_XDP, .insns = (u64)program, .insn_cnt = length, .license = (u64) "MIT"};
-    int found = bpf(BPF_PROG_LOAD, &attributes);
-    expect("the kernel takes the program", found >= 0);
-    return found;
+    emit_end(-1);
 }
 
 // ---- the rows
@@ -157,7 +112,7 @@ static u64 empty;
 
 static void classify(int flows, const char *variant) {
     char row[32];
-    int loaded = load();
+    int loaded = load_program();
     pause_before_row();
     for (int i = -WARM; i < SAMPLES; i++) {
         int flow = (i < 0 ? 0 : i) * flows / SAMPLES;
@@ -186,9 +141,8 @@ static void insert(int table, uint32_t number) {
 int main(void) {
     start_measuring();
     length = 0;
-    emit(MOVE(BPF_K), 0, 0, 0, 0);
-    emit(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-    int loaded = load();
+    emit_return(0);
+    int loaded = load_program();
     empty = ~0ul;
     for (int i = 0; i < SAMPLES; i++) {
         u64 took = time_of(loaded, 0);
