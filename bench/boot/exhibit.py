@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import REPOSITORY, build
-from exokernel.host.machine import Machine, MachineError, Options
+from exokernel.host.machine import Machine, MachineError, measured
 from exokernel.host.terminal import Failure
 from exokernel.metal.linker import segments
 
@@ -25,7 +25,7 @@ def rows(context: Context) -> Iterable[Figure]:
     image = build([REPOSITORY / "examples/hello.py"])
     to_kernel, to_application = [], []
     for _ in range(context.runs):
-        with Machine(image.path, Options(), timeout=TIMEOUT) as machine:
+        with Machine(image.path, measured(), timeout=TIMEOUT) as machine:
             to_kernel.append(machine.wait_for_event("boot", TIMEOUT).at * 1e9)
             to_application.append(machine.wait_for_event("start", TIMEOUT).at * 1e9)
             machine.wait()
@@ -34,7 +34,7 @@ def rows(context: Context) -> Iterable[Figure]:
 
     kernel_count, application_count = [], []
     for _ in range(min(context.runs, 3)):  # exact, so more runs would only show the same
-        with Machine(image.path, Options(icount=True), timeout=TIMEOUT) as machine:
+        with Machine(image.path, measured(icount=True), timeout=TIMEOUT) as machine:
             machine.wait()
             kernel_count.append(machine.wait_for_event("boot").number("instructions") or 0)
             application_count.append(machine.wait_for_event("start").number("timestamp") or 0)
@@ -66,7 +66,7 @@ def smallest_memory(image: Path) -> int:
 def works(image: Path, memory: int) -> bool:
     """Whether the image runs in so many MiB."""
     try:
-        with Machine(image, Options(memory=memory), timeout=TIMEOUT) as machine:
+        with Machine(image, measured(memory=memory), timeout=TIMEOUT) as machine:
             machine.wait()
             return machine.status == 0
     except (MachineError, Failure):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Forward, Machine, Options
+from exokernel.host.machine import Forward, Machine, measured
 
 APPLICATION = Path(__file__).parent / "page.py"
 KEYS = Path(__file__).parent / "keys.py"
@@ -141,7 +141,7 @@ def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
     port, source, sink = free_port(), free_port(), free_port()
     rules = (f"tcp:{port}:80", f"tcp:{source}:82", f"tcp:{sink}:83")
-    options = Options(icount=True, forward=tuple(Forward.parse(rule) for rule in rules))
+    options = measured(icount=True, forward=tuple(Forward.parse(rule) for rule in rules))
     runs = min(context.runs, 5)
     with Machine(build([APPLICATION]).path, options, timeout=TIMEOUT) as machine:
         machine.wait_for(b"ready")
@@ -152,7 +152,7 @@ def rows(context: Context) -> Iterable[Figure]:
             values = [cost_of_bulk(client, number, number == sink) for _ in range(runs)]
             yield context.figure("mebibyte", "instructions", values, variant=variant)
     keys, work = free_port(), free_port()
-    options = Options(icount=True, forward=(Forward.parse(f"tcp:{keys}:6379"), Forward.parse(f"tcp:{work}:81")))
+    options = measured(icount=True, forward=(Forward.parse(f"tcp:{keys}:6379"), Forward.parse(f"tcp:{work}:81")))
     with Machine(build([KEYS]).path, options, timeout=TIMEOUT) as machine:
         machine.wait_for(b"ready")
         for depth in PIPELINES:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 HERE = Path(__file__).parent
 SHARES = {1: 3, 2: 2, 3: 1}  # of environments
@@ -28,7 +28,7 @@ def rows(context: Context) -> Iterable[Figure]:
 def counted() -> dict[int, int]:
     """What each client counted in one machine."""
     image = build([HERE / "scheduler.py", *[HERE / "client.py"] * 3])
-    with Machine(image.path, Options(icount=True), timeout=TIMEOUT) as machine:
+    with Machine(image.path, measured(icount=True), timeout=TIMEOUT) as machine:
         machine.wait()
     found = {int(n): int(count) for n, count in re.findall(rb"client (\d) (\d+)", machine.console)}
     if found.keys() != SHARES.keys():

@@ -42,7 +42,7 @@ def test_exhibits_are_listed(exo: Exo) -> None:
 
 
 def test_boot_and_build_are_measured(exo: Exo, tmp_path: Path) -> None:
-    run = exo("bench", "boot", "build", "--runs", "1", "--json", "figures.jsonl")
+    run = exo("bench", "boot", "build", "--peer", "none", "--runs", "1", "--json", "figures.jsonl")
     assert run.returncode == 0, run.stderr
     figures = [json.loads(line) for line in (tmp_path / "figures.jsonl").read_text().splitlines()]
     rows = {(f["exhibit"], f["row"], f["unit"]): f for f in figures}
@@ -146,7 +146,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> list[list[Figure]]:
     folder = tmp_path_factory.mktemp("figures")
     runs = []
     for name in ("first.jsonl", "second.jsonl"):
-        parsed = parse(["bench", *SHORT, "--json", str(folder / name)])
+        parsed = parse(["bench", *SHORT, "--peer", "none", "--json", str(folder / name)])
         assert parsed.verb(parsed) == 0
         runs.append(read(folder / name))
     return runs
@@ -270,7 +270,7 @@ def test_without_gcc_a_line_says_what_is_missing(exo: Exo, tmp_path: Path) -> No
     qemu = shutil.which("qemu-system-x86_64")
     assert qemu is not None
     (tmp_path / "bin/qemu-system-x86_64").symlink_to(qemu)
-    run = exo("bench", "ipc", "--json", "-", PATH=str(tmp_path / "bin"))
+    run = exo("bench", "ipc", "--peer", "none", "--json", "-", PATH=str(tmp_path / "bin"))
     assert run.returncode == 0, run.stderr
     assert "are not counted: gcc is not installed" in run.stderr
     found = [json.loads(line) for line in run.stdout.splitlines()]

@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from exokernel.host import expectations, figures
+from exokernel.host import expectations, figures, linux
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.expectations import Verdict, best, grown, judged
 from exokernel.host.figures import KEYS, NUMBERS, UNITS, Figure, checked, key_of, number, summary
-from exokernel.host.machine import Machine, Options
-from exokernel.host.operations import NAMES, Operations, columns, counted, counter
+from exokernel.host.linux import Linux
+from exokernel.host.machine import Machine, measured
+from exokernel.host.operations import NAMES, Operations, check_counter, columns, counted, counter
 from exokernel.host.terminal import GREEN, RED, YELLOW, Failure, paint, progress, say, warn
 
 __all__ = ["KEYS", "UNITS", "Context", "Figure", "Run", "discover", "load", "summary"]
@@ -60,13 +61,15 @@ class Run:
 @dataclass(frozen=True)
 class Context:
     """What an exhibit is told: its name, runs of each row, the peer to measure, whether wall time is wanted and with
-    which accelerator; and how to measure. `operations`: whether kernel entries and so on are counted.
+    which accelerator; and how to measure. `linux` is the peer itself; its rows are added to those of the exhibit
+    (host/linux.py). `operations`: whether kernel entries and so on are counted.
     """
 
     exhibit: str
     runs: int = 10
     peer: str = "none"
     wall: bool = False
+    linux: Linux | None = None
     accelerator: str = "tcg"
     operations: bool = False
 
@@ -81,9 +84,8 @@ class Context:
         count = self.operations and not wall
         with tempfile.TemporaryDirectory() if count else nullcontext("") as folder:
             out = Path(folder, "operations")
-            options = Options(icount=not wall, accelerator=self.accelerator if wall else "tcg")
-            if count:
-                options = Options(icount=True, extra=counter(out))
+            accelerator = self.accelerator if wall else "tcg"
+            options = measured(icount=not wall, accelerator=accelerator, extra=counter(out) if count else ())
             with Machine(build(list(applications)).path, options, timeout=timeout) as machine:
                 machine.wait()
                 console = machine.console.decode()
@@ -186,8 +188,13 @@ def _measured(parsed: argparse.Namespace, chosen: Sequence[str], known: dict[str
     accelerator = choose_accelerator(parsed.accel) if parsed.wall else "tcg"
     results = Results(machine=surroundings(accelerator))
     operations = _can_count()
+    beside = peer(parsed, {name: known[name] for name in chosen})
+    if beside:
+        results.machine["peer"] = f"Linux {linux.version(beside.image)}"
     for place, name in enumerate(chosen, 1):
-        context = Context(name, parsed.runs, parsed.peer, parsed.wall, accelerator, operations)
+        context = Context(
+            name, parsed.runs, "linux" if beside else "none", parsed.wall, beside, accelerator, operations
+        )
         started = time.monotonic()
         with progress(f"Measuring {name} ({place} of {len(chosen)}) ..."):
             found = [checked(figure) for figure in _rows(context, known[name])]
@@ -196,14 +203,25 @@ def _measured(parsed: argparse.Namespace, chosen: Sequence[str], known: dict[str
     return results
 
 
+def peer(parsed: argparse.Namespace, exhibits: dict[str, Path]) -> Linux | None:
+    """What is measured beside us; Linux when nothing was said and it can be had."""
+    if parsed.peer == "none":
+        return None
+    try:
+        return Linux(*linux.find(parsed.linux_kernel, parsed.linux_modules), linux.programs_of(exhibits))
+    except Failure as failure:
+        if parsed.peer == "linux" or parsed.linux_kernel:
+            raise
+        say(f"without Linux beside: {failure.message}")
+        return None
+
+
 def _rows(context: Context, path: Path) -> Iterator[Figure]:
     """The figures of an exhibit: ours, the peer's, and what others report."""
     yield from (found := list(load(context.exhibit, path).rows(context)))
-    if context.peer == "linux":
-        peer = importlib.import_module("exokernel.host.linux")
-        theirs = list(peer.rows(context.exhibit, path.parent, context))
-        yield from theirs
-        yield from wall_ratios(context, [*found, *theirs])
+    theirs = list(linux.rows(context.exhibit, context))
+    yield from theirs
+    yield from wall_ratios(context, [*found, *theirs])
     yield from expectations.reported(context.exhibit, expectations.reports(path.parent))
 
 
@@ -220,7 +238,7 @@ def wall_ratios(context: Context, found: Sequence[Figure]) -> Iterator[Figure]:
 def _can_count() -> bool:
     """Whether kernel entries and so on can be counted here; says so once if not."""
     try:
-        counter(Path("operations"))
+        check_counter()
     except Failure as failure:
         warn(f"kernel entries, address-space switches and TLB flushes are not counted: {failure.message}")
         return False
@@ -230,9 +248,9 @@ def _can_count() -> bool:
 def record(found: Iterable[Figure]) -> None:
     """Put the exhibits that were measured into the baseline; others stay as they are there."""
     ours = expectations.comparable(found)
-    measured = {f["exhibit"] for f in ours}
+    renewed = {f["exhibit"] for f in ours}
     kept = figures.read(BASELINE) if BASELINE.exists() else []
-    kept = [f for f in expectations.comparable(kept) if f["exhibit"] not in measured]
+    kept = [f for f in expectations.comparable(kept) if f["exhibit"] not in renewed]
     figures.write(BASELINE, sorted([*kept, *ours], key=lambda f: str(f["exhibit"])))
     say(f"{paint('recorded', GREEN)}: {len(ours)} rows in {BASELINE.relative_to(REPOSITORY)}")
 

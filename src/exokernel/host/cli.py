@@ -145,7 +145,13 @@ def parse(words: list[str]) -> argparse.Namespace:
         "--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what an earlier --json wrote"
     )
     bench_parser.add_argument("--runs", type=_positive, default=10, metavar="N", help="runs of each row (default: 10)")
-    bench_parser.add_argument("--peer", choices=("linux", "none"), default="none", help="what to measure beside us")
+    bench_parser.add_argument(
+        "--peer", choices=("linux", "none"), help="what to measure beside us (default: linux, when it can be had)"
+    )
+    bench_parser.add_argument(
+        "--linux-kernel", type=Path, metavar="FILE", help="a bzImage (default: Debian's for clouds, fetched once)"
+    )
+    bench_parser.add_argument("--linux-modules", type=Path, metavar="DIR", help="its modules (default: beside it)")
     bench_parser.add_argument("--wall", action="store_true", help="wall time too where instructions are the figure")
     bench_parser.add_argument(
         "--accel", choices=ACCELERATORS, default="tcg", help="for wall time; auto takes KVM if it is healthy"

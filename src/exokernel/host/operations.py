@@ -18,11 +18,15 @@ The markers lie outside of what the program counts itself, so they change no fig
 `exokernel.exos.measure`, in C bench/peers/linux/markers.h. A row's figure is over its regions: usually one a sample.
 """
 
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from exokernel.host import plugin
+from exokernel.host.machine import find_qemu
+from exokernel.host.terminal import Failure
 
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -42,6 +46,20 @@ NAMES = tuple(name.replace("_", " ").replace("address space", "address-space") f
 def counter(out: Path) -> tuple[str, ...]:
     """QEMU's arguments that make it count into the file `out`. Raises `Failure` where gcc is missing."""
     return plugin.arguments(plugin.compiled(SOURCE), out=out)
+
+
+def check_counter() -> None:
+    """Raises `Failure` where nothing can be counted: without gcc, or if this QEMU does not take the plugin."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            find_qemu(),
+            *["-M", "none", "-nodefaults", "-display", "none", "-monitor", "stdio"],
+            *counter(Path(folder, "out")),
+        ]
+        ended = subprocess.run(command, input=b"quit\n", capture_output=True, timeout=20, check=False)
+    if ended.returncode != 0:
+        said = ended.stderr.decode(errors="replace").strip().splitlines()
+        raise Failure(said[-1] if said else "QEMU does not take the plugin that counts")
 
 
 def counted(out: Path) -> list[list[Operations]]:
