@@ -158,8 +158,6 @@ def bench(parsed: argparse.Namespace) -> int:
     if unknown:
         raise Failure(f"there is no exhibit {unknown[0]}", f"there are: {', '.join(known)}")
     chosen = parsed.exhibits or list(known)
-    if parsed.html:
-        raise Failure("--html does not exist yet")
     baseline = figures.read(BASELINE) if parsed.check else []
     results = _kept(parsed, chosen) if parsed.source else _measured(parsed, chosen, known)
     aims = [aim for name in chosen for aim in expectations.thresholds(name, known[name].parent)]
@@ -168,6 +166,14 @@ def bench(parsed: argparse.Namespace) -> int:
         figures.write(parsed.json, results.figures, results.machine)
     if parsed.record:
         record(results.figures)
+    if parsed.html:
+        from exokernel.host.bench_page import page
+
+        try:
+            parsed.html.write_text(page(results))
+        except OSError as error:
+            raise Failure(f"cannot write {parsed.html}: {error.strerror}") from None
+        say(f"{paint('written', GREEN)}: {parsed.html}")
     return check(results, baseline) if parsed.check else 0
 
 

@@ -163,8 +163,9 @@ def _value(aim: Threshold, figures: Sequence[Figure]) -> float | None:
 def best(
     figures: Iterable[Figure], exhibit: str, row: str, unit: str, system: str, variant: str | None = None
 ) -> Figure | None:
-    """A row's figure of a system: of `variant`, else the fair one with the smallest median. A variant that measures
-    something else than the row says so by a remark in brackets, and is never taken.
+    """A row's figure of a system: of `variant`, else the best one, which has the smallest median, or the largest of what
+    is counted per second. A variant that measures something else than the row says so by a remark in brackets, and is
+    never taken.
     """
     found = [
         f
@@ -172,7 +173,8 @@ def best(
         if (f["exhibit"], f["row"], f["unit"], f["system"]) == (exhibit, row, unit, system)
         and (f["variant"] == variant if variant is not None else "(" not in str(f["variant"]))
     ]
-    return min(found, key=lambda f: number(f, "median"), default=None)
+    choose = max if unit == "per-second" else min
+    return choose(found, key=lambda f: number(f, "median"), default=None)
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exokernel.host.build import REPOSITORY
-from exokernel.host.machine import QEMU, Options, qemu_command
+from exokernel.host.machine import QEMU, measured, qemu_command
 
 
 def surroundings(accelerator: str = "tcg") -> dict[str, str]:
     """The facts, of a run that begins now."""
-    command = qemu_command(Path("IMAGE"), Options(icount=True), 3)
+    command = qemu_command(Path("IMAGE"), measured(icount=True), 3)
     found = {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "sources": _sources(),
         "command": " ".join(["./exo", *sys.argv[1:]]),
-        "machine": f"QEMU {command[command.index('-M') + 1]}, 1 processor, {Options().memory} MiB",
+        "machine": f"QEMU {command[command.index('-M') + 1]}, 1 processor, {measured().memory} MiB",
         "processor": f"QEMU's {command[command.index('-cpu') + 1]}, emulated (TCG); one instruction a tick where counted",
         "wall time": "QEMU's emulation" if accelerator == "tcg" else f"accelerator {accelerator}",
         "emulator": _first_line(QEMU, "--version"),
