@@ -182,9 +182,9 @@ def check(events: list[dict[str, Any]]) -> dict[tuple[int, int], list[Piece]]:
             assert not around or piece[1] <= around[-1][1], f"{piece} overlaps {around[-1]}"
             outer += [] if around else [piece]
             around.append(piece)
-        for time in points[place]:
-            index = bisect_right(outer, time, key=lambda p: p[0]) - 1
-            assert index >= 0 and time <= outer[index][1], f"an arrow without a slice at {time} of {place}"
+        for at in points[place]:
+            index = bisect_right(outer, at, key=lambda p: p[0]) - 1
+            assert index >= 0 and at <= outer[index][1], f"an arrow without a slice at {at} of {place}"
     return pieces
 
 
