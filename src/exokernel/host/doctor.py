@@ -40,7 +40,7 @@ def examine() -> list[Finding]:
     findings.append(_tool("QEMU", QEMU, "qemu-system-x86", ("--version",), needed=True))
     findings.append(_kvm())
     findings.append(_tool("gdb (for debug)", "gdb", "gdb", ("--version",)))
-    findings.append(_tool("gcc (for bench)", "gcc", "gcc", ("--version",)))
+    findings.append(_tool("gcc (for bench, trace, profile)", "gcc", "gcc", ("--version",)))
     findings.append(_tool("nc (for tests)", "nc", "netcat-openbsd"))
     findings.append(_tool("ping (for tests)", "ping", "iputils-ping"))
     findings.append(_tool("ip (for tests)", "ip", "iproute2"))
