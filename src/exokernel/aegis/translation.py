@@ -26,15 +26,36 @@ from exokernel.aegis.inspection import DATA, FUNCTION, KIND, KNOWN, SECOND, TARG
 from exokernel.metal import Array, Span, i32, noinline, offsetof, struct, u8, u32, u64
 
 RECORD = 4096  # from the window down to the record
+EFFECTS = 4  # copies, and frames to be sent, of one run
+NOBODY = 255
 
 
 @struct
 class Record:
-    """What a running handler's code shares with who runs it."""
+    """What a running handler's code, and its helpers, share with who runs it."""
 
     stack: u64  # where the handler was entered: who ends it continues at `Translation.abort` with its status in `rax`
     result: u64
     lowest: u64  # offset of the first byte of the data
+    end: u64  # and of what is behind them
+    frames: u64  # of the first byte of the frames
+    state: u64  # of the state; 0: there is none
+    state_bytes: u64
+    ended: u64  # a helper met what ends the handler: a Reason
+    clock: u64  # nanoseconds since the machine started
+    helpers: Array[u64, HELPERS]  # addresses; each gets r1, r2, r3 and this record's own address
+    copy_room: u64  # how many copies may still be made
+    copies: u64
+    copy_to: Array[u64, EFFECTS]  # addresses
+    copied: Array[u32, EFFECTS]  # bytes
+    tags: Array[u32, EFFECTS]
+    send_room: u64
+    sends: u64
+    send_from: Array[u64, EFFECTS]  # addresses where frames to be sent are put together
+    sent: Array[u32, EFFECTS]  # bytes
+    may_wake: u64  # bit n: environment n may be woken
+    woken: u64
+    next: u64  # the environment that is to run; NOBODY
 
 
 @struct
@@ -217,6 +238,8 @@ def _instruction(
         code.word(u32(program[slot + 1] >> 32))
     elif instruction.opcode == EXIT:
         code.byte(0xC3)
+    elif instruction.calls_helper():
+        _help(code, helper_index(instruction.unsigned_immediate), slot, translation)
     elif instruction.opcode == CALL:
         target = u64(target_of(instruction, slot))
         if loops:
@@ -382,6 +405,26 @@ def _call(code: Code, target: u64, translation: Translation) -> None:
     code.word(FRAME_BYTES)
     for i in range(4):
         code.pop(kept[3 - i])
+
+
+def _help(code: Code, index: u64, slot: u64, translation: Translation) -> None:
+    """Helpers get r1 to r3 where System V has its first three arguments, and the record as the fourth. Nothing of theirs
+    is left in a register but the answer.
+    """
+    if index == 1:
+        code.record(True, 0x8B, RAX, offsetof(Record, "state"))
+    else:
+        code.push(R9)
+        code.record(True, 0x8D, RCX, 0)  # lea
+        code.record(False, 0xFF, 2, offsetof(Record, "helpers") + index * 8)
+        code.pop(R9)
+    for register in Array[u8, 5]([RDI, RSI, RDX, RCX, R8]):
+        code.operate(False, XOR, register, register)
+    if TAKES_ADDRESS[index]:
+        code.record(False, 0x83, 7, offsetof(Record, "ended"))
+        code.byte(0)
+        code.two(0x74, LEAVE)  # je
+        code.leave(translation, Reason.WILD_ACCESS, slot)
 
 
 def _jump(code: Code, instruction: Instruction, slot: u64, loops: bool, translation: Translation) -> None:
