@@ -104,6 +104,11 @@ class Call(IntEnum):
     PROTECTION_KEYS = 58
     FILTER_BIND = 59
     FILTER_REMOVE = 60
+    HANDLER_LOAD = 70
+    HANDLER_ATTACH = 71
+    HANDLER_ALLOW = 72
+    HANDLER_COUNT = 73
+    HANDLER_REMOVE = 74
 
 
 class Error(IntEnum):
@@ -130,6 +135,7 @@ class Error(IntEnum):
     NO_ENVIRONMENT = -14  # the environment named does not exist
     FORGED = -15  # this is no capability
     NO_KEYS = -17  # the processor has no protection keys
+    REFUSED = -20  # the handler: see `EnvironmentPage.handler_end`
     STALE = -16  # the resource has changed its owner or was broken since the capability was minted
 
 
@@ -220,6 +226,7 @@ class Event(IntEnum):
     CHILD_ENDED = 2  # an environment that this one created
     REVOKE = 4  # see `EnvironmentPage.wanted`
     REPOSSESSED = 8  # see `EnvironmentPage.lost`
+    HANDLER = 32  # a handler woke this environment, or one of its own was ended: see `EnvironmentPage.handler_end`
     LINE = 256  # a device line fired: see `EnvironmentPage.lines`
 
 
@@ -279,6 +286,17 @@ class Context:
     ss: u64
 
 
+@struct(volatile=True)
+class HandlerEnd:
+    """The last refusal or end of a handler of this environment's."""
+
+    count: u64  # of both so far
+    handler: u32  # its number; NOWHERE: it was refused
+    reason: u32  # `ebpf.Reason`
+    instruction: u32
+    reserved: u32
+
+
 _ENTRIES_BYTES = 4 + 4 + 8 + 8 + 8 + NAME_BYTES
 _PROCESSOR_BYTES = 6 * 4 + 2 * 8
 _FRAME_BYTES = 9 * 8
@@ -333,8 +351,9 @@ class EnvironmentPage:
     wanted_until: Array[u64, 2]  # timestamps; from then on the kernel takes what is missing
     lost_count: u64  # what was taken so far: n is named in lost[n % LOST]
     lost: Array[u64, LOST]  # the repossession vector: names, as in capabilities
+    handler_end: HandlerEnd
     application: Array[
-        u8, PAGE_BYTES - _ENTRIES_BYTES - _PROCESSOR_BYTES - _REVOCATION_BYTES - 3 * _FRAME_BYTES - 20 * 8
+        u8, PAGE_BYTES - _ENTRIES_BYTES - 24 - _PROCESSOR_BYTES - _REVOCATION_BYTES - 3 * _FRAME_BYTES - 20 * 8
     ]  # the application's own
     saved: Context
     slice_end_frame: ExceptionFrame

@@ -140,7 +140,6 @@ CALL = 0x85
 EXIT = 0x95
 
 
-
 class Helper(IntEnum):
     """What a call by number does. `r1` to `r5` hold nothing afterwards, `r0` the answer; FAILED: nothing was done."""
 

@@ -4,7 +4,7 @@ the format of docs/decisions/0001-first-light.md. An environment's end never har
 the end of the machine.
 """
 
-from exokernel.aegis import bindings, environment, floating, frames, information, lines, processor, receiving
+from exokernel.aegis import bindings, environment, floating, frames, information, lines, loading, processor, receiving
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import ORPHAN
 from exokernel.machine import cpu, serial
@@ -67,6 +67,7 @@ def finish(identifier: u64, status: u64) -> None:
     floating.release(identifier)
     lines.release(identifier)
     receiving.release(identifier)
+    loading.release(identifier)
     creator = environment.records[identifier].creator
     if creator < ENVIRONMENTS:
         environment.records[creator].page[0].pending |= Event.CHILD_ENDED

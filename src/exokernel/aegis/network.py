@@ -6,7 +6,7 @@ The device only ever sees the kernel's own buffers, and is not trusted: its answ
 counted. What cannot be delivered is counted in the system page.
 """
 
-from exokernel.aegis import capability, environment, information, processor, receiving
+from exokernel.aegis import capability, environment, handlers, information, processor, receiving
 from exokernel.aegis.abi import *
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import interrupts, virtio
@@ -92,15 +92,41 @@ def receive() -> None:
             if owner != ENVIRONMENTS:
                 statistics.delivered += 1
                 receivers |= u64(1) << owner
+            if handlers.sender != handlers.NONE:
+                handlers.send_effects(send)
         virtio.offer(receive_queue, receive_state, u16(number))
     if count > 0:
         virtio.notify(RECEIVE, receive_state)
+    if receivers != 0:
+        announce(receivers, Event.NETWORK)
+    if handlers.woken != 0:
+        announce(handlers.woken, Event.HANDLER)
+        handlers.woken = 0
+
+
+def announce(receivers: u64, event: u64) -> None:
+    """Tells environments, by their bits, of an event."""
     while receivers != 0:
         owner = count_trailing_zeros(receivers)
         receivers &= receivers - 1
         page = environment.records[owner].page[0]
-        page.pending |= Event.NETWORK
+        page.pending |= event
         processor.wake(owner)
+
+
+def send(source: u64, length: u64) -> bool:
+    """Sends a frame out of the kernel's memory; False, and counted, if the device has no room."""
+    global idle_buffers
+    if idle_buffers == 0:
+        collect_sent()
+    if idle_buffers == 0:
+        information.page.network.queue_full += 1
+        return False
+    number = count_trailing_zeros(idle_buffers)
+    frame = transmit_buffers[number][HEADER_BYTES : HEADER_BYTES + length]
+    frame.copy_from(Span[u8](Ptr[u8](source), length))
+    give_to_device(number, length)
+    return True
 
 
 def bind(ring: u64, second: u64, third: u64, fourth: u64) -> i64:
@@ -161,13 +187,19 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
     number = count_trailing_zeros(idle_buffers)
     if not copy_in(transmit_buffers[number][HEADER_BYTES : HEADER_BYTES + length], UserAddress(address)):
         return Error.BAD_ADDRESS
+    give_to_device(number, length)
+    return 0
+
+
+def give_to_device(number: u64, length: u64) -> None:
+    """A frame that lies in a buffer."""
+    global idle_buffers
     idle_buffers &= ~(u64(1) << number)
     transmit_queue.descriptors[number].length = u32(HEADER_BYTES + length)
     compiler_barrier()
     virtio.offer(transmit_queue, transmit_state, u16(number))
     virtio.notify(TRANSMIT, transmit_state)
-    statistics.transmitted += 1
-    return 0
+    information.page.network.transmitted += 1
 
 
 def collect_sent() -> None:

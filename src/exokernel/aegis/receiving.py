@@ -6,9 +6,10 @@ index as a hint that can only hurt its writer. The filters' code is written to t
 run, which then becomes executable instead of writable, and the other one writable again.
 """
 
-from exokernel.aegis import environment, filter, filter_code, frames, information, tlb
+from exokernel.aegis import environment, filter, filter_code, frames, handlers, information, tlb
 from exokernel.aegis.abi import *
 from exokernel.aegis.filter import FILTERS
+from exokernel.aegis.translation import EFFECTS
 from exokernel.machine import paging
 from exokernel.metal import *
 
@@ -47,18 +48,52 @@ def deliver(frame: Span[u8]) -> u64:
         return ENVIRONMENTS
     ring = rings[ring_of[u64(number)]]
     indices = indices_of(ring)
+    handler = u64(handlers.attached[u64(number)])
+    if handler != handlers.NONE:
+        frame = handle(ring, indices, handler, frame)
+        if len(frame) == 0:
+            return ring.owner if handlers.record_page.record.copies != 0 else u64(ENVIRONMENTS)
     if ring.producer - indices.consumer >= RING_SLOTS:
         information.page.network.ring_full += 1
         return ENVIRONMENTS
-    place = u64(ring.producer % RING_SLOTS)
-    page = ring.pages[1 + place // SLOTS_PER_PAGE]
-    slot = (Ptr[ReceiveSlot](paging.direct(u64(page) * paging.PAGE)) + place % SLOTS_PER_PAGE)[0]
+    slot = slot_of(ring, ring.producer)
+    slot.reserved = 0
     slot.data[: len(frame)].copy_from(frame)
     slot.length = u32(len(frame))
     compiler_barrier()
     ring.producer += 1
     indices.producer = ring.producer
     return ring.owner
+
+
+def slot_of(ring: Ring, index: u32) -> ReceiveSlot:
+    """The kernel's view of a slot."""
+    place = u64(index % RING_SLOTS)
+    page = ring.pages[1 + place // SLOTS_PER_PAGE]
+    return (Ptr[ReceiveSlot](paging.direct(u64(page) * paging.PAGE)) + place % SLOTS_PER_PAGE)[0]
+
+
+def handle(ring: Ring, indices: RingIndices, handler: u64, frame: Span[u8]) -> Span[u8]:
+    """Lets a handler have a frame, and publishes what it copied. Returns the frame as the handler passes it on; of no
+    length if it does not.
+    """
+    record = handlers.record_page.record
+    record.copies = 0
+    if handlers.table[handler].asks & handlers.COPIES:
+        used = ring.producer - indices.consumer
+        record.copy_room = min(EFFECTS, u64(RING_SLOTS - min(used, RING_SLOTS)))
+        for i in range(record.copy_room):
+            record.copy_to[i] = u64(addr(slot_of(ring, ring.producer + u32(i)).data[0]))
+    passed = handlers.run(handler, frame)
+    if record.copies != 0:
+        for i in range(record.copies):
+            slot = slot_of(ring, ring.producer + u32(i))
+            slot.length = record.copied[i]
+            slot.reserved = record.tags[i]
+        compiler_barrier()
+        ring.producer += u32(record.copies)
+        indices.producer = ring.producer
+    return passed
 
 
 def classify(frame: Span[u8]) -> i64:
@@ -160,6 +195,16 @@ def remove(named: u64, caller: u64) -> i64:
     return error
 
 
+def own_error(named: u64, caller: u64) -> i64:
+    """0 if `bind` called a filter of the caller's so; else NOT_OWNER or BAD_ARGUMENT."""
+    number = named & 0xFFFF_FFFF
+    if number >= FILTERS:
+        return Error.BAD_ARGUMENT
+    filter = table.filters[number]
+    owned = filter.taken and filter.owner == caller and named >> 32 == generations[number]
+    return 0 if owned else i64(Error.NOT_OWNER)
+
+
 def release(identifier: u64) -> None:
     """Takes out all filters of an environment."""
     if not receives(identifier):
@@ -173,6 +218,7 @@ def release(identifier: u64) -> None:
 
 def _forget(number: u64) -> None:
     generations[number] = (generations[number] + 1) & 0x7FFF_FFFF  # also in the result of `filter_bind`
+    handlers.attached[number] = handlers.NONE
     ring = rings[ring_of[number]]
     ring.filters -= 1
     if ring.filters == 0:

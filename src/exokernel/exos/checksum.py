@@ -67,3 +67,16 @@ def fold(total: u64) -> u16:
 def finish(total: u64) -> u16:
     """The value for the checksum field of a message in which that field was zero while summing."""
     return fold(total) ^ 0xFFFF
+
+
+@inline
+def changed(value: u16, before: u32, after: u32) -> u16:
+    """The checksum field `value` of a message in which two aligned words that were `before` are `after` (RFC 1624,
+    equation 3). As numbers on the wire.
+    """
+    total = (
+        u32(value ^ 0xFFFF) + (before >> 16 ^ 0xFFFF) + (before & 0xFFFF ^ 0xFFFF) + (after >> 16) + (after & 0xFFFF)
+    )
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    return u16(total) ^ 0xFFFF

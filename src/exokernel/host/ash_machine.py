@@ -295,7 +295,7 @@ class HandlerMachine:
     def _set(self, name: str, *values: int) -> None:
         """A field of the record, or the first elements of one."""
         place = self.window - RECORD + int(offsetof(Record, name))
-        (ctypes.c_uint64 * len(values)).from_address(place)[:] = values
+        (ctypes.c_uint64 * len(values)).from_address(place)[:] = list(values)
 
     def _get(self, name: str, index: int = 0, size: int = 8) -> int:
         place = self.window - RECORD + int(offsetof(Record, name)) + index * size

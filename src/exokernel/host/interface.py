@@ -46,6 +46,11 @@ ARGUMENTS = {
     "environment:new": ("number of the new environment, or ANY", "new"),
     "environment:any": ("number, or ANY_ENVIRONMENT; its low 8 bits", "environment"),
     "environment:byte": ("number; its low 8 bits", "environment"),
+    "count:kind": ("`HandlerCount`", "word"),
+    "filter": ("a packet filter's number, and its generation from bit 32 on", "filter"),
+    "handler": ("number, and generation from bit 32 on", "handler"),
+    "handler:any": ("number, and generation from bit 32 on, or ANY", "handler"),
+    "request": ("user address of a HandlerRequest", "request"),
     "fewer": ("rights, and the same generation", "fewer"),
     "frame": ("physical address / 4096", "frame"),
     "frame:any": ("physical address / 4096, or ANY", "frame"),
@@ -154,6 +159,14 @@ filter_bind | ring atoms count:atoms slot:filter | number, and its generation fr
     NO_NETWORK IN_USE NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER | owner of the ring's frames |
     512 filters compared, the code of all written | 5.6
 filter_remove | number | 0 | NOT_OWNER | owner of the filter | the code of 511 filters written | 5.6
+
+handler_load | request | number, and its generation from bit 32 on | REFUSED NO_ROOM NOT_OWNER BAD_ADDRESS |
+    owner of the frames | 1,024 instructions inspected in up to 64 rounds, and translated | 5.5.2, table 9: ASH
+handler_attach | filter handler:any | 0 | NOT_OWNER | owner of both | constant | table 9: ASH
+handler_allow | handler slot | 0 | NOT_OWNER NOT_PERMITTED | owner of the handler, and the binding | constant |
+    3.2: secure bindings
+handler_count | handler count:kind | count | NOT_OWNER | owner of the handler | constant | not in the paper
+handler_remove | handler | 0 | NOT_OWNER | owner of the handler | 512 filters, 512 pages looked at | table 9: ASH
 """
 
 
