@@ -434,7 +434,7 @@ class ReceiveSlot:
     """One received Ethernet frame, without its check sequence."""
 
     length: u32  # bytes of `data` that are valid
-    reserved: u32
+    tag: u32  # of what a handler copied; else 0
     data: Array[u8, 2040]
 
 

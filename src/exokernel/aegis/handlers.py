@@ -58,6 +58,7 @@ class Handler:
     owner: u64  # NOBODY: there is no handler of this number
     generation: u32
     budget: u32
+    window: u64
     enter: u64  # addresses of its code
     abort: u64
     code_end: u64
@@ -65,6 +66,7 @@ class Handler:
     packet_end: u64  # of its page for packets, in the direct map
     frame_bytes: u64  # how much of its frames a run may use, from the upper end
     asks: u64  # bit n: it calls helper n
+    special: bool  # it asks for something, or uses its frames
     may_wake: u64
     state_bytes: u64
     code_frames: u64
@@ -74,22 +76,21 @@ class Handler:
 
 
 NOBODY = environment.NOBODY
-ASKS_EFFECTS = 0x3C  # in `Handler.asks`: COPY to RUN
-COPIES = 4
+COPIES = 4  # in `Handler.asks`
+GONE = ",".join(f"~{{{name}}}" for name in "rdi rsi rcx r8 r9 r10 r11 rbx rbp r13 r14 r15 flags memory".split())
+ENTERING = "={rax},={rdx},{rax},{r12},{rdi},{rsi},{r9}," + GONE
 
 table: Array[Handler, HANDLERS] = Array[Handler, HANDLERS]([Handler(owner=NOBODY) for _ in range(HANDLERS)])
 attached: Array[u8, FILTERS] = Array[u8, FILTERS]([NONE] * FILTERS)
 record_page: RecordPage = aligned(4096, RecordPage())
 context_page: ContextPage = aligned(4096, ContextPage())
-running: u64 = NONE
 outgoing: Array[Array[u8, 2048], EFFECTS] = Array[Array[u8, 2048], EFFECTS]()
 clock_factor: u64 = 0
 
-# What the last run asked for, besides what is in the record.
-reply: u64 = 0  # bytes of the changed frame that go back
+# What runs asked for and nobody has done yet.
 woken: u64 = 0  # bit n: environment n is to be told; stays until somebody did
-successor: u64 = NOBODY  # who is to run next
-sender: u64 = NONE  # the handler, until what it sends is sent
+successor: u64 = NOBODY  # who is to run next, in a slice of
+successor_owner: u64 = NOBODY
 
 
 def initialize() -> None:
@@ -99,6 +100,7 @@ def initialize() -> None:
     record.helpers[0] = u64(clock)
     record.end = DATA_END
     record.frames = FRAMES
+    record.send_room = EFFECTS
     for i in range(EFFECTS):
         record.send_from[i] = u64(addr(outgoing[i]))
     context_page.data_end = DATA_END
@@ -122,88 +124,88 @@ def space_of(number: u64) -> u64:
 # ---- a frame
 
 
-def run(number: u64, frame: Span[u8]) -> Span[u8]:
-    """Runs a handler on a frame. Returns the frame as it is for the ring; of no length if it does not go there. What
-    else the handler wants is in the record and in `reply`, `woken` and `successor`.
+@inline
+def run(number: u64, frame: Span[u8], send: Callable[[u64, u64], bool]) -> Span[u8]:
+    """Runs a handler on a frame (`prepare` comes before that if it is special), and does what it wants, but for its copies.
+    Returns the frame as it is for the ring; of no length if it does not go there.
     """
-    global running, reply, woken, successor, sender
     handler = table[number]
-    record = record_page.record
     length = len(frame)
-    words = (length + 7) // 8  # up to seven bytes more, of the header that lies before each frame
     changed = handler.packet_end - length
-    asm(
-        "rep movsq",
-        "{rdi},{rsi},{rcx},~{rdi},~{rsi},~{rcx},~{memory}",
-        handler.packet_end - words * 8,
-        u64(addr(frame[0])) + length - words * 8,
-        words,
-    )
-    lowest = DATA_END - length
-    record.lowest = lowest
-    context_page.data = u32(lowest)
-    context_page.data_meta = u32(lowest)
-    if handler.frame_bytes != 0:
-        start = paging.direct(u64(handler.parts[HandlerPart.FRAMES] + 1) * paging.PAGE) - handler.frame_bytes
-        Span[u64](Ptr[u64](start), handler.frame_bytes // 8).fill(0)
-    asks = handler.asks & ASKS_EFFECTS != 0
-    record.state = u64(STATE) if handler.state_bytes != 0 else u64(0)
-    record.state_bytes = handler.state_bytes
-    record.sends = 0
-    if asks:
-        helpers.begin(record)
-        record.send_room = EFFECTS
-        record.may_wake = handler.may_wake
-    running = number
-    status = asm(
-        "call rax",
-        "={rax},{rax},{rdi},{rsi},{rdx},{rcx},{r8},~{rdi},~{rsi},~{rdx},~{rcx},~{r8},~{r9},~{r10},~{r11},~{flags},~{memory}",
+    copy_words(changed, u64(addr(frame[0])), length)
+    lowest = u32(DATA_END) - u32(length)
+    record_page.record.lowest = u64(lowest)
+    context_page.data = lowest
+    context_page.data_meta = lowest
+    result, status = asm(
+        "mov ebp, {FRAME_TOP}; call rax",
+        ENTERING,
         handler.enter,
-        space_of(number) + WINDOW,
+        handler.window,
         u64(CONTEXT),
         u64(0),
         u64(handler.budget),
-        u64(FRAME_TOP),
-        returns=u64,
+        returns=tuple[u64, u64],
     )
-    running = NONE
-    reply = 0
     if status != 0:
-        record.copies = 0
-        record.sends = 0
-        handler.counts[HandlerCount.OVER_BUDGET + u64(status >> 32 != Reason.OVER_BUDGET)] += 1
-        note(handler.owner, u32(number), u32(status >> 32), u32(status))
-        woken |= u64(1) << handler.owner
+        end_run(number, status)
         return frame[:0]
-    action = u64(u32(record.result))
-    if action >= OTHER_ACTIONS:
-        action = 0
+    action = u64(u32(result))
+    if action > HandlerCount.SENT_BACK:
+        action = HandlerCount.ABORTED
     handler.counts[action] += 1
-    if asks:
-        woken |= record.woken
-        if record.next != NOBODY:
-            successor = record.next
-        if record.sends != 0:
-            sender = number
-            handler.counts[HandlerCount.FRAMES] += record.sends
-        handler.counts[HandlerCount.COPIES] += record.copies
-    if action == HandlerCount.SENT_BACK:
-        reply = length
-        sender = number
+    if action == HandlerCount.SENT_BACK and not send(changed, length):
+        handler.counts[HandlerCount.LOST] += 1
+    if handler.special:
+        commit(handler, send)
     return Span[u8](Ptr[u8](changed), length if action == HandlerCount.PASSED else u64(0))
 
 
-def send_effects(send: Callable[[u64, u64], bool]) -> None:
-    """Sends what the last run wants to be sent; what the device has no room for is lost, and counted."""
-    global sender
-    handler = table[sender]
+@inline
+def copy_words(to: u64, source: u64, length: u64) -> None:
+    """Copies at least eight bytes, the last eight perhaps twice."""
+    Ptr[u64](to + length - 8)[0] = Ptr[u64](source + length - 8)[0]
+    asm("rep movsq", "{rdi},{rsi},{rcx},~{rdi},~{rsi},~{rcx},~{memory}", to, source, length // 8)
+
+
+@noinline
+def prepare(handler: Handler) -> None:
+    """What only some handlers need: frames of zeros, and what helpers look at."""
     record = record_page.record
-    sender = NONE
-    if reply != 0 and not send(handler.packet_end - reply, reply):
-        handler.counts[HandlerCount.LOST] += 1
+    if handler.frame_bytes != 0:
+        start = paging.direct(u64(handler.parts[HandlerPart.FRAMES] + 1) * paging.PAGE) - handler.frame_bytes
+        Span[u64](Ptr[u64](start), handler.frame_bytes // 8).fill(0)
+    helpers.begin(record)
+    record.state = u64(STATE) if handler.state_bytes != 0 else u64(0)
+    record.state_bytes = handler.state_bytes
+    record.may_wake = handler.may_wake
+
+
+@noinline
+def commit(handler: Handler, send: Callable[[u64, u64], bool]) -> None:
+    """Makes what a run asked for real; what the device has no room for is lost, and counted."""
+    global woken, successor, successor_owner
+    record = record_page.record
+    woken |= record.woken
+    if record.next != NOBODY:
+        successor = record.next
+        successor_owner = handler.owner
     for i in range(record.sends):
         if not send(record.send_from[i], u64(record.sent[i])):
             handler.counts[HandlerCount.LOST] += 1
+    handler.counts[HandlerCount.FRAMES] += record.sends
+    handler.counts[HandlerCount.COPIES] += record.copies
+
+
+@noinline
+def end_run(number: u64, status: u64) -> None:
+    """A handler was ended: nothing of what it asked for is done, and its owner is told."""
+    global woken
+    handler = table[number]
+    record_page.record.copies = 0
+    handler.counts[HandlerCount.OVER_BUDGET + u64(status >> 32 != Reason.OVER_BUDGET)] += 1
+    note(handler.owner, u32(number), u32(status >> 32), u32(status))
+    woken |= u64(1) << handler.owner
 
 
 def note(identifier: u64, number: u32, reason: u32, place: u32) -> None:
@@ -216,11 +218,12 @@ def note(identifier: u64, number: u32, reason: u32, place: u32) -> None:
 
 
 def continuation(ip: u64, registers: Registers) -> u64:
-    """Where to continue after a page fault at `ip`, if that is in the running handler's code; else 0."""
-    if running == NONE:
+    """Where to continue after a page fault at `ip`, if that is in a handler's code; else 0."""
+    number = (ip - paging.HANDLER_MAP) // SPACING
+    if ip < paging.HANDLER_MAP or number >= HANDLERS or table[number].owner == NOBODY:
         return 0
-    handler = table[running]
-    begin = space_of(running) + CODE
+    handler = table[number]
+    begin = space_of(number) + CODE
     if ip < begin or ip >= handler.code_end:
         return 0
     places = Ptr[u16](paging.direct(u64(handler.parts[HandlerPart.PLACES]) * paging.PAGE))

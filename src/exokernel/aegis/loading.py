@@ -9,7 +9,7 @@ from exokernel.aegis import capability, environment, frames, handlers, receiving
 from exokernel.aegis.abi import *
 from exokernel.aegis.ebpf import *
 from exokernel.aegis.handler_abi import *
-from exokernel.aegis.handlers import CODE, NOBODY, Handler, space_of
+from exokernel.aegis.handlers import CODE, NOBODY, WINDOW, Handler, space_of
 from exokernel.aegis.inspection import Inspection, Profile, Verdict, inspect
 from exokernel.aegis.translation import Translation, translate
 from exokernel.aegis.user_memory import UserAddress, copy_in
@@ -98,6 +98,7 @@ def _fill(handler: Handler, caller: u64, number: u64, pages: u64) -> None:
     handler.owner = caller
     handler.budget = request.budget
     begin = space_of(number) + CODE
+    handler.window = space_of(number) + WINDOW
     handler.enter = begin + translation.enter
     handler.abort = begin + translation.abort
     handler.code_end = begin + translation.length
@@ -126,6 +127,7 @@ def _fill(handler: Handler, caller: u64, number: u64, pages: u64) -> None:
             handler.asks |= u64(1) << helper_index(instruction.unsigned_immediate)
         if instruction.source == FRAME_POINTER or instruction.destination == FRAME_POINTER:
             handler.frame_bytes = u64(work.depths[0] + 1) * FRAME_BYTES
+    handler.special = handler.asks != 0 or handler.frame_bytes != 0
 
 
 def own(named: u64) -> u64:

@@ -88,12 +88,10 @@ def receive() -> None:
             statistics.malformed += 1
         else:
             statistics.received += 1
-            owner = receiving.deliver(receive_buffers[number][HEADER_BYTES:length])
+            owner = receiving.deliver(receive_buffers[number][HEADER_BYTES:length], send)
             if owner != ENVIRONMENTS:
                 statistics.delivered += 1
                 receivers |= u64(1) << owner
-            if handlers.sender != handlers.NONE:
-                handlers.send_effects(send)
         virtio.offer(receive_queue, receive_state, u16(number))
     if count > 0:
         virtio.notify(RECEIVE, receive_state)
@@ -123,8 +121,7 @@ def send(source: u64, length: u64) -> bool:
         information.page.network.queue_full += 1
         return False
     number = count_trailing_zeros(idle_buffers)
-    frame = transmit_buffers[number][HEADER_BYTES : HEADER_BYTES + length]
-    frame.copy_from(Span[u8](Ptr[u8](source), length))
+    handlers.copy_words(u64(addr(transmit_buffers[number])) + HEADER_BYTES, source, length)
     give_to_device(number, length)
     return True
 

@@ -6,6 +6,8 @@ index as a hint that can only hurt its writer. The filters' code is written to t
 run, which then becomes executable instead of writable, and the other one writable again.
 """
 
+from collections.abc import Callable
+
 from exokernel.aegis import environment, filter, filter_code, frames, handlers, information, tlb
 from exokernel.aegis.abi import *
 from exokernel.aegis.filter import FILTERS
@@ -38,9 +40,9 @@ running: u64 = 1  # which of them is not to be written to
 code: u64 = 0  # the address of the code; 0: none, the table is searched
 
 
-def deliver(frame: Span[u8]) -> u64:
-    """Copies a frame into the ring of the filter that it belongs to. Returns the environment, or ENVIRONMENTS and counts
-    why not.
+def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
+    """Copies a frame into the ring of the filter that it belongs to, unless its handler decides otherwise. Returns the
+    environment, or ENVIRONMENTS and counts why not. `send` sends a frame of the kernel's memory.
     """
     number = classify(frame)
     if number < 0:
@@ -50,14 +52,18 @@ def deliver(frame: Span[u8]) -> u64:
     indices = indices_of(ring)
     handler = u64(handlers.attached[u64(number)])
     if handler != handlers.NONE:
-        frame = handle(ring, indices, handler, frame)
+        special = handlers.table[handler].special
+        if special:
+            prepare(ring, indices, handler)
+        frame = handlers.run(handler, frame, send)
+        copied = special and publish_copies(ring, indices)
         if len(frame) == 0:
-            return ring.owner if handlers.record_page.record.copies != 0 else u64(ENVIRONMENTS)
+            return ring.owner if copied else u64(ENVIRONMENTS)
     if ring.producer - indices.consumer >= RING_SLOTS:
         information.page.network.ring_full += 1
         return ENVIRONMENTS
     slot = slot_of(ring, ring.producer)
-    slot.reserved = 0
+    slot.tag = 0
     slot.data[: len(frame)].copy_from(frame)
     slot.length = u32(len(frame))
     compiler_barrier()
@@ -73,27 +79,31 @@ def slot_of(ring: Ring, index: u32) -> ReceiveSlot:
     return (Ptr[ReceiveSlot](paging.direct(u64(page) * paging.PAGE)) + place % SLOTS_PER_PAGE)[0]
 
 
-def handle(ring: Ring, indices: RingIndices, handler: u64, frame: Span[u8]) -> Span[u8]:
-    """Lets a handler have a frame, and publishes what it copied. Returns the frame as the handler passes it on; of no
-    length if it does not.
-    """
+@noinline
+def prepare(ring: Ring, indices: RingIndices, handler: u64) -> None:
+    """Tells the handler that is going to run where its copies go, and does what `handlers.prepare` does."""
+    handlers.prepare(handlers.table[handler])
+    if handlers.table[handler].asks & handlers.COPIES == 0:
+        return
     record = handlers.record_page.record
-    record.copies = 0
-    if handlers.table[handler].asks & handlers.COPIES:
-        used = ring.producer - indices.consumer
-        record.copy_room = min(EFFECTS, u64(RING_SLOTS - min(used, RING_SLOTS)))
-        for i in range(record.copy_room):
-            record.copy_to[i] = u64(addr(slot_of(ring, ring.producer + u32(i)).data[0]))
-    passed = handlers.run(handler, frame)
-    if record.copies != 0:
-        for i in range(record.copies):
-            slot = slot_of(ring, ring.producer + u32(i))
-            slot.length = record.copied[i]
-            slot.reserved = record.tags[i]
-        compiler_barrier()
-        ring.producer += u32(record.copies)
-        indices.producer = ring.producer
-    return passed
+    used = ring.producer - indices.consumer
+    record.copy_room = min(EFFECTS, u64(RING_SLOTS - min(used, RING_SLOTS)))
+    for i in range(record.copy_room):
+        record.copy_to[i] = u64(addr(slot_of(ring, ring.producer + u32(i)).data[0]))
+
+
+@noinline
+def publish_copies(ring: Ring, indices: RingIndices) -> bool:
+    """Shows the ring's owner what the handler copied; False if that is nothing."""
+    record = handlers.record_page.record
+    for i in range(record.copies):
+        slot = slot_of(ring, ring.producer + u32(i))
+        slot.length = record.copied[i]
+        slot.tag = record.tags[i]
+    compiler_barrier()
+    ring.producer += u32(record.copies)
+    indices.producer = ring.producer
+    return record.copies != 0
 
 
 def classify(frame: Span[u8]) -> i64:

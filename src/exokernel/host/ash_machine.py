@@ -58,6 +58,30 @@ ash_fault:
     movq %rcx, 144(%rdx)
     ret
 1:  ud2
+.globl ash_enter
+ash_enter:
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rdi, %rax
+    movq %rsi, %r12
+    movq %rdx, %rdi
+    movq %rcx, %rsi
+    movq %r9, %rbp
+    movq %r8, %r9
+    callq *%rax
+    movq %rax, RESULT(%r12)
+    movq %rdx, %rax
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    ret
 .data
 .balign 8
 .globl ash_begin, ash_end, ash_abort, ash_place
@@ -66,7 +90,9 @@ ash_end: .quad 0
 ash_abort: .quad 0
 ash_place: .quad 0
 .text
-"""  # 168 and 144 are the places of rip and rax in Linux's ucontext_t
+""".replace(
+    "RESULT", str(int(offsetof(Record, "result")) - RECORD)
+)  # 168 and 144 are the places of rip and rax in Linux's ucontext_t
 FAULTED = (1 << 64) - 1
 EFFECT_BYTES = 2048
 
@@ -352,8 +378,9 @@ class HandlerMachine:
         """Execute what was loaded last on the memory as it is: 0 when it returned, else how it was ended."""
         self._fault["begin"].value, self._fault["end"].value = self.code.start, self.code.stop
         self._fault["abort"].value = self._executable + self._word("translation", "abort")
-        enter = ENTRY(self._executable + self._word("translation", "enter"))
-        return int(enter(self.window, r1, r2, budget, FRAME_TOP))
+        enter = ENTRY(self._native.address("ash_enter"))
+        place = self._executable + self._word("translation", "enter")
+        return int(enter(place, self.window, r1, r2, budget, FRAME_TOP))
 
 
-ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * 5)
+ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * 6)
