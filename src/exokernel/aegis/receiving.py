@@ -64,7 +64,7 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
         return ENVIRONMENTS
     slot = slot_of(ring, ring.producer)
     slot.tag = 0
-    slot.data[: len(frame)].copy_from(frame)
+    handlers.copy_words(u64(addr(slot.data)), u64(addr(frame[0])), min(len(frame), sizeof(ReceiveSlot) - 8))
     slot.length = u32(len(frame))
     compiler_barrier()
     ring.producer += 1
