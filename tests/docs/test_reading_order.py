@@ -29,7 +29,7 @@ NETWORK = {
     "network", "packets", "pages", "resp", "segment", "sequence", "siphash", "streams", "tcp", "udp",
 }  # fmt: skip
 HANDLERS = {"ebpf", "inspection", "translation", "helpers", "handler_abi", "handlers", "loading"}
-FILTERS = {"filter", "filter_code", "receiving"}
+FILTERS = {"filter", "filter_code", "receiving", "sending"}
 
 
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
