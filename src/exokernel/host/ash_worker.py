@@ -76,6 +76,13 @@ def rendered(outcome: Outcome, identifier: object) -> dict[str, Any]:
     """An outcome as an answer."""
     found: dict[str, Any] = {"id": identifier, "outcome": outcome.outcome, "mem": outcome.data.hex()}
     if outcome.outcome == "returned":
+        asked = outcome.effects
+        if asked.copies:
+            found["copies"] = [{"tag": tag, "bytes": data.hex()} for tag, data in asked.copies]
+        if asked.frames:
+            found["frames"] = [frame.hex() for frame in asked.frames]
+        if asked.woken:
+            found["woken"] = [i for i in range(64) if asked.woken >> i & 1]
         return found | {"r0": hex(outcome.result)}
     return found | {"reason": outcome.text, "pc": outcome.place}
 
