@@ -4,7 +4,7 @@
 folded (RFC 1071 section 2(B)). Pure: no state, no hardware.
 """
 
-from exokernel.metal import Span, byte_swap, inline, struct, u8, u16, u32, u64, view
+from exokernel.metal import Span, add_end_around, byte_swap, struct, u8, u16, u32, u64, view
 
 
 @struct(packed=True)
@@ -24,34 +24,26 @@ class Block:
     fourth: u64
 
 
-@inline
-def with_carry(total: u64, word: u64) -> u64:
-    """Their one's complement sum."""
-    total += word
-    return total + u64(total < word)
-
-
 def add(total: u64, data: Span[u8]) -> u64:
     """The running sum `total` with `data` added. Only the last piece of a message may have an odd length, which counts
     as if a zero byte followed.
     """
-    length = len(data)
-    offset: u64 = 0
-    while offset + 32 <= length:
-        block = view(Block, data, offset)
-        total = with_carry(total, block.first)
-        total = with_carry(total, block.second)
-        total = with_carry(total, block.third)
-        total = with_carry(total, block.fourth)
-        offset += 32
-    while offset + 4 <= length:
-        total = with_carry(total, u64(view(Word, data, offset).value))
-        offset += 4
-    if offset + 2 <= length:
-        total = with_carry(total, data[offset] + (u64(data[offset + 1]) << 8))
-        offset += 2
-    if offset < length:
-        total = with_carry(total, u64(data[offset]))
+    rest = data
+    while len(rest) >= 32:
+        block = view(Block, rest)
+        total = add_end_around(total, block.first)
+        total = add_end_around(total, block.second)
+        total = add_end_around(total, block.third)
+        total = add_end_around(total, block.fourth)
+        rest = rest[32:]
+    while len(rest) >= 4:
+        total = add_end_around(total, view(Word, rest).value)
+        rest = rest[4:]
+    if len(rest) >= 2:
+        total = add_end_around(total, rest[0] + (u64(rest[1]) << 8))
+        rest = rest[2:]
+    if len(rest) != 0:
+        total = add_end_around(total, rest[0])
     return total
 
 
