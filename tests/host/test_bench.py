@@ -56,3 +56,13 @@ def test_boot_and_build_are_measured(exo: Exo, tmp_path: Path) -> None:
     assert rows["build", "incremental", "ns"]["median"] < rows["build", "full", "ns"]["median"]
     assert "to-application" in run.stderr
     assert run.stdout == ""
+
+
+def test_the_products_own_paths_cost_as_in_c(exo: Exo, tmp_path: Path) -> None:
+    run = exo("bench", "paths", "--json", "figures.jsonl")
+    assert run.returncode == 0, run.stderr  # which it is not when C and the dialect differ in one result
+    figures = [json.loads(line) for line in (tmp_path / "figures.jsonl").read_text().splitlines()]
+    ratios = {f["row"]: f["median"] for f in figures if f["unit"] == "ratio"}
+    assert len(ratios) == 11
+    assert ratios["median"] <= 1.05
+    assert max(ratios.values()) < 1.2
