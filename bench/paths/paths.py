@@ -3,8 +3,8 @@
 `exhibit.py`. They are the product's own, imported; what is here calls them with the same inputs as C calls its own.
 
 The C is compiled while this module is imported, by every compiler that is there, and its assembly becomes a part of the
-same image, each compiler's names with a prefix. Every line printed is `path system instructions result`, the first two as numbers; the time-stamp
-counter counts instructions when QEMU runs with -icount shift=0.
+same image, each compiler's names with a prefix. Every line printed is `path system instructions result`, the first two as
+numbers; the time-stamp counter counts instructions when QEMU runs with -icount shift=0.
 """
 
 import re
