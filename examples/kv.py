@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A key-value server that speaks the Redis protocol well enough for redis-cli and redis-benchmark: GET, SET (EX, PX),
-DEL, EXISTS, INCR, MGET, EXPIRE, TTL, PING, ECHO, DBSIZE, FLUSHALL, INFO, QUIT; pipelines; words on a line.
+DEL, EXISTS, INCR, MGET, MSET, EXPIRE, TTL, PING, ECHO, DBSIZE, FLUSHALL, INFO, QUIT; pipelines; words on a line.
 
     ./exo run examples/kv.py
     redis-cli -p 6379 set greeting hello
@@ -25,7 +25,7 @@ ROWS = 8192  # a power of two; at most three quarters are used
 KEY = 64
 VALUE = 512
 KEEP_ALIVE = 300  # seconds of silence until a client is asked whether it is there
-LARGEST_REPLY = 9000  # of one command: MGET of all that a command can name
+LARGEST_REPLY = 17000  # of one command: MGET of all that a command can name
 
 FREE, USED, GONE = 0, 1, 2
 
@@ -205,6 +205,23 @@ def set_value(command: Command, data: Span[u8]) -> None:
     say("+OK")
 
 
+def set_several(command: Command, data: Span[u8]) -> None:
+    count = u64(command.count)
+    if count & 1 == 0:
+        say("-ERR wrong number of arguments for 'mset' command")
+        return
+    for i in range(1, count, 2):
+        if len(command.word(data, i)) > KEY or len(command.word(data, i + 1)) > VALUE:
+            say("-ERR keys have at most 64 bytes, values 512")
+            return
+    if used + count // 2 > ROWS // 4 * 3:  # all or nothing, counted as if all were new
+        say("-OOM the table is full")
+        return
+    for i in range(1, count, 2):
+        put(command.word(data, i), command.word(data, i + 1))
+    say("+OK")
+
+
 def increment(key: Span[u8]) -> None:
     if len(key) > KEY:
         say("-ERR keys have at most 64 bytes, values 512")
@@ -269,6 +286,8 @@ def execute(command: Command, data: Span[u8]) -> bool:
         filled += format_into(reply[filled:], f"*{count - 1}\r\n")
         for i in range(1, count):
             say_row(find(command.word(data, i)))
+    elif is_word(name, b"mset") and count >= 3:
+        set_several(command, data)
     elif (is_word(name, b"del") or is_word(name, b"exists")) and count >= 2:
         removes = len(name) == 3
         found: i64 = 0
@@ -306,6 +325,10 @@ def execute(command: Command, data: Span[u8]) -> bool:
             f"total_commands_processed:{commands}\r\n# Keyspace\r\ndb0:keys={used}\r\n",
         )
         say_bytes(text[:length])
+    elif is_word(name, b"config") and count == 3:  # asked by redis-benchmark, before all else
+        say("*2")
+        say_bytes(command.word(data, 2))
+        say("$0\r\n")
     elif is_word(name, b"quit"):
         say("+OK")
         return False

@@ -101,8 +101,10 @@ static void take_turns_by_yield(void) {
 
 // The same is a call of a procedure: who waits for its turn is called, increments, and returns by passing it back.
 static void by_memory(const char *policy) {
+    static const char *const rows[] = {"shm", "lrpc", "tlrpc"};
     char name[64];
-    for (int yields = 0; yields < 2; yields++) {
+    for (int i = 0; i < 6; i++) {
+        int yields = i % 2;
         *TURN = 0;
         uint32_t mine = 0;
         pid_t other = partner(yields ? take_turns_by_yield : take_turns_by_futex);
@@ -122,9 +124,7 @@ static void by_memory(const char *policy) {
                 expect("the counter", *COUNTER == value);
             });
         snprintf(name, sizeof name, "%s%s", yields ? "sched_yield" : "futex", policy);
-        report("shm", name, 2 * ROUNDS);
-        report("lrpc", name, ROUNDS);
-        report("tlrpc", name, ROUNDS);
+        report(rows[i / 2], name, i < 2 ? 2 * ROUNDS : ROUNDS);
         end(other);
     }
 }

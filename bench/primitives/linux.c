@@ -43,12 +43,8 @@ static void protections(void) {
     expect("memory", !ftruncate(memory, PAGE));
     page = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory, 0);
     *page = 1;
-    SAMPLE({
-        u64 start = now();
-        munmap(page, PAGE);
-        before += now() - start;
-        mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | MAP_FIXED, memory, 0);
-    });
+    SAMPLE_AFTER(munmap(page, PAGE),
+                 mmap(page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | MAP_FIXED, memory, 0));
     report("tlb-insert", "mmap of shared memory", 1);
 }
 

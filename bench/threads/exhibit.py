@@ -2,8 +2,9 @@
 """What threads of one environment cost, in instructions of compiled Python under `-icount shift=0`.
 
 `thread-yield`: from before `give_way` in one thread to behind that of the next. `mutex-lock-unlock`: both, nobody else
-wants it. `thread-preempted`: from the last instruction of a thread whose slice ends to the first of the next, the kernel's part
-included, less the instructions of the loops that look.
+wants it. `thread-create-join`: of a thread whose function returns at once. `thread-preempted`: from the last instruction
+of a thread whose slice ends to the first of the next, the kernel's part included, less the instructions of the loops that
+look.
 """
 
 from collections.abc import Iterable

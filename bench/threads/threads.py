@@ -46,6 +46,21 @@ def measure_mutex() -> None:
         samples[i] = measure.end() - start
 
 
+def do_nothing(number: u64) -> u64:
+    return 0
+
+
+@noinline
+def measure_create() -> None:
+    """One that ends at once, and what it leaves."""
+    for i in range(SAMPLES):
+        start = read_timestamp()
+        one = thread.create(do_nothing, 0, 1)
+        thread.join(u64(one))
+        samples[i] = read_timestamp() - start
+        assert one >= 0
+
+
 def hand_over(number: u64) -> u64:
     """Two of these: from before `give_way` in one to behind that of the other."""
     global before, taken
@@ -97,6 +112,8 @@ def main() -> None:
     measure_nothing()
     measure_mutex()
     report("mutex-lock-unlock", nothing)
+    measure_create()
+    report("thread-create-join", nothing)
     both(hand_over)
     report("thread-yield", nothing)
     both(compute)

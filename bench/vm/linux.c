@@ -76,27 +76,16 @@ static void unprotect(int number, siginfo_t *information, void *context) { prote
 static void by_mprotect(void) {
     pages = region(PAGES);
     // Each sample from pages that may be written, whose change back does not count.
-    SAMPLE({
-        u64 start = now();
-        protect(0, PAGES, WRITE);
-        before += now() - start;
-        for (int i = 0; i < PAGES; i++) protect(order[i], 1, READ);
-    });
+    SAMPLE_AFTER(protect(0, PAGES, WRITE), for (int i = 0; i < PAGES; i++) protect(order[i], 1, READ););
     report("prot1", "mprotect, inside", PAGES);
-    SAMPLE({
-        u64 start = now();
+    SAMPLE_AFTER({
         protect(0, PAGES, WRITE);
         for (int i = 0; i < PAGES; i++) touch(i);
-        before += now() - start;
+    }, {
         protect(0, PAGES, READ);
     });
     report("prot100", "mprotect", 1);
-    SAMPLE({
-        u64 start = now();
-        protect(0, PAGES, READ);
-        before += now() - start;
-        protect(0, PAGES, WRITE);
-    });
+    SAMPLE_AFTER(protect(0, PAGES, READ), protect(0, PAGES, WRITE));
     report("unprot100", "mprotect", 1);
 
     for (int hand = 0; hand < 2; hand++) {
@@ -104,10 +93,7 @@ static void by_mprotect(void) {
             handle_by_hand(SIGSEGV, refault);
         else
             handle(SIGSEGV, refault, 0);
-        SAMPLE({
-            u64 start = now();
-            protect(0, 1, READ);
-            before += now() - start;
+        SAMPLE_AFTER(protect(0, 1, READ), {
             left = PAGES;
             touch(0);
         });
@@ -167,26 +153,11 @@ static void unprotect_watched(int number, siginfo_t *information, void *context)
 static void by_userfaultfd(void) {
     expect("user nobody", !setgid(65534) && !setuid(65534));
     watch();
-    SAMPLE({
-        u64 start = now();
-        change(0, PAGES, QUIETLY);
-        before += now() - start;
-        for (int i = 0; i < PAGES; i++) change(order[i], 1, PROTECT);
-    });
+    SAMPLE_AFTER(change(0, PAGES, QUIETLY), for (int i = 0; i < PAGES; i++) change(order[i], 1, PROTECT););
     report("prot1", "userfaultfd", PAGES);
-    SAMPLE({
-        u64 start = now();
-        change(0, PAGES, QUIETLY);
-        before += now() - start;
-        change(0, PAGES, PROTECT);
-    });
+    SAMPLE_AFTER(change(0, PAGES, QUIETLY), change(0, PAGES, PROTECT));
     report("prot100", "userfaultfd", 1);
-    SAMPLE({
-        u64 start = now();
-        change(0, PAGES, PROTECT);
-        before += now() - start;
-        change(0, PAGES, QUIETLY);
-    });
+    SAMPLE_AFTER(change(0, PAGES, PROTECT), change(0, PAGES, QUIETLY));
     report("unprot100", "userfaultfd", 1);
     handle_by_hand(SIGBUS, exchange_watched);
     change(0, PAGES, PROTECT);
@@ -206,28 +177,19 @@ static void by_userfaultfd(void) {
 
 // ---- fresh pages
 
+static void renew(void) {
+    if (pages) munmap(pages, PAGES * PAGE);
+    pages = mmap(0, PAGES * PAGE, WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    expect("pages", pages != MAP_FAILED);
+    madvise(pages, PAGES * PAGE, MADV_NOHUGEPAGE);
+}
+
 static void demand(void) {
-    char *area = mmap(0, (SAMPLES + WARM) * PAGES * PAGE, WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    expect("area", area != MAP_FAILED);
-    madvise(area, (SAMPLES + WARM) * PAGES * PAGE, MADV_NOHUGEPAGE);
-    pages = area;
-    SAMPLE_SOME(FEWER, {
-        for (int i = 0; i < PAGES; i++) *(volatile char *)(pages + i * PAGE) = 1;
-        u64 start = now();
-        munmap(pages, PAGES * PAGE);
-        pages += PAGES * PAGE;
-        before += now() - start;
-    });
+    pages = 0;
+    SAMPLE_SOME(FEWER, renew(), for (int i = 0; i < PAGES; i++) *(volatile char *)(pages + i * PAGE) = 1);
     report_some("demand-zero", "a store", PAGES, FEWER);
-    SAMPLE_SOME(FEWER, {
-        for (int i = 0; i < PAGES; i++) (void)*(volatile char *)(pages + i * PAGE);
-        u64 start = now();
-        munmap(pages, PAGES * PAGE);
-        pages += PAGES * PAGE;
-        before += now() - start;
-    });
+    SAMPLE_SOME(FEWER, renew(), for (int i = 0; i < PAGES; i++) (void)*(volatile char *)(pages + i * PAGE));
     report_some("demand-zero", "a load, of a page of zeros that all share", PAGES, FEWER);
-    munmap(pages, area + (SAMPLES + WARM) * PAGES * PAGE - pages);
 }
 
 // ---- processes
@@ -240,10 +202,7 @@ static void wait_for(pid_t child) {
 static void forks(void) {
     pages = region(FORKED_PAGES);
     for (int writes = 0; writes < 2; writes++) {
-        SAMPLE_SOME(FEWER, {
-            u64 start = now();
-            for (int i = 0; i < FORKED_PAGES; i++) touch(i);
-            before += now() - start;
+        SAMPLE_SOME(FEWER, for (int i = 0; i < FORKED_PAGES; i++) touch(i), {
             pid_t child = fork();
             if (child == 0) {
                 if (writes) touch(0);
@@ -260,7 +219,7 @@ extern char **environ;
 
 static void spawns(void) {
     static char *const smallest[] = {"/bin/nothing", 0}, *const ourselves[] = {"/proc/self/exe", "nothing", 0};
-    SAMPLE_SOME(FEWER, {
+    SAMPLE_SOME(FEWER, {}, {
         pid_t child = vfork();
         if (child == 0) {
             execve(smallest[0], smallest, environ);
@@ -269,13 +228,13 @@ static void spawns(void) {
         wait_for(child);
     });
     report_some("spawn", "vfork and exec of three instructions", 1, FEWER);
-    SAMPLE_SOME(FEWER, {
+    SAMPLE_SOME(FEWER, {}, {
         pid_t child;
         expect("posix_spawn", !posix_spawn(&child, smallest[0], 0, 0, smallest, environ));
         wait_for(child);
     });
     report_some("spawn", "posix_spawn of three instructions", 1, FEWER);
-    SAMPLE_SOME(FEWER, {
+    SAMPLE_SOME(FEWER, {}, {
         pid_t child = fork();
         if (child == 0) {
             execve(smallest[0], smallest, environ);
@@ -284,7 +243,7 @@ static void spawns(void) {
         wait_for(child);
     });
     report_some("spawn", "fork and exec of three instructions", 1, FEWER);
-    SAMPLE_SOME(FEWER, {
+    SAMPLE_SOME(FEWER, {}, {
         pid_t child = vfork();
         if (child == 0) {
             execve(ourselves[0], ourselves, environ);

@@ -110,7 +110,7 @@ def test_a_program_that_does_not_compile_shows_why(tmp_path: Path) -> None:
     source = tmp_path / "linux.c"
     source.write_text("int main(void) { return nowhere; }")
     with pytest.raises(Failure, match="nowhere"):
-        compile_c(source, tmp_path)
+        compile_c(source)
 
 
 def test_a_kernel_that_does_not_exist_is_a_mistake(exo: Exo) -> None:
@@ -131,10 +131,9 @@ def test_the_kernel_says_its_version(linux: Linux) -> None:
     assert version(linux.image) in linux.image.name
 
 
-def test_linux_boots_and_counts_the_same_again(linux: Linux, tmp_path: Path) -> None:
-    initramfs = tmp_path / "initramfs"
-    initramfs.write_bytes(archive(compiled(linux.programs, tmp_path)))
-    first, second = (linux.boot(initramfs, SETTINGS[""]) for _ in range(2))
+def test_linux_boots_and_counts_the_same_again(linux: Linux) -> None:
+    files = compiled(linux.programs)
+    first, second = (linux.boot(files, SETTINGS[""]) for _ in range(2))
     assert first == second
     call, process = first["null_call"]
     assert call.row == "null-call"
@@ -147,7 +146,5 @@ def test_a_program_that_fails_on_linux_is_an_error(linux: Linux, tmp_path: Path)
     source = tmp_path / "linux.c"
     source.write_text('#include "measure.h"\nint main(void) { start_measuring(); fail("on purpose"); }\n')
     failing = Linux(linux.image, linux.modules, {"failing": source})
-    initramfs = tmp_path / "initramfs"
-    initramfs.write_bytes(archive(compiled(failing.programs, tmp_path)))
     with pytest.raises(ValueError, match="on purpose"):
-        failing.boot(initramfs, SETTINGS[""])
+        failing.boot(compiled(failing.programs), SETTINGS[""])

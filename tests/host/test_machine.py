@@ -143,7 +143,8 @@ def test_forwards_and_links_are_read() -> None:
     assert Forward.parse("udp:7777:7") == Forward("udp", 7777, 7)
     assert str(Forward.parse("tcp:80:8080")) == "tcp:80:8080"
     assert Link.parse("dgram:/tmp/a:/tmp/b") == Link("/tmp/a", "/tmp/b")
-    for text in ("dgram:/tmp/a", "stream:/a:/b", "dgram::b", ""):
+    assert Link.parse("tap:exo0") == Link(tap="exo0")
+    for text in ("dgram:/tmp/a", "stream:/a:/b", "dgram::b", "tap:", "tap", ""):
         with pytest.raises(Failure, match="is not a link"):
             Link.parse(text)
 

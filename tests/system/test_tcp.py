@@ -229,7 +229,7 @@ def test_a_thousand_connections_in_sixteen_mebibytes() -> None:
     served twice.
     """
     request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    with link() as cable, running([EXAMPLES.parent / "bench/net/page.py"], link=cable.option, memory=16) as guest:
+    with link() as cable, running([EXAMPLES.parent / "bench/http/page.py"], link=cable.option, memory=16) as guest:
         cable.guest = guest
         guest.wait_for(b"ready")
 

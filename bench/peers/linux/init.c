@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The first process: mounts, loads the modules that are there, runs each program of the command line's `programs=a,b,c`
-// one after the other, and passes what they print to port 0xe9, QEMU's control channel, when they are done. Then the
-// machine ends (port 0xf4). Programs are children because the kernel prints each fault that the first process handles.
-// `address=A` and `gateway=G` bring eth0 up.
+// The first process: mounts, and does what the kernel's command line says.
+//   address=A gateway=G   loads the modules that are there, and brings eth0 up
+//   services=a:x,b:y      starts these programs, each with its argument, and with the serial line as its output
+//   programs=a,b,c        runs these one after the other, and passes what they print to port 0xe9, QEMU's control channel,
+//                         when they are done; then the machine ends (port 0xf4), if there are no services
+// All are children because the kernel prints each fault that the first process handles.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -86,6 +88,20 @@ static void bring_up(const char *name, const char *address, const char *mask, co
     close(socket_number);
 }
 
+// `folder/name:argument`; an argument is not needed.
+static void start(char *words) {
+    char path[256];
+    char *argument = strchr(words, ':');
+    if (argument) *argument++ = 0;
+    snprintf(path, sizeof path, "%s%s", strchr(words, '/') ? "/" : "/bin/", words);
+    if (fork() == 0) {
+        setsid();
+        execl(path, path, argument, (char *)0);
+        printf("failed: %s: %s\n", path, strerror(errno));
+        exit(127);
+    }
+}
+
 static void run(const char *name) {
     static char output[1 << 20];
     char path[256];
@@ -122,7 +138,9 @@ int main(void) {
     int file = open("/proc/cmdline", O_RDONLY);
     if (read(file, command_line, sizeof command_line - 1) <= 0) complain("command line", "");
     close(file);
-    char *address = parameter("address"), *programs = parameter("programs");
+    char *address = parameter("address"), *services = parameter("services"), *programs = parameter("programs");
+    int console = open("/dev/console", O_RDWR);
+    for (int i = 0; i < 3; i++) dup2(console, i);
     if (address) {
         load_modules();
         struct stat found;
@@ -130,7 +148,9 @@ int main(void) {
         bring_up("lo", "127.0.0.1", "255.0.0.0", 0);
         bring_up("eth0", address, "255.255.255.0", parameter("gateway"));
     }
+    for (char *words = services ? strtok(services, ",") : 0; words; words = strtok(0, ",")) start(words);
     for (char *name = programs ? strtok(programs, ",") : 0; name; name = strtok(0, ",")) run(name);
+    while (services) wait(0);
     iopl(3);
     outl(0, EXIT);
     reboot(RB_POWER_OFF);

@@ -3,7 +3,7 @@
 // less what measuring nothing costs. Under `-icount shift=0` the counter counts instructions.
 //
 // Results are kept in memory until the program ends, and a pause lies before each row: output leaves interrupts behind.
-// A line is `row|variant|operations|sample sample ...`: each sample is of so many operations.
+// A line is `row|variant|unit|operations|sample sample ...`: each sample is of so many operations.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "markers.h"
 
 #define SAMPLES 101
 #define WARM 8  // samples taken before and thrown away
@@ -37,10 +39,15 @@ static inline u64 now(void) {
 
 static inline void pause_before_row(void) { usleep(3000); }
 
-static inline void report_some(const char *row, const char *variant, unsigned operations, unsigned count) {
-    printf("%s|%s|%u|", row, variant, operations);
+static inline void report_as(const char *row, const char *variant, const char *unit, unsigned operations, unsigned count) {
+    printf("%s|%s|%s|%u|", row, variant, unit, operations);
     for (unsigned i = 0; i < count; i++) printf(" %ld", (long)samples[i]);
     printf("\n");
+    MARKER_ROW();
+}
+
+static inline void report_some(const char *row, const char *variant, unsigned operations, unsigned count) {
+    report_as(row, variant, "instructions", operations, count);
 }
 
 static inline void report(const char *row, const char *variant, unsigned operations) {
@@ -56,18 +63,22 @@ static inline void expect(const char *what, int condition) {
     if (!condition) fail(what);
 }
 
-// Every sample of `count` is what BODY took.
-#define SAMPLE_SOME(count, BODY)                                  \
-    do {                                                          \
-        pause_before_row();                                       \
+// Every sample of `count` is what BODY took, after SETUP, which does not count.
+#define SAMPLE_SOME(count, SETUP, BODY)                             \
+    do {                                                            \
+        pause_before_row();                                         \
         for (int sample = -WARM; sample < (int)(count); sample++) { \
-            u64 before = now();                                   \
-            BODY;                                                 \
-            u64 took = now() - before - nothing;                  \
-            if (sample >= 0) samples[sample] = took;              \
-        }                                                         \
+            SETUP;                                                  \
+            MARKER_BEGIN();                                         \
+            u64 before = now();                                     \
+            BODY;                                                   \
+            u64 took = now() - before - nothing;                    \
+            MARKER_END();                                           \
+            if (sample >= 0) samples[sample] = took;                \
+        }                                                           \
     } while (0)
-#define SAMPLE(BODY) SAMPLE_SOME(SAMPLES, BODY)
+#define SAMPLE_AFTER(SETUP, BODY) SAMPLE_SOME(SAMPLES, SETUP, BODY)
+#define SAMPLE(BODY) SAMPLE_SOME(SAMPLES, {}, BODY)
 
 static inline void start_measuring(void) {
     static char output[1 << 18];

@@ -5,7 +5,7 @@ as words on a line. Pure.
 
 from exokernel.metal import Array, Span, struct, u8, u32, u64
 
-WORDS = 16
+WORDS = 32
 LARGEST_LINE = 1024  # of words on a line
 LARGEST_WORD = 4096
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exokernel.host import charts
 from exokernel.host.bench import EXHIBITS, Results, discover, operation_of, operation_variants, ratio, sentence
-from exokernel.host.expectations import Verdict, best, reports
+from exokernel.host.expectations import COSTS, Verdict, best, counterpart, reports
 from exokernel.host.figures import Figure, key_of, number
 from exokernel.host.operations import NAMES
 
@@ -41,7 +41,6 @@ SYSTEMS = {
     "paper-mpf": "MPF",
     "paper-pathfinder": "PATHFINDER",
 }
-COSTS = ("instructions", "ns", "bytes")
 NEWEST = "DEC5000/125"  # the paper's fastest machine
 
 
@@ -119,7 +118,7 @@ def page(results: Results, folder: Path = EXHIBITS) -> str:
         sections=sections,
         glance=glance(results.figures),
         headline=headline(results),
-        losses=losses(results.figures),
+        losses=losses(results.figures, results.verdicts),
         above=above(results.figures),
         verdicts=results.verdicts,
         sentence=sentence,
@@ -158,8 +157,8 @@ def main_figures(found: Iterable[Figure], unit: str) -> list[Figure]:
 
 def line_of(figure: Figure, found: Sequence[Figure]) -> Line:
     """A figure of ours beside others'."""
-    exhibit, row, unit = str(figure["exhibit"]), str(figure["row"]), str(figure["unit"])
-    linux, least, sel4 = (best(found, exhibit, row, unit, system) for system in ("linux", "limit", "sel4"))
+    row, unit = str(figure["row"]), str(figure["unit"])
+    linux, least, sel4 = (counterpart(figure, found, system) for system in ("linux", "limit", "sel4"))
     times = advantage(figure, linux)
     by_key = {key_of(f): f for f in found}
 
@@ -421,17 +420,24 @@ def headline(results: Results) -> list[tuple[str, str]]:
     return [*facts, (f"{len(results.figures):,}", "figures, all of them below")]
 
 
-def losses(found: Sequence[Figure]) -> list[str]:
-    """Rows in which Linux's best is better."""
+def losses(found: Sequence[Figure], verdicts: Sequence[Verdict] = ()) -> list[str]:
+    """Rows in which Linux's best is better, and why, where an aim says so."""
+    reasons = {
+        (v.threshold.exhibit, v.threshold.row, v.threshold.variant): v.threshold.missed
+        for v in verdicts
+        if v.threshold.to == "linux"
+    }
     said = []
     for figure in found:
         if figure["system"] == "exos" and not operation_of(figure):
-            linux = best(found, str(figure["exhibit"]), str(figure["row"]), str(figure["unit"]), "linux")
+            linux = counterpart(figure, found, "linux")
             times = advantage(figure, linux)
             if linux is not None and times is not None and times < 0.995:
                 name = ", ".join(filter(None, (f"{figure['exhibit']} {figure['row']}", str(figure["variant"]))))
                 by = f"Linux by {linux['variant']}" if linux["variant"] else "Linux"
-                said.append(f"{name}: {cell(figure, 'median')}, {by} {cell(linux, 'median')}: {as_times(times)}")
+                reason = reasons.get((str(figure["exhibit"]), str(figure["row"]), str(figure["variant"])), "")
+                text = f"{name}: {cell(figure, 'median')}, {by} {cell(linux, 'median')}: {as_times(times)}"
+                said.append(f"{text}. {reason[:1].upper()}{reason[1:]}." if reason else text)
     return said
 
 
@@ -440,7 +446,7 @@ def above(found: Sequence[Figure]) -> list[tuple[float, str]]:
     said = []
     for figure in found:
         times = ratio(figure, found, "limit")
-        least = best(found, str(figure["exhibit"]), str(figure["row"]), str(figure["unit"]), "limit")
+        least = counterpart(figure, found, "limit")
         if times is not None and least is not None and times > 1.005:
             name = ", ".join(filter(None, (f"{figure['exhibit']} {figure['row']}", str(figure["variant"]))))
             said.append((times, f"{name}: {cell(figure, 'median')}, the least is {cell(least, 'median')}"))

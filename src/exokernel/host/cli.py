@@ -188,8 +188,8 @@ def _machine_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--link",
-        metavar="dgram:LOCALPATH:REMOTEPATH",
-        help="carry raw Ethernet frames over unix datagram sockets instead; the guest is 10.0.0.2",
+        metavar="dgram:LOCALPATH:REMOTEPATH|tap:NAME",
+        help="carry raw Ethernet frames over unix datagram sockets, or to a tap device, instead; the guest is 10.0.0.2",
     )
     parser.add_argument(
         "--accel", choices=ACCELERATORS, default="auto", help="auto takes KVM if a short probe finds it healthy"

@@ -15,6 +15,7 @@ from typing import Any
 from exokernel.host.figures import UNITS, Figure, Key, figure, key_of, number
 from exokernel.host.terminal import Failure
 
+COSTS = ("instructions", "ns", "bytes")  # of these, less is better
 GROWTH = 1.02  # a row that needs more than 2 % more than it did is named
 
 
@@ -175,6 +176,15 @@ def best(
     ]
     choose = max if unit == "per-second" else min
     return choose(found, key=lambda f: number(f, "median"), default=None)
+
+
+def counterpart(figure: Figure, figures: Iterable[Figure], system: str) -> Figure | None:
+    """What a system has beside a figure of ours: its best, or where less is not better, the variant that begins like ours."""
+    exhibit, row, variant, unit = (str(figure[name]) for name in ("exhibit", "row", "variant", "unit"))
+    if unit in COSTS or unit == "per-second":
+        return best(figures, exhibit, row, unit, system)
+    same = (f for f in figures if key_of(f)[:3] == (exhibit, row, system) and f["unit"] == unit)
+    return next((f for f in same if str(f["variant"]).startswith(variant)), None)
 
 
 @dataclass(frozen=True)

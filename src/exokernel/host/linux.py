@@ -9,21 +9,25 @@ variant the means; with `, default mitigations` the kernel guards against specul
 Nothing here may make Linux slower than its administrator would: where there are several ways all are measured.
 """
 
+import functools
 import lzma
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exokernel.host import debian
 from exokernel.host.build import REPOSITORY, cache_folder
 from exokernel.host.initramfs import Entry, archive, uncompressed_kernel
-from exokernel.host.machine import Machine, Options, measured
+from exokernel.host.machine import Machine, measured
+from exokernel.host.operations import Operations, counted, counter
 from exokernel.host.terminal import Failure
 
 if TYPE_CHECKING:
@@ -37,27 +41,38 @@ TIMEOUT = 300.0  # seconds of one boot with all programs
 MODULES = ("virtio_ring", "virtio", "virtio_mmio", "failover", "net_failover", "virtio_net")
 MACHINE = "microvm,acpi=on"
 # The time-stamp counter's speed is told, or Linux would measure it against a clock that it takes for a real one.
+COUNTED_KHZ = 1_000_000  # under -icount shift=0
 COMMAND_LINE = "console=ttyS0 quiet loglevel=3 panic=-1 reboot=t tsc=reliable ipv6.disable=1 random.trust_cpu=on"
-COUNTED = "tsc_early_khz=1000000"  # under -icount shift=0
 SETTINGS = {"": "mitigations=off", ", default mitigations": ""}  # by what is added to the variant
 REPEATABLE = ("-seed", "1", "-rtc", "base=2020-01-01,clock=vm")
 
 
 class Line(NamedTuple):
-    """What a program found: the samples of a row, each divided by the operations in it."""
+    """What a program found: the samples of a row, each of so many `operations`, and what was counted beside them."""
 
     row: str
     variant: str
-    values: tuple[float, ...]
+    unit: str
+    operations: int
+    samples: tuple[int, ...]
+    regions: list[Operations]
+
+    @property
+    def values(self) -> list[float]:
+        """The samples, each divided by the operations in it."""
+        return [sample / self.operations for sample in self.samples]
 
 
 @dataclass
 class Linux:
-    """A kernel to boot, and what its boots have found. `programs` are the exhibits' sources by name."""
+    """A kernel to boot, and what its boots have found. `programs` are the exhibits' sources by name; `counts` whether
+    kernel entries and so on are counted.
+    """
 
     image: Path
     modules: Path
     programs: Mapping[str, Path] = field(default_factory=dict)
+    counts: bool = False
 
     def __post_init__(self) -> None:
         self._found: dict[str, dict[str, list[Line]]] = {}
@@ -74,10 +89,34 @@ class Linux:
             temporary.replace(place)
         return place
 
-    def options(self, initramfs: Path, arguments: str, **changes: object) -> Options:
-        """The machine: ours, but for the memory and ACPI."""
-        extra = ("-initrd", str(initramfs), "-append", f"{COMMAND_LINE} {arguments}", *REPEATABLE)
-        return measured(**({"machine": MACHINE, "memory": MEMORY, "icount": True, "extra": extra} | changes))
+    @contextmanager
+    def machine(
+        self,
+        files: Mapping[str, Entry],
+        words: str = "",
+        *,
+        command_line: str = COMMAND_LINE,
+        kernel: Path | None = None,
+        timeout: float = TIMEOUT,
+        icount: bool = True,
+        extra: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> Iterator[Machine]:
+        """Linux running, with these files and `words` on its command line: our machine, but for the memory and ACPI."""
+        khz = COUNTED_KHZ if icount else host_khz()
+        with tempfile.TemporaryDirectory() as folder:
+            initramfs = Path(folder, "initramfs")
+            initramfs.write_bytes(archive(files))
+            arguments = ("-initrd", str(initramfs), "-append", f"{command_line} tsc_early_khz={khz} {words}".strip())
+            options = measured(
+                **(
+                    {"machine": MACHINE, "memory": MEMORY, "icount": icount}
+                    | changes
+                    | {"extra": (*arguments, *(REPEATABLE if icount else ()), *extra)}
+                )
+            )
+            with Machine(kernel or self.kernel, options, timeout=timeout) as machine:
+                yield machine
 
     def module_files(self) -> dict[str, Entry]:
         """The drivers of the network device, by their place in the initramfs."""
@@ -95,25 +134,38 @@ class Linux:
     def results(self, program: str) -> dict[str, list[Line]]:
         """What a program found, by setting. The first question boots Linux for all programs."""
         if not self._found:
-            with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(SETTINGS)) as pool:
-                initramfs = Path(folder, "initramfs")
-                initramfs.write_bytes(archive(compiled(self.programs, Path(folder))))
-                boots = {s: pool.submit(self.boot, initramfs, words) for s, words in SETTINGS.items()}
-                self._found = {s: boot.result() for s, boot in boots.items()}
+            files = compiled(self.programs)
+            with ThreadPoolExecutor(len(SETTINGS)) as pool:
+                boots = {setting: pool.submit(self.boot, files, words) for setting, words in SETTINGS.items()}
+                self._found = {setting: boot.result() for setting, boot in boots.items()}
         return {setting: found[program] for setting, found in self._found.items()}
 
-    def boot(self, initramfs: Path, words: str) -> dict[str, list[Line]]:
+    def boot(self, files: Mapping[str, Entry], words: str) -> dict[str, list[Line]]:
         """One boot; the lines of each program."""
-        arguments = f"{COUNTED} {words} programs={','.join(self.programs)}"
-        with Machine(self.kernel, self.options(initramfs, arguments), timeout=TIMEOUT) as machine:
-            machine.wait()
-            return lines_of(machine)
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder, "operations")
+            extra = counter(out) if self.counts else ()
+            with self.machine(files, f"{words} programs={','.join(self.programs)}", extra=extra) as machine:
+                machine.wait()
+                return lines_of(machine, counted(out) if self.counts else [])
 
 
-def lines_of(machine: Machine) -> dict[str, list[Line]]:
-    """What was printed, by program. Raises `ValueError` when one failed."""
+@functools.cache
+def host_khz() -> int:
+    """This computer's time-stamp ticks in a millisecond."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "frequency")
+        program.write_bytes(compile_c(SHARED / "frequency.c"))
+        program.chmod(0o755)
+        return int(subprocess.run([program], capture_output=True, text=True, timeout=20, check=True).stdout)
+
+
+def lines_of(machine: Machine, regions: list[list[Operations]]) -> dict[str, list[Line]]:
+    """What was printed, by program. Raises `ValueError` when one failed. `regions` of each line, or nothing."""
     found: dict[str, list[Line]] = {}
     ends = 0
+    rows = iter(regions)
+    last: tuple[tuple[int, ...], list[Operations]] = (), []
     for text in machine.control:
         if text.startswith("program "):
             lines = found.setdefault(text.removeprefix("program "), [])
@@ -122,14 +174,19 @@ def lines_of(machine: Machine) -> dict[str, list[Line]]:
                 raise ValueError(f"Linux: {text}\n{machine.transcript()}")
             ends += 1
         else:
-            row, variant, operations, numbers = text.split("|")
-            lines.append(Line(row, variant, tuple(int(n) / int(operations) for n in numbers.split())))
-    if not found or ends != len(found):
+            row, variant, unit, operations, numbers = text.split("|")
+            samples = tuple(map(int, numbers.split()))
+            beside = next(rows, [])[-len(samples) :]  # programs warm up
+            if not beside and samples == last[0]:
+                beside = last[1]  # the same samples are two rows
+            last = samples, beside
+            lines.append(Line(row, variant, unit, int(operations), samples, beside))
+    if not found or ends != len(found) or next(rows, None) is not None:
         raise ValueError(f"Linux did not run all programs\n{machine.transcript()}")
     return found
 
 
-def compiled(programs: Mapping[str, Path], folder: Path) -> dict[str, Entry]:
+def compiled(programs: Mapping[str, Path]) -> dict[str, Entry]:
     """The files of an initramfs: init and each program. A `linux_NAME.c` beside it becomes /bin/NAME, without libc."""
     sources = {"init": SHARED / "init.c"} | {f"bin/{name}": path for name, path in programs.items()}
     bare = {
@@ -138,22 +195,23 @@ def compiled(programs: Mapping[str, Path], folder: Path) -> dict[str, Entry]:
         for source in path.parent.glob("linux_*.c")
     }
     with ThreadPoolExecutor() as pool:
-        binaries = pool.map(lambda item: compile_c(item[1], folder, bare=item[0] in bare), (sources | bare).items())
-        return {name: Entry(data, executable=True) for name, data in zip(sources | bare, binaries, strict=True)}
+        data = pool.map(lambda item: compile_c(item[1], bare=item[0] in bare), (sources | bare).items())
+        return {name: Entry(binary, executable=True) for name, binary in zip(sources | bare, data, strict=True)}
 
 
-def compile_c(source: Path, folder: Path, *, bare: bool = False) -> bytes:
-    """A static executable. Raises `Failure`."""
+def compile_c(source: Path, *, bare: bool = False) -> bytes:
+    """A static executable; `bare` without libc. Raises `Failure`."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if not compiler:
         raise Failure("there is no C compiler for the programs that measure Linux", "apt-get install gcc libc6-dev")
-    out = folder / f"{source.parent.name}-{source.stem}"
     command = [compiler, "-O2", "-Wall", "-static", "-s", "-Wl,--build-id=none", f"-I{SHARED}"]
     command += ["-nostdlib", "-fno-stack-protector"] if bare else []
-    done = subprocess.run([*command, "-o", out, source], capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode:
-        raise Failure(f"{source} cannot be compiled:\n{done.stderr}")
-    return out.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        done = subprocess.run([*command, "-o", out, source], capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise Failure(f"{source} cannot be compiled:\n{done.stderr}")
+        return out.read_bytes()
 
 
 def find(image: Path | None = None, modules: Path | None = None) -> tuple[Path, Path]:
@@ -174,16 +232,21 @@ def programs_of(exhibits: Mapping[str, Path]) -> dict[str, Path]:
     return {name: source for name, path in exhibits.items() if (source := path.with_name("linux.c")).exists()}
 
 
-def rows(exhibit: str, context: "Context") -> Iterable["Figure"]:
-    """The figures of an exhibit for Linux, when it has any."""
+def rows(exhibit: str, folder: Path, context: "Context") -> Iterable["Figure"]:
+    """The figures of an exhibit for Linux: of its `linux.c`, and what its `peer_rows(context, linux)` finds."""
     linux = context.linux
-    if linux is None or exhibit not in linux.programs:
+    if linux is None:
         return
-    for setting, lines in linux.results(exhibit).items():
-        for line in lines:
-            yield context.figure(
-                line.row, "instructions", line.values, system="linux", variant=f"{line.variant}{setting}"
-            )
+    if (folder / "linux.c").exists():
+        for setting, lines in linux.results(exhibit).items():
+            for line in lines:
+                variant = f"{line.variant}{setting}"
+                yield context.figure(line.row, line.unit, line.values, "linux", variant)
+                if line.unit == "instructions":
+                    yield from context.operation_figures(line.row, variant, line.regions, line.operations, "linux")
+    of_its_own = getattr(sys.modules.get(f"exhibit_{exhibit}"), "peer_rows", None)
+    if of_its_own:
+        yield from of_its_own(context, linux)
 
 
 def version(image: Path) -> str:

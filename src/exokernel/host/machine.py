@@ -77,18 +77,25 @@ class Forward:
 
 @dataclass(frozen=True)
 class Link:
-    """A wire that carries raw Ethernet frames over a pair of unix datagram sockets: `dgram:LOCALPATH:REMOTEPATH`."""
+    """A wire that carries raw Ethernet frames: over a pair of unix datagram sockets, `dgram:LOCALPATH:REMOTEPATH`, or to
+    a tap device of this computer's Linux, `tap:NAME`.
+    """
 
-    local: str
-    remote: str
+    local: str = ""
+    remote: str = ""
+    tap: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises `Failure`."""
         parts = text.split(":")
-        if len(parts) != 3 or parts[0] != "dgram" or not parts[1] or not parts[2]:
-            raise Failure(f"{text!r} is not a link", "write dgram:LOCALPATH:REMOTEPATH, two paths of unix sockets")
-        return cls(parts[1], parts[2])
+        if len(parts) == 3 and parts[0] == "dgram" and parts[1] and parts[2]:
+            return cls(parts[1], parts[2])
+        if len(parts) == 2 and parts[0] == "tap" and parts[1]:
+            return cls(tap=parts[1])
+        raise Failure(
+            f"{text!r} is not a link", "write dgram:LOCALPATH:REMOTEPATH, two paths of unix sockets, or tap:NAME"
+        )
 
 
 @dataclass(frozen=True)
@@ -168,8 +175,11 @@ def _machine_of(options: Options) -> tuple[str, tuple[str, ...]]:
 
 def _network(options: Options, card: str) -> list[str]:
     if options.link:
-        wire = f"dgram,id=net,local.type=unix,local.path={_value(options.link.local)}"
-        wire += f",remote.type=unix,remote.path={_value(options.link.remote)}"
+        if options.link.tap:
+            wire = f"tap,id=net,ifname={_value(options.link.tap)},script=no,downscript=no"
+        else:
+            wire = f"dgram,id=net,local.type=unix,local.path={_value(options.link.local)}"
+            wire += f",remote.type=unix,remote.path={_value(options.link.remote)}"
         station = LINK_STATION
     else:
         rules = [f",hostfwd={f.protocol}:127.0.0.1:{f.host_port}-:{f.guest_port}" for f in options.forward]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""examples/kv.py that never sleeps: its INFO tells the time-stamp counter and how often the loop found nothing to do."""
+"""examples/kv.py that never sleeps: on port 81 it tells the time-stamp counter and how often its loop found nothing to do."""
 
 import importlib.util
 import sys
@@ -21,7 +21,7 @@ turns: u64 = 0
 
 
 def tell(connection: Connection, event: u8) -> None:
-    """On a port of its own: the counter and the turns, and the end."""
+    """The counter and the turns, and the end."""
     if event == Event.OPENED:
         text = Array[u8, 64]()
         streams.write(connection, text[: format_into(text, f"{read_timestamp()} {turns}\n")])

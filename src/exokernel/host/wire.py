@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Our end of a raw link to a guest (`--link`): whole Ethernet frames go in and come out, as on a wire, through a pair of
+unix datagram sockets. Nothing is sent again.
+"""
+
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from exokernel.host.machine import Link, Machine, MachineError
+
+ANSWER = 10.0  # seconds that a guest on a busy computer may take
+LARGEST = 65536
+
+
+class Wire:
+    """The sockets lie in `folder`, whose path must be short. `option` is the other end's, for the machine; `guest`, once
+    it is known, is shown when no frame comes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.local, self.remote = folder / "test", folder / "guest"
+        self.option = Link(str(self.remote), str(self.local))
+        self.guest: Machine | None = None
+        self.socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """Take our end; before the guest starts, so that it finds it."""
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.local))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.socket.settimeout(ANSWER)
+
+    def send(self, frame: bytes) -> None:
+        """Waits for room."""
+        assert self.socket is not None
+        self.socket.sendto(frame, str(self.remote))
+
+    def send_or_drop(self, frame: bytes) -> None:
+        """As a wire does it."""
+        assert self.socket is not None
+        with suppress(BlockingIOError):
+            self.socket.sendto(frame, socket.MSG_DONTWAIT, str(self.remote))
+
+    def receive(self) -> bytes:
+        """The next frame from the guest. Raises `MachineError`."""
+        assert self.socket is not None
+        try:
+            return self.socket.recv(LARGEST)
+        except TimeoutError:
+            shown = self.guest.transcript() if self.guest else ""
+            raise MachineError(f"no frame from the guest in {ANSWER} s\n{shown}") from None
+
+    def receive_all(self, quiet: float) -> list[bytes]:
+        """Frames until none has come for `quiet` seconds, or for a minute."""
+        assert self.socket is not None
+        frames, deadline = [], time.monotonic() + 60
+        self.socket.settimeout(quiet)
+        try:
+            while time.monotonic() < deadline:
+                frames.append(self.socket.recv(LARGEST))
+        except TimeoutError:
+            pass
+        finally:
+            self.socket.settimeout(ANSWER)
+        return frames
+
+    def waiting(self) -> Iterator[bytes]:
+        """The frames that are there now."""
+        assert self.socket is not None
+        with suppress(BlockingIOError):
+            while True:
+                yield self.socket.recv(LARGEST, socket.MSG_DONTWAIT)
+
+
+@contextmanager
+def wire(connect: bool = True) -> Iterator[Wire]:
+    """A wire; with `connect` its near end is taken by the caller, otherwise left to another process."""
+    with tempfile.TemporaryDirectory(prefix="exo-") as folder:  # the path of a unix socket must be short
+        cable = Wire(Path(folder))
+        try:
+            if connect:
+                cable.open()
+            yield cable
+        finally:
+            if cable.socket is not None:
+                cable.socket.close()
