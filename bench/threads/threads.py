@@ -3,7 +3,7 @@
 counter, less that of measuring nothing. Environment 0, alone in the machine.
 """
 
-from exokernel.exos import thread
+from exokernel.exos import measure, thread
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, compiler_barrier, noinline, u64
 
@@ -21,6 +21,7 @@ mutex: thread.Mutex = thread.Mutex()
 
 
 def report(row: str, less: u64) -> None:
+    measure.row()
     print(row, end="")
     for sample in samples:
         print("", sample - less, end="")
@@ -32,17 +33,17 @@ def measure_nothing() -> None:
     global nothing
     nothing = 1000
     for _ in range(SAMPLES):
-        start = read_timestamp()
-        nothing = min(nothing, read_timestamp() - start)
+        start = measure.begin()
+        nothing = min(nothing, measure.end() - start)
 
 
 @noinline
 def measure_mutex() -> None:
     for i in range(SAMPLES):
-        start = read_timestamp()
+        start = measure.begin()
         mutex.lock()
         mutex.unlock()
-        samples[i] = read_timestamp() - start
+        samples[i] = measure.end() - start
 
 
 def do_nothing(number: u64) -> u64:
@@ -64,9 +65,9 @@ def hand_over(number: u64) -> u64:
     """Two of these: from before `give_way` in one to behind that of the other."""
     global before, taken
     while taken < SAMPLES:
-        before = read_timestamp()
+        before = measure.begin()
         thread.give_way()
-        now = read_timestamp()
+        now = measure.end()
         if taken < SAMPLES:
             samples[taken] = now - before
             taken += 1
@@ -107,6 +108,7 @@ def both(function: thread.Function) -> None:
 
 
 def main() -> None:
+    measure.print_frequency()
     measure_nothing()
     measure_mutex()
     report("mutex-lock-unlock", nothing)

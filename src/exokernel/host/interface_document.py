@@ -16,7 +16,7 @@ from pathlib import Path
 
 from exokernel.aegis import abi
 from exokernel.exos import aegis
-from exokernel.host.bench import EXHIBITS, load
+from exokernel.host.bench import EXHIBITS, Context, load
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.interface import INTERFACE, Description
 from exokernel.host.machine import Machine, Options
@@ -119,9 +119,10 @@ def measured_costs() -> dict[str, str]:
                 raise SystemExit(machine.transcript())
     found = re.findall(r"^(\w+) (\d+)$", machine.console.decode(), re.MULTILINE)
     costs = {name: f"{count} instructions" for name, count in found}
-    samples = load("primitives", EXHIBITS / "primitives/exhibit.py").primitives()
+    exhibit = load("primitives", EXHIBITS / "primitives/exhibit.py")
+    run = Context("primitives").run(*exhibit.PRIMITIVES)
     for name, (row, remark) in PRIMITIVES.items():
-        costs[name] = f"{statistics.median(samples[row]):g} instructions{remark}"
+        costs[name] = f"{statistics.median(run.row(row).values):g} instructions{remark}"
     return costs
 
 

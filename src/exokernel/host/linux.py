@@ -27,6 +27,7 @@ from exokernel.host import debian
 from exokernel.host.build import REPOSITORY, cache_folder
 from exokernel.host.initramfs import Entry, archive, uncompressed_kernel
 from exokernel.host.machine import Machine, measured
+from exokernel.host.operations import Operations, counted, counter
 from exokernel.host.terminal import Failure
 
 if TYPE_CHECKING:
@@ -47,21 +48,31 @@ REPEATABLE = ("-seed", "1", "-rtc", "base=2020-01-01,clock=vm")
 
 
 class Line(NamedTuple):
-    """What a program found: the samples of a row, each divided by the operations in it."""
+    """What a program found: the samples of a row, each of so many `operations`, and what was counted beside them."""
 
     row: str
     variant: str
     unit: str
-    values: tuple[float, ...]
+    operations: int
+    samples: tuple[int, ...]
+    regions: list[Operations]
+
+    @property
+    def values(self) -> list[float]:
+        """The samples, each divided by the operations in it."""
+        return [sample / self.operations for sample in self.samples]
 
 
 @dataclass
 class Linux:
-    """A kernel to boot, and what its boots have found. `programs` are the exhibits' sources by name."""
+    """A kernel to boot, and what its boots have found. `programs` are the exhibits' sources by name; `counts` whether
+    kernel entries and so on are counted.
+    """
 
     image: Path
     modules: Path
     programs: Mapping[str, Path] = field(default_factory=dict)
+    counts: bool = False
 
     def __post_init__(self) -> None:
         self._found: dict[str, dict[str, list[Line]]] = {}
@@ -131,9 +142,12 @@ class Linux:
 
     def boot(self, files: Mapping[str, Entry], words: str) -> dict[str, list[Line]]:
         """One boot; the lines of each program."""
-        with self.machine(files, f"{words} programs={','.join(self.programs)}") as machine:
-            machine.wait()
-            return lines_of(machine)
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder, "operations")
+            extra = counter(out) if self.counts else ()
+            with self.machine(files, f"{words} programs={','.join(self.programs)}", extra=extra) as machine:
+                machine.wait()
+                return lines_of(machine, counted(out) if self.counts else [])
 
 
 @functools.cache
@@ -146,10 +160,12 @@ def host_khz() -> int:
         return int(subprocess.run([program], capture_output=True, text=True, timeout=20, check=True).stdout)
 
 
-def lines_of(machine: Machine) -> dict[str, list[Line]]:
-    """What was printed, by program. Raises `ValueError` when one failed."""
+def lines_of(machine: Machine, regions: list[list[Operations]]) -> dict[str, list[Line]]:
+    """What was printed, by program. Raises `ValueError` when one failed. `regions` of each line, or nothing."""
     found: dict[str, list[Line]] = {}
     ends = 0
+    rows = iter(regions)
+    last: tuple[tuple[int, ...], list[Operations]] = (), []
     for text in machine.control:
         if text.startswith("program "):
             lines = found.setdefault(text.removeprefix("program "), [])
@@ -159,8 +175,13 @@ def lines_of(machine: Machine) -> dict[str, list[Line]]:
             ends += 1
         else:
             row, variant, unit, operations, numbers = text.split("|")
-            lines.append(Line(row, variant, unit, tuple(int(n) / int(operations) for n in numbers.split())))
-    if not found or ends != len(found):
+            samples = tuple(map(int, numbers.split()))
+            beside = next(rows, [])[-len(samples) :]  # programs warm up
+            if not beside and samples == last[0]:
+                beside = last[1]  # the same samples are two rows
+            last = samples, beside
+            lines.append(Line(row, variant, unit, int(operations), samples, beside))
+    if not found or ends != len(found) or next(rows, None) is not None:
         raise ValueError(f"Linux did not run all programs\n{machine.transcript()}")
     return found
 
@@ -220,7 +241,10 @@ def rows(exhibit: str, folder: Path, context: "Context") -> Iterable["Figure"]:
     if (folder / "linux.c").exists():
         for setting, lines in linux.results(exhibit).items():
             for line in lines:
-                yield context.figure(line.row, line.unit, line.values, "linux", f"{line.variant}{setting}")
+                variant = f"{line.variant}{setting}"
+                yield context.figure(line.row, line.unit, line.values, "linux", variant)
+                if line.unit == "instructions":
+                    yield from context.operation_figures(line.row, variant, line.regions, line.operations, "linux")
     of_its_own = getattr(sys.modules.get(f"exhibit_{exhibit}"), "peer_rows", None)
     if of_its_own:
         yield from of_its_own(context, linux)
