@@ -7,7 +7,8 @@ with all acknowledgments; `new-connection` a whole life of one: handshake, reque
 `pipeline-16` has so many requests under way. With `--wall`, `requests` is what wrk gets done per second from Linux's TCP
 over a tap device (host/namespace.py; without root the row is left out, and says so). `memory` is what the machine has
 given away with a thousand connections open, served and idle: kernel, image, tables and buffers; `memory-per-connection`
-is what a thousand rows more take, each with its idle connection. `limit` is nginx on Linux on the machine of the design, as measured there.
+is what a thousand rows more take, each with its idle connection. `limit` is nginx
+on Linux on the machine of the design, as measured there.
 
 `drive` and `rate` do not know who serves.
 """
