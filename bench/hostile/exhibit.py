@@ -121,7 +121,18 @@ def get(client: "Client") -> None:
 
 def ask(peer: "Peer") -> dict[str, int]:
     """What is free or taken on the machine, now."""
-    names = ("frames", "heap blocks", "connections", "buffers", "half open", "asked", "received", "lost", "opened", "cookies")
+    names = (
+        "frames",
+        "heap blocks",
+        "connections",
+        "buffers",
+        "half open",
+        "asked",
+        "received",
+        "lost",
+        "opened",
+        "cookies",
+    )
     for _ in range(100):
         peer.told = b""
         peer.cable.send(datagram(PEER, 9000, TELL, b""))
