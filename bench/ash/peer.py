@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from exokernel.host.initramfs import Entry
-from exokernel.host.linux import SHARED, Linux, compile_c
+from exokernel.host.linux import COUNTED_KHZ, SHARED, Linux, compile_c
 from exokernel.host.machine import Machine
 from exokernel.host.wire import Wire, wire
 
@@ -25,17 +25,22 @@ NEIGHBOUR = "neighbour=10.0.0.1/02:00:00:00:00:aa"
 QUIET = 0.5  # seconds without a frame, so that the machine sleeps when the next one comes
 FRAMES = 12
 TIMEOUT = 120.0
+# An instruction takes a nanosecond, so that logging it makes no time pass in which the clock ticks; idle time is real.
+CLOCK = ("-icount", "shift=0,sleep=on")
+COUNTED = f"tsc_early_khz={COUNTED_KHZ}"  # of two the last one counts
 EXECUTED = re.compile(r"^Trace \d+: ", re.MULTILINE)
 NOTIFIED = "virtio_mmio_write offset 0x50 value 0x1"
 
 
 @contextmanager
-def answering(linux: Linux, means: str, busy: int = 0, **changes: object) -> Iterator[tuple[Wire, Machine]]:
+def answering(
+    linux: Linux, means: str, busy: int = 0, words: str = "", **changes: object
+) -> Iterator[tuple[Wire, Machine]]:
     """Linux on a wire, with the echo and so many processes that compute."""
     sources = {"init": "init.c", "bin/echo": "echo.c", "bin/busy": "busy.c"}
     files = linux.module_files() | {name: Entry(compile_c(SHARED / source), True) for name, source in sources.items()}
     services = f"echo:{means}" + (f",busy:{busy}" if busy else "")
-    words = f"mitigations=off address=10.0.0.2 {NEIGHBOUR} services={services}"
+    words = f"mitigations=off address=10.0.0.2 {NEIGHBOUR} services={services} {words}"
     with (
         wire() as cable,
         linux.machine(files, words, icount=False, link=cable.option, timeout=TIMEOUT, **changes) as machine,
@@ -59,7 +64,10 @@ def paths(linux: Linux, means: str, frame: bytes) -> list[int]:
     with tempfile.TemporaryDirectory(prefix="exo-") as name:
         log, monitor_path = Path(name, "log"), Path(name, "monitor")
         extra = ("-D", str(log), "-monitor", f"unix:{monitor_path},server=on,wait=off")
-        with answering(linux, means, extra=extra) as (cable, _), socket.socket(socket.AF_UNIX) as monitor:
+        with (
+            answering(linux, means, words=COUNTED, extra=(*extra, *CLOCK)) as (cable, _),
+            socket.socket(socket.AF_UNIX) as monitor,
+        ):
             monitor.connect(str(monitor_path))
             monitor.settimeout(20)
             say(monitor, "singlestep on")
