@@ -108,14 +108,10 @@ def page(results: Results, folder: Path = EXHIBITS) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    names = sorted(
-        {str(f["exhibit"]) for f in results.figures}, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n)
-    )
-    sections = [section(name, results, folder) for name in names]
     return environment.from_string(TEMPLATE.read_text()).render(
         machine=results.machine,
         peer=results.machine.get("peer", ""),
-        sections=sections,
+        sections=sections_of(results, folder),
         glance=glance(results.figures),
         headline=headline(results),
         losses=losses(results.figures, results.verdicts),
@@ -127,6 +123,13 @@ def page(results: Results, folder: Path = EXHIBITS) -> str:
         operations=NAMES,
         units=UNITS,
     )
+
+
+def sections_of(results: Results, folder: Path) -> list[Section]:
+    """All exhibits of which there are figures, as the paper goes."""
+    names = {str(f["exhibit"]) for f in results.figures}
+    ordered = sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return [section(name, results, folder) for name in ordered]
 
 
 def section(name: str, results: Results, folder: Path) -> Section:

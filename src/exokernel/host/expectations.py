@@ -179,8 +179,12 @@ def best(
 
 
 def counterpart(figure: Figure, figures: Iterable[Figure], system: str) -> Figure | None:
-    """What a system has beside a figure of ours: its best, or where less is not better, the variant that begins like ours."""
+    """What a system has beside a figure of ours: its best, or where less is not better, the variant that begins like ours.
+    Nothing beside what is only a part of a row, which says so in brackets.
+    """
     exhibit, row, variant, unit = (str(figure[name]) for name in ("exhibit", "row", "variant", "unit"))
+    if "(" in variant:
+        return None
     if unit in COSTS or unit == "per-second":
         return best(figures, exhibit, row, unit, system)
     same = (f for f in figures if key_of(f)[:3] == (exhibit, row, system) and f["unit"] == unit)
