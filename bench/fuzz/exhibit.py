@@ -2,7 +2,8 @@
 """Ten million random calls against the kernel, and no promise broken.
 
 Four environments run fuzz.py at once under an auditor; the calls are generated from the interface table. Once for five of
-`--runs`, each with a seed of its own (1, 2, ...). A run that reports a violation, or does not end, is no figure but an error that shows it.
+`--runs`, each with a seed of its own (1, 2, ...). A run that reports a violation, or does not end, is no figure but an
+error that shows it.
 """
 
 import re

@@ -220,7 +220,8 @@ def find(image: Path | None = None, modules: Path | None = None) -> tuple[Path, 
         if not image.is_file():
             raise Failure(f"{image} does not exist", "--linux-kernel takes a bzImage, or an ELF vmlinux")
         return image, modules or image.parent
-    root = debian.unpacked(debian.dependency(META_PACKAGE))
+    known = sorted((cache_folder() / "debian").glob("linux-image-*-cloud-amd64_*"))
+    root = known[-1] if known else debian.unpacked(debian.dependency(META_PACKAGE))
     found = sorted(root.glob("boot/vmlinuz-*"))
     if not found:
         raise Failure(f"there is no kernel in {root}")
