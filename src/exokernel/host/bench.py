@@ -21,7 +21,7 @@ from types import ModuleType
 
 from exokernel.host import expectations, figures, linux
 from exokernel.host.build import REPOSITORY, build
-from exokernel.host.expectations import COSTS, Verdict, best, counterpart, grown, judged
+from exokernel.host.expectations import COSTS, Verdict, counterpart, grown, judged
 from exokernel.host.figures import KEYS, NUMBERS, UNITS, Figure, checked, key_of, number, summary
 from exokernel.host.linux import Linux
 from exokernel.host.machine import Machine, measured
@@ -235,7 +235,7 @@ def _rows(context: Context, path: Path) -> Iterator[Figure]:
 def wall_ratios(context: Context, found: Sequence[Figure]) -> Iterator[Figure]:
     """Wall time of ours over the peer's best of the same run, for rows that both have."""
     for ours in found:
-        theirs = best(found, context.exhibit, str(ours["row"]), "ns", "linux")
+        theirs = counterpart(ours, found, "linux")
         if ours["system"] == "exos" and ours["unit"] == "ns" and theirs is not None:
             ratio = number(ours, "median") / number(theirs, "median")
             variant = ", ".join(filter(None, (str(ours["variant"]), "wall time to linux")))

@@ -108,14 +108,10 @@ def page(results: Results, folder: Path = EXHIBITS) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    names = sorted(
-        {str(f["exhibit"]) for f in results.figures}, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n)
-    )
-    sections = [section(name, results, folder) for name in names]
     return environment.from_string(TEMPLATE.read_text()).render(
         machine=results.machine,
         peer=results.machine.get("peer", ""),
-        sections=sections,
+        sections=sections_of(results, folder),
         glance=glance(results.figures),
         headline=headline(results),
         losses=losses(results.figures, results.verdicts),
@@ -127,6 +123,13 @@ def page(results: Results, folder: Path = EXHIBITS) -> str:
         operations=NAMES,
         units=UNITS,
     )
+
+
+def sections_of(results: Results, folder: Path) -> list[Section]:
+    """All exhibits of which there are figures, as the paper goes."""
+    names = {str(f["exhibit"]) for f in results.figures}
+    ordered = sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return [section(name, results, folder) for name in ordered]
 
 
 def section(name: str, results: Results, folder: Path) -> Section:
@@ -319,7 +322,7 @@ def plots(name: str, found: Sequence[Figure]) -> Iterable[str]:
     for figure in main_figures(found, "instructions"):
         points = [charts.Point(number(figure, "median"), "exos", f"ours: {cell(figure, 'median')}")]
         for system in ("linux", "c", "sel4", "limit"):
-            other = best(found, name, str(figure["row"]), "instructions", system)
+            other = counterpart(figure, found, system)
             if other:
                 told = ", ".join(filter(None, (system_name(system), str(other["variant"]))))
                 points.append(charts.Point(number(other, "median"), system, f"{told}: {cell(other, 'median')}"))
@@ -372,23 +375,29 @@ def stride_plot(found: Sequence[Figure]) -> Iterable[str]:
         yield charts.key({shape: name for shape, name in names.items() if shape in shapes})
 
 
+def plain(found: Sequence[Figure]) -> list[Figure]:
+    """Our instruction counts, of each row without a variant where there is one."""
+    ours = [f for f in found if f["system"] == "exos" and f["unit"] == "instructions"]
+    rows = {(f["exhibit"], f["row"]) for f in ours if not f["variant"]}
+    return [f for f in ours if not f["variant"] or (f["exhibit"], f["row"]) not in rows]
+
+
 def glance(found: Sequence[Figure]) -> str:
     """How many times better than the best Linux each row is, and than Ultrix it was."""
     lines = []
-    for figure in found:
-        if figure["system"] != "exos" or figure["unit"] != "instructions" or figure["variant"] != "":
-            continue
+    for figure in plain(found):
         exhibit, row = str(figure["exhibit"]), str(figure["row"])
-        linux = best(found, exhibit, row, "instructions", "linux")
+        linux = counterpart(figure, found, "linux")
         times = advantage(figure, linux)
         if linux is None or times is None:
             continue
         title = f"over Linux ({linux['variant']}): {as_times(times)}"
         points = [charts.Point(times, "exos", title)]
         paper = paper_advantage([f for f in found if f["exhibit"] == exhibit], row)
-        if paper:
+        if paper and not figure["variant"]:
             points.append(charts.Point(paper, "paper", f"the paper, over Ultrix: {as_times(paper)}"))
-        lines.append(charts.Row(f"{exhibit} {row}", as_times(times), tuple(points), bar=True))
+        name = ", ".join(filter(None, (f"{exhibit} {row}", str(figure["variant"]))))
+        lines.append(charts.Row(name, as_times(times), tuple(points), bar=True))
     if not lines:
         return ""
     lines.sort(key=lambda line: -line.points[0].value)
@@ -404,8 +413,7 @@ def glance(found: Sequence[Figure]) -> str:
 
 def headline(results: Results) -> list[tuple[str, str]]:
     """A few numbers to begin with: value and what it is."""
-    plain = [f for f in results.figures if f["system"] == "exos" and f["unit"] == "instructions" and not f["variant"]]
-    pairs = [(f, best(results.figures, str(f["exhibit"]), str(f["row"]), "instructions", "linux")) for f in plain]
+    pairs = [(f, counterpart(f, results.figures, "linux")) for f in plain(results.figures)]
     times = sorted(t for f, other in pairs if (t := advantage(f, other)) is not None)
     facts = []
     if times:

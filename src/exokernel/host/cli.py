@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from exokernel.host.build import REPOSITORY, Compiled, build
+from exokernel.host.build import REPOSITORY, Compiled, Image, build
 from exokernel.host.machine import (
     Event,
     Forward,
@@ -84,13 +84,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     )
     _applications(run_parser)
     _machine_arguments(run_parser)
-    run_parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=RUN_TIMEOUT,
-        metavar="S",
-        help="end the machine after so many seconds (default: 24 hours; a server is ended with Ctrl-C)",
-    )
+    _timeout(run_parser)
     run_parser.set_defaults(verb=run)
 
     build_parser = verbs.add_parser("build", help="make a bootable image", description="Compile and write an image.")
@@ -118,6 +112,39 @@ def parse(words: list[str]) -> argparse.Namespace:
         "--timeout", type=_seconds, default=RUN_TIMEOUT, metavar="S", help="end the machine after so many seconds"
     )
     debug_parser.set_defaults(verb=debug)
+
+    trace_parser = verbs.add_parser(
+        "trace",
+        help="run, and write what kernel and applications did when, for ui.perfetto.dev",
+        description="Run under the emulator and write every entry into the kernel, switch, fault, event and packet with "
+        "its time in instructions, as a file that Perfetto's viewer (https://ui.perfetto.dev) opens.",
+        epilog="The guest executes the same instructions as without it.",
+    )
+    _applications(trace_parser)
+    _machine_arguments(trace_parser)
+    _timeout(trace_parser)
+    trace_parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the trace to write; FILE.gz is compressed"
+    )
+    trace_parser.add_argument(
+        "--events", type=_positive, default=500_000, metavar="N", help="keep the last N events (default: 500000)"
+    )
+    trace_parser.set_defaults(verb=trace)
+
+    profile_parser = verbs.add_parser(
+        "profile",
+        help="run, and count the instructions of each function, exactly",
+        description="Run under the emulator and count every instruction by the stack of Python functions that led to it, "
+        "of applications and kernel. Shows the functions that took most.",
+        epilog="The guest executes the same instructions as without it.",
+    )
+    _applications(profile_parser)
+    _machine_arguments(profile_parser)
+    _timeout(profile_parser)
+    profile_parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write folded stacks for a flame graph; - is standard output"
+    )
+    profile_parser.set_defaults(verb=profile)
 
     doctor_parser = verbs.add_parser("doctor", help="check what this computer has and what is missing")
     doctor_parser.set_defaults(verb=doctor)
@@ -210,6 +237,16 @@ def _machine_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=RUN_TIMEOUT,
+        metavar="S",
+        help="end the machine after so many seconds (default: 24 hours; a server is ended with Ctrl-C)",
+    )
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value <= 0:
@@ -245,8 +282,11 @@ def run(parsed: argparse.Namespace) -> int:
     options = machine_options(parsed)
     find_qemu()
     image = build(parsed.applications, slice_ticks=parsed.slice_ticks)
-    options = with_forwards(options, parsed, image.forward)
-    verbose: bool = parsed.verbose
+    return run_image(image, with_forwards(options, parsed, image.forward), parsed.timeout, parsed.verbose)
+
+
+def run_image(image: Image, options: Options, timeout: float, verbose: bool) -> int:
+    """Run an image with our terminal as its console; the exit status."""
 
     def show(event: Event) -> None:
         """Runs in the machine's thread."""
@@ -259,7 +299,7 @@ def run(parsed: argparse.Namespace) -> int:
             words = " ".join(f"{k}={v}" for k, v in event.values.items())
             say(f"{event.at * 1000:7.1f} ms  {event.name} {words}")
 
-    machine = Machine(image.path, options, capture=False, timeout=parsed.timeout, on_event=show)
+    machine = Machine(image.path, options, capture=False, timeout=timeout, on_event=show)
     try:
         machine.start()
         if verbose:
@@ -270,7 +310,7 @@ def run(parsed: argparse.Namespace) -> int:
             say(f"{paint('forward', GREEN)}: {here} to the guest's port {forward.guest_port}")
         status = machine.wait()
     except MachineError:
-        warn(f"still running after {parsed.timeout:g} s, stopped")
+        warn(f"still running after {timeout:g} s, stopped")
         return TIMED_OUT
     finally:
         machine.stop()
@@ -347,6 +387,20 @@ def test(parsed: argparse.Namespace) -> int:
 def debug(parsed: argparse.Namespace) -> int:
     """`exo debug`."""
     from exokernel.host.debug import debug as start
+
+    return start(parsed)
+
+
+def trace(parsed: argparse.Namespace) -> int:
+    """`exo trace`."""
+    from exokernel.host.trace import trace as start
+
+    return start(parsed)
+
+
+def profile(parsed: argparse.Namespace) -> int:
+    """`exo profile`."""
+    from exokernel.host.profile import profile as start
 
     return start(parsed)
 
