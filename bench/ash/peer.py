@@ -23,7 +23,7 @@ from exokernel.host.wire import Wire, wire
 MEANS = {"sockets": "sockets", "fifo": "sockets, SCHED_FIFO", "native": "XDP native", "generic": "XDP generic"}
 NEIGHBOUR = "neighbour=10.0.0.1/02:00:00:00:00:aa"
 QUIET = 0.5  # seconds without a frame, so that the machine sleeps when the next one comes
-FRAMES = 12
+FRAMES = 9
 TIMEOUT = 120.0
 # An instruction takes a nanosecond, so that logging it makes no time pass in which the clock ticks; idle time is real.
 CLOCK = ("-icount", "shift=0,sleep=on")
