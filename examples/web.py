@@ -1,41 +1,53 @@
 # SPDX-License-Identifier: MIT
-"""A web server whose page shows the machine that it runs on: environments, frames, slices, packets and connections,
-once a second.
+"""A web server whose page shows the machine that it runs on, as it changes: memory, the processor's slices, packets,
+connections, and who has what.
 
     ./exo run examples/web.py
 
 and open http://127.0.0.1:8080/ in a browser, because FORWARD leads port 8080 of this computer to port 80 of the
 machine. The same as data is at /state.json. Give it company to watch:
 
-    ./exo run examples/web.py examples/top.py
+    ./exo run examples/web.py examples/top.py examples/crash.py
 
-Everything from the Ethernet header up is the library in src/exokernel/exos: no kernel knows of TCP here.
+Everything from the Ethernet header up is the library in src/exokernel/exos: no kernel knows of TCP here. The page is a
+file of the bundle, web.html.
 """
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import State
-from exokernel.exos import aegis, http, network, pages, streams, tcp
+from exokernel.exos import aegis, files, http, network, pages, streams, tcp
 from exokernel.exos.http import Request
 from exokernel.exos.tcp import Connection
-from exokernel.metal import Array, Span, format_into, u8, u64
+from exokernel.machine.cpu import read_timestamp
+from exokernel.metal import Array, Span, format_into, struct, u8, u64
 
+FILES = ["web.html"]
 FORWARD = ["tcp:8080:80"]
 PORT = 80
 CONNECTIONS = 512
 BUFFER = 16384
 BUFFERS = 64
+LARGEST_ENTRY = 200  # bytes of what is said of an environment
+
+
+@struct
+class Site:
+    content: Span[u8]  # web.html
+    started: u64  # on the clock
+
 
 connections: Array[Connection, CONNECTIONS] = Array[Connection, CONNECTIONS](
     [tcp.new_connection() for _ in range(CONNECTIONS)]
 )
 buffers: Array[u8, BUFFERS * BUFFER] = Array[u8, BUFFERS * BUFFER]()
+site: Site = Site()
 
-HEAD = (
-    "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=1><title>Aegis</title>"
-    "<style>body{font:15px/1.5 monospace;margin:2em;max-width:60em}table{border-collapse:collapse}"
-    "td,th{padding:.1em 1em;text-align:right}td:last-child,th:last-child{text-align:left}"
-    "th{border-bottom:1px solid}</style><h1>This machine</h1>"
-)
+
+def open_connections() -> u64:
+    count: u64 = 0
+    for connection in connections:
+        count += u64(connection.state == tcp.State.ESTABLISHED)
+    return count
 
 
 def slices_of(identifier: u64) -> u64:
@@ -46,20 +58,6 @@ def slices_of(identifier: u64) -> u64:
     return count
 
 
-def open_connections() -> u64:
-    count: u64 = 0
-    for connection in connections:
-        count += u64(connection.state == tcp.State.ESTABLISHED)
-    return count
-
-
-def name_length(name: Array[u8, abi.NAME_BYTES]) -> u64:
-    length: u64 = 0
-    while length < abi.NAME_BYTES and name[length] != 0:
-        length += 1
-    return length
-
-
 def state_name(state: u64) -> str:
     if state == State.RUNNABLE:
         return "runnable"
@@ -68,46 +66,50 @@ def state_name(state: u64) -> str:
     return "ending"
 
 
-def show(page: Span[u8]) -> u64:
-    system = aegis.system_page()
-    packets = system.network
-    end = format_into(
-        page,
-        f"{HEAD}<p>{system.frames} frames, <b id=free>{system.frames_free}</b> free; "
-        f"{slices_of(abi.ENVIRONMENTS)} slices free</p><p>packets: <b id=packets>{packets.received}</b> received, "
-        f"{packets.delivered} delivered, {packets.ring_full} lost, {packets.transmitted} sent</p>"
-        f"<p>requests: <b id=requests>{pages.server.requests}</b>; connections: {streams.host.opened} so far, "
-        f"{open_connections()} now</p>"
-        "<table><tr><th>number<th>state<th>frames<th>slices<th>name",
-    )
-    for i in range(abi.ENVIRONMENTS):
-        status = system.environments[i]
-        if status.state != State.FREE and len(page) - end > 200:
-            end += format_into(
-                page[end:],
-                f"<tr><td>{i}<td>{state_name(status.state)}<td>{status.frames}<td>{slices_of(i)}<td>",
-            )
-            for j in range(name_length(status.name)):
-                byte = status.name[j]
-                page[end] = byte if byte != 60 and byte != 38 else u8(63)  # no markup in names
-                end += 1
-    return end + format_into(page[end:], "</table></html>\n")
+def write_name(page: Span[u8], name: Array[u8, abi.NAME_BYTES]) -> u64:
+    """The name as the inside of a JSON string; how many bytes it has."""
+    length: u64 = 0
+    while length < abi.NAME_BYTES and name[length] != 0:
+        byte = name[length]
+        page[length] = u8(63) if byte < 32 or byte > 126 or byte == 34 or byte == 92 else byte
+        length += 1
+    return length
 
 
 def show_data(page: Span[u8]) -> u64:
     system = aegis.system_page()
     packets = system.network
-    return format_into(
+    end = format_into(
         page,
-        f'{{"frames": {system.frames}, "frames_free": {system.frames_free}, "received": {packets.received}, '
-        f'"delivered": {packets.delivered}, "sent": {packets.transmitted}, "requests": {pages.server.requests}, '
-        f'"connections": {streams.host.opened}}}\n',
+        f'{{"milliseconds": {(read_timestamp() - site.started) * 1000 // network.card.second}, '
+        f'"frames": {system.frames}, "frames_free": {system.frames_free}, "received": {packets.received}, '
+        f'"delivered": {packets.delivered}, "lost": {packets.ring_full}, "sent": {packets.transmitted}, '
+        f'"requests": {pages.server.requests}, "connections": {streams.host.opened}, "open": {open_connections()}, '
+        f'"slices": [',
     )
+    for i in range(abi.SLICES):
+        comma = ", " if i != 0 else ""
+        end += format_into(page[end:], f"{comma}{system.slice_owners[i]}")
+    end += format_into(page[end:], '], "environments": [')
+    several = False
+    for i in range(abi.ENVIRONMENTS):
+        status = system.environments[i]
+        if status.state != State.FREE and len(page) - end > LARGEST_ENTRY:
+            comma = ", " if several else ""
+            several = True
+            end += format_into(page[end:], f'{comma}{{"number": {i}, "name": "')
+            end += write_name(page[end:], status.name)
+            end += format_into(
+                page[end:],
+                f'", "state": "{state_name(status.state)}", "frames": {status.frames}, "slices": {slices_of(i)}}}',
+            )
+    return end + format_into(page[end:], "]}\n")
 
 
 def answer(request: Request, target: bytes, page: Span[u8]) -> u64:
     if target == b"/":
-        return show(page)
+        request.content = site.content
+        return 0
     if target == b"/state.json":
         request.kind = http.Kind.JSON
         return show_data(page)
@@ -117,6 +119,12 @@ def answer(request: Request, target: bytes, page: Span[u8]) -> u64:
 
 
 def main() -> bool:
+    site.started = read_timestamp()
+    text, error = files.view(u64(files.find(b"web.html")))
+    if error != 0:
+        print("The page web.html is not in the image.")
+        return True
+    site.content = text
     if not network.start():
         print("There is no network device, or another environment has it.")
         return True

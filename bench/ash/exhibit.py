@@ -6,6 +6,11 @@ inspection and translation cost, and the handler that answers a UDP packet.
 must agree, and what is mapped below the data must stay as it was; a single difference is no figure but an error naming
 its seed. `echo-executed` counts the machine instructions of tests/host/handlers/udp_echo.py for a 60-byte frame that it
 answers, from its entry to its return, one by one (ptrace). `load` is inspection and translation of that handler.
+
+With `--wall`, `latency-N` is the round trip of figure 2 of the paper with N active processes (latency.py): the library's
+application waits for its slice among all the others, or owns every other slice and polls.
+
+On Linux `echo-library` and `echo-handler` are what an answer takes from the interrupt to the device (peer.py).
 """
 
 import ctypes
@@ -21,8 +26,9 @@ from exokernel.aegis.inspection import Profile
 from exokernel.host.ash_generator import Generator
 from exokernel.host.ash_machine import CONTEXT, DATA_END, LIBC, HandlerMachine
 from exokernel.host.ash_object import linked
-from exokernel.host.bench import Context, Figure
+from exokernel.host.bench import EXHIBITS, Context, Figure, load
 from exokernel.host.build import REPOSITORY
+from exokernel.host.linux import Linux
 
 PROGRAMS = 1_000_000
 SHARE = 10_000
@@ -30,6 +36,13 @@ FIRST = 1 << 32  # not the seeds of the tests
 BELOW = 4096
 ECHO = REPOSITORY / "tests/host/handlers/udp_echo.py"
 LOADS = 200
+FOLDER = EXHIBITS / "ash"
+latency = load("latency", FOLDER / "latency.py")
+peer = load("peer", FOLDER / "peer.py")
+LINUX_PROCESSES = (1, 2, 4, 7, 10)
+PROCESSES = 10
+TRIPS = 100
+RECEIVERS = {"library": "echo_library.py", "library, every other slice": "echo_polling.py"}
 TX = 3
 
 
@@ -51,6 +64,29 @@ def rows(context: Context) -> Iterable[Figure]:
     for row, number in zip(("returned", "aborted", "refused"), totals, strict=True):
         yield context.figure(f"differential-{row}", "count", [number])
     yield context.figure("differential", "per-second", [PROGRAMS / seconds])
+    if context.wall:
+        yield from latencies(context)
+
+
+def latencies(context: Context) -> Iterable[Figure]:
+    """The rows `latency-N`."""
+    yield context.figure("latency-floor", "ns", latency.floor(TRIPS), system="limit")
+    for processes in range(1, PROCESSES + 1):
+        for variant, application in RECEIVERS.items():
+            times = latency.latency(FOLDER / application, processes, TRIPS)
+            yield context.figure(f"latency-{processes}", "ns", times, variant=variant)
+
+
+def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
+    """The echo on Linux (peer.py)."""
+    for means, variant in peer.MEANS.items():
+        row = "echo-handler" if variant.startswith("XDP") else "echo-library"
+        counts = peer.paths(linux, means, latency.first_frame())
+        yield context.figure(row, "instructions", counts, "linux", variant)
+    for processes in LINUX_PROCESSES if context.wall else ():
+        for means, variant in peer.MEANS.items():
+            times = peer.latency(linux, means, processes, TRIPS, latency.measure)
+            yield context.figure(f"latency-{processes}", "ns", times, "linux", variant)
 
 
 @functools.cache

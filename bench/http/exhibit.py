@@ -7,7 +7,7 @@ with all acknowledgments; `new-connection` a whole life of one: handshake, reque
 `pipeline-16` has so many requests under way. With `--wall`, `requests` is what wrk gets done per second from Linux's TCP
 over a tap device (host/namespace.py; without root the row is left out, and says so). `memory` is what the machine has
 given away with a thousand connections open, served and idle: kernel, image, tables and buffers; `memory-per-connection`
-is what a thousand rows more take, each with its idle connection. `limit` is nginx on Linux on the machine of the design, as measured there.
+is what a thousand rows more take, each with its idle connection.
 
 `drive` and `rate` do not know who serves.
 """
@@ -22,9 +22,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from exokernel.host import linux_servers
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
+from exokernel.host.linux import Linux
 from exokernel.host.machine import Forward, Link, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
 from exokernel.host.terminal import Failure, say
@@ -32,13 +34,13 @@ from exokernel.host.terminal import Failure, say
 APPLICATION = Path(__file__).with_name("page.py")
 PAGE = 1024
 VARIANTS = ("keep-alive", "new-connection", "pipeline-16")
+WARM = 48
 REQUESTS = 480  # a multiple of the pipeline's depth
 LOADS = (("keep-alive", 1), ("keep-alive", 8), ("keep-alive", 50), ("new-connection", 1), ("new-connection", 8))
 SECONDS = 2
 IDLE = 1000
 MEMORY = 16  # MiB of the machine with the idle connections
 TIMEOUT = 120.0
-PEERS = (("keep-alive", 43_354), ("new-connection", 123_811))
 
 
 def rows(context: Context) -> Iterable[Figure]:
@@ -49,8 +51,6 @@ def rows(context: Context) -> Iterable[Figure]:
         for variant in VARIANTS:
             values = [work.of(lambda v=variant: drive(server.page, v, REQUESTS)) / REQUESTS for _ in range(runs)]
             yield context.figure("instructions-per-request", "instructions", values, variant=variant)
-    for variant, count in PEERS:
-        yield context.figure("instructions-per-request", "instructions", [count], system="limit", variant=variant)
     large, small = memory(1024), memory(24)
     yield context.figure("memory", "bytes", [large], variant=f"{IDLE} idle connections")
     yield context.figure("memory-per-connection", "bytes", [(large - small) / IDLE], variant="idle")
@@ -59,6 +59,28 @@ def rows(context: Context) -> Iterable[Figure]:
             yield from requests(context, min(runs, 3))
         except Failure as reason:
             say(f"http: no row `requests`: {reason.message}")
+
+
+def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
+    """nginx of Debian on Linux: the same clients, the same page."""
+    runs = min(context.runs, 5)
+    service = linux_servers.nginx(bytes(97 + i % 26 for i in range(PAGE)))
+    with linux_servers.serving(linux, service) as server:
+        work = Work(server.work)
+        for variant in VARIANTS:
+            drive(server.port, variant, WARM)
+            values = [work.of(lambda v=variant: drive(server.port, v, REQUESTS)) / REQUESTS for _ in range(runs)]
+            yield context.figure("instructions-per-request", "instructions", values, "linux", f"nginx, {variant}")
+    if context.wall:
+        try:
+            with namespace() as link, linux_servers.serving(linux, service, link=link, icount=False):
+                for variant, connections in LOADS:
+                    values = [rate(GUEST, 80, variant, connections) for _ in range(min(runs, 3))]
+                    yield context.figure(
+                        "requests", "per-second", values, "linux", f"nginx, {variant}, {connections} at once"
+                    )
+        except Failure as reason:
+            say(f"http: no row `requests` of Linux: {reason.message}")
 
 
 def requests(context: Context, runs: int) -> Iterator[Figure]:

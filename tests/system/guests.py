@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import pytest
 
 from exokernel.host import machine, wire
 from exokernel.host.build import build
 from exokernel.host.machine import Machine
+from exokernel.host.namespace import namespace
+from exokernel.host.terminal import Failure
 
 Link, link, ANSWER = wire.Wire, wire.wire, wire.ANSWER
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -32,6 +36,19 @@ def running(
     options = machine.Options(link=link, forward=ports, memory=memory, icount=icount)
     with Machine(build(list(applications), slice_ticks=slice_ticks).path, options, timeout=TIMEOUT) as guest:
         yield guest
+
+
+@contextmanager
+def beside_linux(applications: Sequence[Path], memory: int = 64) -> Iterator[Machine]:
+    """The same on one wire with this computer's Linux (host/namespace.py), where the test is too. Skips where that is not
+    possible.
+    """
+    with ExitStack() as stack:
+        try:
+            tap = stack.enter_context(namespace())
+        except Failure as reason:
+            pytest.skip(reason.message)
+        yield stack.enter_context(running(applications, link=tap, memory=memory))
 
 
 def free_port() -> int:

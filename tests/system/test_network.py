@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from tests import packets
 from tests.packets import GUEST, PEER, Host
-from tests.system.guests import EXAMPLES, Link, free_port, link, running
+from tests.system.guests import EXAMPLES, Link, beside_linux, free_port, link, running
 
 LIBRARY = Path(__file__).parent / "library"
 READY = b"Echo on UDP"
@@ -302,42 +302,15 @@ def test_lengths_through_the_user_network(port: int) -> None:
         assert client.recv(2048) == b"still there?"
 
 
-PING = """
-import fcntl, os, socket, struct, subprocess, sys, threading
-local, remote = sys.argv[1:3]
-run = lambda *words: subprocess.run(words, check=True)
-tap = os.open("/dev/net/tun", os.O_RDWR)
-fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH", b"exo0", 0x1002))  # TUNSETIFF: a tap device without packet information
-run("ip", "link", "set", "lo", "up")
-run("ip", "address", "add", "10.0.0.1/24", "dev", "exo0")
-run("ip", "link", "set", "exo0", "up")
-wire = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-wire.bind(local)
-wire.connect(remote)
-def carry(read, write):
-    while True:
-        write(read())
-threading.Thread(target=carry, args=(lambda: os.read(tap, 65536), wire.send), daemon=True).start()
-threading.Thread(target=carry, args=(lambda: wire.recv(65536), lambda frame: os.write(tap, frame)), daemon=True).start()
-sys.exit(subprocess.run(sys.argv[3:]).returncode)
-"""
-
-
 def through_a_tap(
     *command: str, application: Path = EXAMPLES / "echo.py", ready: bytes = READY
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command where Linux reaches the guest through a tap device, in a network namespace that ends with it."""
-    for tool in ("unshare", "ip", command[0]):
-        if shutil.which(tool) is None:
-            pytest.skip(f"needs {tool}")
-    if os.geteuid() != 0 or not os.access("/dev/net/tun", os.W_OK):
-        pytest.skip("a tap device needs root and /dev/net/tun")
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("network namespaces are not allowed here")
-    with link(connect=False) as cable, running([application], link=cable.option) as guest:
+    """Run a command where Linux reaches the guest through a tap device."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}")
+    with beside_linux([application]) as guest:
         guest.wait_for(ready)
-        arguments = ["unshare", "--net", sys.executable, "-c", PING, str(cable.local), str(cable.remote), *command]
-        return subprocess.run(arguments, capture_output=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("size", [0, 56, 1472])

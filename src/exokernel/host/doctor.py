@@ -13,6 +13,19 @@ from exokernel.host import kvm
 from exokernel.host.build import REPOSITORY
 from exokernel.host.machine import QEMU
 
+# What some tests need, and skip without: the program and its package.
+FOR_TESTS = {
+    "nc": "netcat-openbsd",
+    "ping": "iputils-ping",
+    "ip": "iproute2",
+    "curl": "curl",
+    "redis-cli": "redis-tools",
+    "wrk": "wrk",
+    "tcpdump": "tcpdump",
+    "clang": "clang",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+}
 SYSTEM_PATH = os.pathsep.join(["/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
@@ -40,10 +53,9 @@ def examine() -> list[Finding]:
     findings.append(_tool("QEMU", QEMU, "qemu-system-x86", ("--version",), needed=True))
     findings.append(_kvm())
     findings.append(_tool("gdb (for debug)", "gdb", "gdb", ("--version",)))
-    findings.append(_tool("gcc (for bench, trace, profile)", "gcc", "gcc", ("--version",)))
-    findings.append(_tool("nc (for tests)", "nc", "netcat-openbsd"))
-    findings.append(_tool("ping (for tests)", "ping", "iputils-ping"))
-    findings.append(_tool("ip (for tests)", "ip", "iproute2"))
+    findings.append(_tool("gcc (for trace, profile, bench)", "gcc", "gcc", ("--version",)))
+    for program, package in FOR_TESTS.items():
+        findings.append(_tool(f"{program} (for tests)", program, package))
     findings.append(_tap())
     return findings
 
