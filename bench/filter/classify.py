@@ -9,7 +9,7 @@ from typing import Final
 
 from exokernel.aegis import abi, filter, filter_code
 from exokernel.aegis.abi import Atom, Right
-from exokernel.exos import aegis, packets
+from exokernel.exos import aegis, measure, packets
 from exokernel.exos.packets import ip, tcp
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, Span, addr, asm, i64, noinline, u8, u16, u32, u64
@@ -115,7 +115,7 @@ def protect(rights: u64) -> None:
         assert aegis.tlb_protect(CODE // abi.PAGE_BYTES + 32 * i, 32, rights) == 0
 
 
-def measure(flows: u64) -> None:
+def measure_all(flows: u64) -> None:
     """From as many flows as there are now to `flows`, then classify."""
     space = Span[u8](Ptr[u8](CODE), CODE_PAGES * abi.PAGE_BYTES)
     while table.count < flows:
@@ -139,10 +139,11 @@ def measure(flows: u64) -> None:
 
 
 def main() -> None:
+    measure.print_frequency()
     page = u64(CODE // abi.PAGE_BYTES)
     assert aegis.tlb_node(page, u64(aegis.frame_claim_table(abi.ANY))) == 0
     for i in range(CODE_PAGES):
         assert aegis.tlb_insert(page + i, u64(aegis.frame_claim(abi.ANY)), Right.WRITE) == 0
     measure_nothing()
-    measure(10)
-    measure(FLOWS)
+    measure_all(10)
+    measure_all(FLOWS)

@@ -5,32 +5,22 @@ As table 7 of Engler, Kaashoek and O'Toole (SOSP 1995) the code runs in user spa
 of any length, TCP, the first fragment, both addresses and both ports; sources differ at random. The samples are frames of
 flows spread over all of them. `classify`: instructions under `-icount shift=0` from before the call of the code (variant
 `interpreted`: of the dialect's search in the same table) to behind its return. `insert`: what adding the last filter
-costs, in the table, and to write the code anew. The paper's times are of a DECstation 5000/200.
+costs, in the table, and to write the code anew.
 """
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
-from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
 
 APPLICATION = Path(__file__).with_name("classify.py")
-TIMEOUT = 60.0  # seconds
-
-PAPER = (("MPF", 35_000), ("PATHFINDER", 19_000), ("DPF", 1_500))  # ns
 
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    with Machine(build([APPLICATION]).path, Options(icount=True), timeout=TIMEOUT) as machine:
-        machine.wait()
-        if machine.status != 0:
-            raise ValueError(f"{APPLICATION.name} failed\n{machine.transcript()}")
-        console = machine.console.decode()
-    for row, variant, numbers in re.findall(r"^([a-z]+-\d+) ([a-z]+)((?: \d+)+)$", console, re.MULTILINE):
-        unit = "bytes" if variant == "bytes" else "instructions"
-        yield context.figure(row, unit, [int(n) for n in numbers.split()], variant="" if unit == "bytes" else variant)
-    for variant, value in PAPER:
-        yield context.figure("classify-10", "ns", [value], system="paper-exos", variant=variant)
+    for line in context.run(APPLICATION).printed:
+        unit = "bytes" if line.words == "bytes" else "instructions"
+        yield context.figure(line.row, unit, line.values, variant="" if unit == "bytes" else line.words)
+    for line, values in context.wall_figures(APPLICATION):
+        if line.row.startswith("classify"):
+            yield context.figure(line.row, "ns", values, variant=line.words)

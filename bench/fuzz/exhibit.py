@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 FUZZER = Path(__file__).with_name("fuzz.py")
 ENVIRONMENTS = 4
@@ -40,7 +40,7 @@ def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, st
         source = Path(folder) / "fuzz.py"
         source.write_text(with_constants(FUZZER.read_text(), SEED=seed, CALLS=calls))
         image = build([source] * (1 + ENVIRONMENTS), cache=Path(folder))
-        with Machine(image.path, Options(icount=icount), timeout=TIMEOUT) as machine:
+        with Machine(image.path, measured(icount=icount), timeout=TIMEOUT) as machine:
             machine.wait()
     found = re.findall(
         rb"fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ children \d+ digest (\w+)",

@@ -26,7 +26,7 @@ from typing import NamedTuple
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
-from exokernel.host.machine import Forward, Link, Machine, Options
+from exokernel.host.machine import Forward, Link, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
 from exokernel.host.terminal import Failure, say
 
@@ -92,7 +92,7 @@ def serving(icount: bool = False, memory: int = 64, link: Link | None = None, **
             source.write_text(with_constants(APPLICATION.read_text(), **constants))
         image = build([source]).path
         with Machine(
-            image, Options(icount=icount, memory=memory, link=link, forward=forward), timeout=TIMEOUT
+            image, measured(icount=icount, memory=memory, link=link, forward=forward), timeout=TIMEOUT
         ) as machine:
             machine.wait_for(b"ready")
             yield Server(page, work, machine)

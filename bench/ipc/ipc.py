@@ -7,10 +7,9 @@ those of the same loop with nothing in it.
 """
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, pipe, rpc, shared
+from exokernel.exos import aegis, measure, pipe, rpc, shared
 from exokernel.exos.pipe import End
 from exokernel.exos.shared import Capability
-from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import (
     Array,
     Ptr,
@@ -72,6 +71,7 @@ rpc.implement(PrivateCounter, increment)
 
 
 def report(row: str) -> None:
+    measure.row()
     print(row, end="")
     for sample in samples:
         print("", sample - nothing, end="")
@@ -88,10 +88,10 @@ def measure_nothing() -> None:
     global nothing
     turns = rounds()
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         for _ in range(turns):
             compiler_barrier()
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
     nothing = samples[0]
 
 
@@ -99,12 +99,12 @@ def measure_nothing() -> None:
 def measure_pipe(message: Span[u8]) -> None:
     turns = rounds()
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         for _ in range(turns):
             pipe.write(outgoing, message)
             pipe.read(incoming, message)
             cell[0] += 1
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
     assert cell[0] == 2 * SAMPLES * ROUNDS
 
 
@@ -122,12 +122,12 @@ def measure_inline() -> None:
     word: u64 = 0
     for i in range(SAMPLES):
         last = word + 2 * turns
-        before = read_timestamp()
+        before = measure.begin()
         while word != last:
             pipe.put(outgoing, word)
             word, _error = pipe.get(incoming)
             word += 1
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 def answer_inline() -> None:
@@ -145,12 +145,12 @@ def measure_turns(turn: Ptr[u64], partner: u64) -> None:
     mine: u64 = 0
     for i in range(SAMPLES):
         last = mine + 2 * turns
-        before = read_timestamp()
+        before = measure.begin()
         while mine != last:
             shared.await_turn(turn, mine, partner)
             volatile_store(turn, mine + 1)
             mine += 2
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 def answer_turns(turn: Ptr[u64], partner: u64) -> None:
@@ -168,10 +168,10 @@ def measure_lrpc(server: u64) -> None:
     value, _error = remote.increment()
     for i in range(SAMPLES):
         last = value + turns
-        before = read_timestamp()
+        before = measure.begin()
         while value != last:
             value, _error = remote.increment()
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
@@ -181,10 +181,10 @@ def measure_tlrpc(server: u64) -> None:
     value, _error = remote.increment()
     for i in range(SAMPLES):
         last = value + turns
-        before = read_timestamp()
+        before = measure.begin()
         while value != last:
             value, _error = remote.increment()
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
@@ -194,10 +194,10 @@ def measure_private(server: u64) -> None:
     value, _error = remote.increment()
     for i in range(SAMPLES):
         last = value + turns
-        before = read_timestamp()
+        before = measure.begin()
         while value != last:
             value, _error = remote.increment()
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 def main() -> None:
@@ -216,6 +216,7 @@ def main() -> None:
     partner = shared.partner(1)
     pipe.open_reader(incoming, partner, BACK)
     pipe.open_writer(outgoing, partner, THERE)
+    measure.print_frequency()
     measure_nothing()
     measure_pipe(message)
     report("pipe")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from exokernel.host.bench import EXHIBITS, Context, Figure
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.counting import Work, connect, free_port
-from exokernel.host.machine import Forward, Machine, Options
+from exokernel.host.machine import Forward, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
 from exokernel.host.terminal import Failure, say
 
@@ -34,7 +34,7 @@ def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
     runs = min(context.runs, 5)
     port, work = free_port(), free_port()
-    options = Options(icount=True, forward=(Forward.parse(f"tcp:{port}:6379"), Forward.parse(f"tcp:{work}:81")))
+    options = measured(icount=True, forward=(Forward.parse(f"tcp:{port}:6379"), Forward.parse(f"tcp:{work}:81")))
     with Machine(build([APPLICATION]).path, options, timeout=TIMEOUT) as machine:
         machine.wait_for(b"ready")
         counter = Work(work)
@@ -52,7 +52,7 @@ def requests(context: Context, runs: int) -> Iterator[Figure]:
     """The row of that name. Raises `Failure` when something is not there that it needs."""
     if shutil.which("redis-benchmark") is None:
         raise Failure("redis-benchmark is not installed")
-    with namespace() as link, Machine(build([EXAMPLE]).path, Options(link=link), timeout=TIMEOUT) as machine:
+    with namespace() as link, Machine(build([EXAMPLE]).path, measured(link=link), timeout=TIMEOUT) as machine:
         machine.wait_for(b"Keys and values")
         for variant, count in LOADS:
             values = [rate(GUEST, 6379, variant, count) for _ in range(runs)]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 KERNELS = Path(__file__).with_name("kernels.py")
 TIMEOUT = 30.0  # seconds of the whole run
@@ -39,7 +39,7 @@ def measure() -> dict[tuple[str, str], tuple[int, int]]:
     """Instructions and result by kernel and system. The C file is no source the build knows, so nothing is cached."""
     with tempfile.TemporaryDirectory() as cache:
         image = build([KERNELS], cache=Path(cache))
-        with Machine(image.path, Options(icount=True), timeout=TIMEOUT) as machine:
+        with Machine(image.path, measured(icount=True), timeout=TIMEOUT) as machine:
             machine.wait()
             lines = bytes(machine.console).decode().splitlines()
     found = [line.split() for line in lines]

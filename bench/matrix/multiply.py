@@ -5,8 +5,7 @@ that is there already. Prints `row number ...`: instructions, by the time-stamp 
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right
-from exokernel.exos import vm
-from exokernel.machine.cpu import read_timestamp
+from exokernel.exos import measure, vm
 from exokernel.metal import Array, Ptr, noinline, u32, u64
 
 SIDE = 150
@@ -39,16 +38,17 @@ def multiply(memory: u64) -> u64:
     return total
 
 
-def measure(row: str, number: u64, mapped: bool) -> None:
+def measure_one(row: str, number: u64, mapped: bool) -> None:
     for i in range(SAMPLES):
         if vm.reserve(FIRST, PAGES, Right.WRITE, vm.Flag.DEMAND, vm.refuse) != 0:
             print("failed: reserve")
         if mapped and vm.commit(FIRST, PAGES) != 0:
             print("failed: commit")
-        before = read_timestamp()
+        before = measure.begin()
         results[number] = multiply(FIRST * abi.PAGE_BYTES)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
         vm.release(FIRST)
+    measure.row()
     print(row, end="")
     for sample in samples:
         print("", sample, end="")
@@ -56,7 +56,8 @@ def measure(row: str, number: u64, mapped: bool) -> None:
 
 
 def main() -> None:
-    measure("multiply", 0, False)
-    measure("mapped", 1, True)
+    measure.print_frequency()
+    measure_one("multiply", 0, False)
+    measure_one("mapped", 1, True)
     if results[0] != results[1]:
         print("failed: different results")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from exokernel.host.bench import EXHIBITS, Context, Figure
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
-from exokernel.host.machine import Forward, Machine, Options
+from exokernel.host.machine import Forward, Machine, measured
 
 APPLICATION = EXHIBITS / "http/page.py"
 BULK = 4 << 20  # as in the application
@@ -34,7 +34,7 @@ def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
     work, source, sink = free_port(), free_port(), free_port()
     rules = (f"tcp:{work}:81", f"tcp:{source}:82", f"tcp:{sink}:83")
-    options = Options(icount=True, forward=tuple(Forward.parse(rule) for rule in rules))
+    options = measured(icount=True, forward=tuple(Forward.parse(rule) for rule in rules))
     with Machine(build([APPLICATION]).path, options, timeout=TIMEOUT) as machine:
         machine.wait_for(b"ready")
         counter = Work(work)

@@ -2,14 +2,12 @@
 """The kernel's primitives, measured from the application's call site back to it. Run it three times in one image:
 environment 0 measures, 1 answers transfers, 2 yields back.
 
-Every line printed is `row unit-less-number number ...`: differences of the time-stamp counter, less that of measuring
-nothing.
+Every line printed is `row number number ...`: differences of the time-stamp counter, less that of measuring nothing.
 """
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Call, Kind, Right  # noqa: F401  (in assembly)
-from exokernel.exos import aegis
-from exokernel.machine.cpu import read_timestamp
+from exokernel.exos import aegis, measure
 from exokernel.metal import Array, asm, naked, noinline, offsetof, u32, u64
 
 SAMPLES = 101
@@ -92,6 +90,7 @@ def no_transfer() -> u64:
 
 
 def report(row: str) -> None:
+    measure.row()
     print(row, end="")
     for sample in samples:
         print("", sample - nothing, end="")
@@ -102,8 +101,8 @@ def report(row: str) -> None:
 def measure_nothing() -> None:
     global nothing
     for i in range(SAMPLES):
-        before = read_timestamp()
-        samples[i] = read_timestamp() - before
+        before = measure.begin()
+        samples[i] = measure.end() - before
     least = samples[0]
     for sample in samples:
         least = min(least, sample)
@@ -113,61 +112,61 @@ def measure_nothing() -> None:
 @noinline
 def measure_null() -> None:
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         aegis.null()
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
 def measure_protect(page: u64, count: u64) -> None:
     for i in range(SAMPLES):
         rights = u64(Right.READ) + u64(i % 2)
-        before = read_timestamp()
+        before = measure.begin()
         aegis.tlb_protect(page, count, rights)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
 def measure_insert(page: u64, frame: u64) -> None:
     for i in range(SAMPLES):
         aegis.tlb_remove(page, 1)
-        before = read_timestamp()
+        before = measure.begin()
         aegis.tlb_insert(page, frame, Right.READ)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
 def measure_insert_bound(page: u64, slot: u64) -> None:
     for i in range(SAMPLES):
         aegis.tlb_remove(page, 1)
-        before = read_timestamp()
+        before = measure.begin()
         aegis.tlb_insert_bound(page, slot, Right.READ)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
 def measure_undefined() -> None:
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         asm("ud2", "~{memory}")
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
 def measure_fault() -> None:
     address: u64 = NOWHERE
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         asm("mov ecx, [rdi]", "{rdi},~{rcx},~{memory}", address)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
 def measure_yield() -> None:
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         aegis.yield_to(2)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 def claim() -> u64:
@@ -192,6 +191,7 @@ def main() -> None:
             aegis.yield_to(0)
     while aegis.system_page().environments[1].state != abi.State.SLEEPING:
         aegis.yield_to(abi.ANY_ENVIRONMENT)
+    measure.print_frequency()
     measure_nothing()
     measure_null()
     report("null-call")
@@ -219,5 +219,7 @@ def main() -> None:
     report("yield-round-trip")
     nothing = no_transfer()
     for i in range(SAMPLES):
-        samples[i] = transfer()
+        measure.begin()
+        samples[i] = transfer()  # which looks at the clock itself
+        measure.end()
     report("transfer-round-trip")

@@ -2,8 +2,8 @@
 """Figure 3 of Engler, Kaashoek and O'Toole (SOSP 1995): three clients of a stride scheduler in a library count, 3:2:1.
 
 `shares` is what each client counted, as a ratio to its part of all: 1 is exact. One machine, 600 slices, an instruction
-a nanosecond. `paper-exos` is read off the figure's end: 2,444, 1,588 and 770 thousand in 100 slices. The bound of
-the theory is one slice for each client in this case: 0.33, 0.5 and 1 per cent of what they should have.
+a nanosecond. The bound of the theory is one slice for each client in this case: 0.33, 0.5 and 1 per cent of what they
+should have.
 """
 
 import re
@@ -12,25 +12,23 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 
 HERE = Path(__file__).parent
 SHARES = {1: 3, 2: 2, 3: 1}  # of environments
-PAPER = {1: 2444, 2: 1588, 3: 770}
 TIMEOUT = 60.0  # seconds
 
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    for system, counts in (("exos", counted()), ("paper-exos", PAPER)):
-        for client, ratio in ratios(counts).items():
-            yield context.figure("shares", "ratio", [ratio], system=system, variant=f"client {SHARES[client]}")
+    for client, ratio in ratios(counted()).items():
+        yield context.figure("shares", "ratio", [ratio], variant=f"client {SHARES[client]}")
 
 
 def counted() -> dict[int, int]:
     """What each client counted in one machine."""
     image = build([HERE / "scheduler.py", *[HERE / "client.py"] * 3])
-    with Machine(image.path, Options(icount=True), timeout=TIMEOUT) as machine:
+    with Machine(image.path, measured(icount=True), timeout=TIMEOUT) as machine:
         machine.wait()
     found = {int(n): int(count) for n, count in re.findall(rb"client (\d) (\d+)", machine.console)}
     if found.keys() != SHARES.keys():

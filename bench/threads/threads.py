@@ -3,7 +3,7 @@
 counter, less that of measuring nothing. Environment 0, alone in the machine.
 """
 
-from exokernel.exos import thread
+from exokernel.exos import measure, thread
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, compiler_barrier, noinline, u64
 
@@ -21,6 +21,7 @@ mutex: thread.Mutex = thread.Mutex()
 
 
 def report(row: str, less: u64) -> None:
+    measure.row()
     print(row, end="")
     for sample in samples:
         print("", sample - less, end="")
@@ -32,26 +33,41 @@ def measure_nothing() -> None:
     global nothing
     nothing = 1000
     for _ in range(SAMPLES):
-        start = read_timestamp()
-        nothing = min(nothing, read_timestamp() - start)
+        start = measure.begin()
+        nothing = min(nothing, measure.end() - start)
 
 
 @noinline
 def measure_mutex() -> None:
     for i in range(SAMPLES):
-        start = read_timestamp()
+        start = measure.begin()
         mutex.lock()
         mutex.unlock()
+        samples[i] = measure.end() - start
+
+
+def do_nothing(number: u64) -> u64:
+    return 0
+
+
+@noinline
+def measure_create() -> None:
+    """One that ends at once, and what it leaves."""
+    for i in range(SAMPLES):
+        start = read_timestamp()
+        one = thread.create(do_nothing, 0, 1)
+        thread.join(u64(one))
         samples[i] = read_timestamp() - start
+        assert one >= 0
 
 
 def hand_over(number: u64) -> u64:
     """Two of these: from before `give_way` in one to behind that of the other."""
     global before, taken
     while taken < SAMPLES:
-        before = read_timestamp()
+        before = measure.begin()
         thread.give_way()
-        now = read_timestamp()
+        now = measure.end()
         if taken < SAMPLES:
             samples[taken] = now - before
             taken += 1
@@ -92,9 +108,12 @@ def both(function: thread.Function) -> None:
 
 
 def main() -> None:
+    measure.print_frequency()
     measure_nothing()
     measure_mutex()
     report("mutex-lock-unlock", nothing)
+    measure_create()
+    report("thread-create-join", nothing)
     both(hand_over)
     report("thread-yield", nothing)
     both(compute)

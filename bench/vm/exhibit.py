@@ -27,60 +27,41 @@ Processes: all that runs between two looks at the clock counts: parent, child an
   returns. `afterwards` is what the kernel had not yet taken apart when the parent went on, and does in claims and at ticks.
 - spawn: a program of the bundle is started without arguments, with four pages of stack; its main returns at once; until
   the parent has its status. `call alone` is the part until `spawn` returns.
-
-`paper-exos` of fork: ExOS on Xok (SOSP 1997), which did not share page tables, on a Pentium Pro of 200 MHz. Others
-`paper-exos` and `paper-ultrix`: table 10, DECstation 5000/125; table 13 has the hashed table on a 3100 only.
 """
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
-from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
 
 HERE = Path(__file__).parent
-TIMEOUT = 60.0  # seconds of one boot
 CLEARING = 512  # instructions: words of a frame, one each
+PAGES = 100  # of one sample, where the row is for one page
+WHOLE = ("prot100", "unprot100", "frame-claim")
 
-ROWS = ("dirty", "prot1", "prot100", "unprot100", "trap", "appel1", "appel2")
-PAPER = {  # nanoseconds, in the order of ROWS
-    ("paper-ultrix", "table 10"): (None, 32000, 102000, 102000, 161000, 262000, 232000),
-    ("paper-exos", "table 10"): (9800, 16900, 109000, 143000, 4800, 34000, 22000),
-    ("paper-exos", "table 13, DEC3100, original"): (13100, 24400, 156000, 206000, 10100, 55000, 34000),
-    ("paper-exos", "table 13, DEC3100, inverted"): (5900, 17700, 189000, 243000, 10100, 40400, 28900),
-}
-FORK_OF_XOK = 6_000_000  # ns
+TABLES = (("", HERE / "pages.py"), ("inverted", HERE / "inverted_pages.py"))
 VARIANTS = {"": "", "writing": "the child writes", "call": "call alone", "after": "afterwards"}
 
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    for variant, application in (("", "pages.py"), ("inverted", "inverted_pages.py")):
-        for row, values in measured(HERE / application).items():
-            yield context.figure(row, "instructions", values, variant=variant)
-            if row == "demand-zero":
+    for variant, application in TABLES:
+        for line in context.run(application).printed:
+            values = [value / 100 for value in line.values]  # hundredths are printed
+            yield context.figure(line.row, "instructions", values, variant=variant)
+            if line.row == "demand-zero":
                 without = [value - CLEARING for value in values]
-                yield context.figure(row, "instructions", without, variant=f"{variant} without clearing".strip())
-    for name, values in measured(HERE / "processes.py").items():
-        row, _, variant = name.partition("-")
-        yield context.figure(row, "instructions", values, variant=VARIANTS[variant])
-    yield context.figure("fork", "ns", [FORK_OF_XOK], system="paper-exos")
-    for (system, variant), values in PAPER.items():
-        for row, value in zip(ROWS, values, strict=True):
-            if value is not None:
-                yield context.figure(row, "ns", [value], system=system, variant=variant)
-
-
-def measured(application: Path) -> dict[str, list[float]]:
-    """The samples of each row; the application prints hundredths."""
-    with Machine(build([application]).path, Options(icount=True), timeout=TIMEOUT) as machine:
-        machine.wait()
-        console = machine.console.decode()
-        if machine.status != 0 or "failed" in console:
-            raise ValueError(f"{application.name} failed\n{machine.transcript()}")
-    return {
-        row: [int(number) / 100 for number in numbers.split()]
-        for row, numbers in re.findall(r"^([a-z0-9-]+)((?: \d+)+)$", console, re.M)
-    }
+                yield context.figure(line.row, "instructions", without, variant=f"{variant} without clearing".strip())
+            pages = 1 if line.row in WHOLE else PAGES
+            yield from context.operation_figures(line.row, variant, line.regions, pages)
+        for line, times in context.wall_figures(application):
+            yield context.figure(line.row, "ns", [value / 100 for value in times], variant=variant)
+    for line in context.run(HERE / "processes.py").printed:
+        row, _, part = line.row.partition("-")
+        variant = VARIANTS[part]
+        yield context.figure(row, "instructions", [value / 100 for value in line.values], variant=variant)
+        if part in ("", "writing"):  # others are parts, the regions are the whole
+            yield from context.operation_figures(row, variant, line.regions)
+    for line, times in context.wall_figures(HERE / "processes.py"):
+        row, _, part = line.row.partition("-")
+        yield context.figure(row, "ns", [value / 100 for value in times], variant=VARIANTS[part])

@@ -5,8 +5,7 @@ under `-icount shift=0`, less what the loop costs without the work. exhibit.py s
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right
-from exokernel.exos import vm
-from exokernel.machine.cpu import read_timestamp
+from exokernel.exos import measure, vm
 from exokernel.metal import Array, Ptr, i64, noinline, u64, volatile_load, volatile_store
 
 SAMPLES = 31
@@ -23,6 +22,7 @@ previous: u64 = 0
 
 
 def report(row: str, divisor: u64) -> None:
+    measure.row()
     print(row, end="")
     for sample in samples:
         print("", (sample - nothing) * 100 // divisor, end="")
@@ -82,8 +82,8 @@ def unprotect(address: u64, error: u64) -> bool:
 def measure_nothing() -> None:
     global nothing
     for i in range(SAMPLES):
-        before = read_timestamp()
-        samples[i] = read_timestamp() - before
+        before = measure.begin()
+        samples[i] = measure.end() - before
     nothing = samples[0]
     for sample in samples:
         nothing = min(nothing, sample)
@@ -93,20 +93,20 @@ def measure_nothing() -> None:
 def measure_dirty() -> None:
     count: u64 = 0
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         for page in order:
             count += u64(vm.is_dirty(page))
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
     expect("all are dirty", count == SAMPLES * PAGES)
 
 
 @noinline
 def measure_prot1() -> None:
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         for page in order:
             vm.protect(page, 1, Right.READ)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
@@ -114,9 +114,9 @@ def measure_range(rights: u64) -> None:
     """All pages in one call, from the other state."""
     for i in range(SAMPLES):
         vm.protect(FIRST, PAGES, Right.READ + Right.WRITE - rights)
-        before = read_timestamp()
+        before = measure.begin()
         error = vm.protect(FIRST, PAGES, rights)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
         expect("range", error == 0 and vm.aegis.table_entry(FIRST + 99).writable == (rights == Right.WRITE))
 
 
@@ -126,9 +126,9 @@ def measure_trap() -> None:
     for i in range(SAMPLES):
         vm.protect(FIRST, 1, Right.READ)
         left = PAGES
-        before = read_timestamp()
+        before = measure.begin()
         touch(FIRST)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
@@ -138,32 +138,32 @@ def measure_appel1() -> None:
     previous = FIRST
     vm.protect(FIRST, 1, Right.WRITE)
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         for page in order[1:]:
             touch(page)
         touch(FIRST)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
     expect("one is writable", vm.protect(FIRST, PAGES, Right.WRITE) == 0 and previous == FIRST)
 
 
 @noinline
 def measure_appel2() -> None:
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         vm.protect(FIRST, PAGES, Right.READ)
         for page in order:
             touch(page)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
 
 
 @noinline
 def measure_demand() -> None:
     """Fresh pages of a region in which others were touched already, so that tables are there."""
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         for j in range(PAGES):
             volatile_load(Ptr[u64]((OTHER + i * PAGES + j) * abi.PAGE_BYTES))
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
         vm.unmap(OTHER + i * PAGES, PAGES)
 
 
@@ -171,9 +171,9 @@ def measure_demand() -> None:
 def measure_claim() -> None:
     """The part of the above that is `frame_claim`."""
     for i in range(SAMPLES):
-        before = read_timestamp()
+        before = measure.begin()
         frame = vm.aegis.frame_claim(abi.ANY)
-        samples[i] = read_timestamp() - before
+        samples[i] = measure.end() - before
         vm.aegis.frame_release(u64(frame))
 
 
@@ -192,6 +192,7 @@ def restart(function: vm.Handler) -> None:
 
 
 def main() -> None:
+    measure.print_frequency()
     measure_nothing()
     shuffle()
     restart(vm.refuse)

@@ -5,7 +5,7 @@
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right
-from exokernel.exos import aegis, process, vm
+from exokernel.exos import aegis, measure, process, vm
 from exokernel.exos.arguments import Arguments
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, u64, volatile_store
@@ -20,6 +20,7 @@ none: Arguments = Arguments()
 
 
 def report(row: str) -> None:
+    measure.row()
     print(row, end="")
     for sample in samples:
         print("", sample * 100, end="")
@@ -38,14 +39,14 @@ def settle() -> None:
     vm.release_lent()
 
 
-def measure(forked: bool, row: str, part: u64, writes: u64) -> None:
+def measure_process(forked: bool, row: str, part: u64, writes: u64) -> None:
     """`part`: 0 the call alone, 1 all until the status is there, 2 what the kernel has to do after that. A forked child
     writes to so many pages before it ends.
     """
     for i in range(SAMPLES):
         touch()
         settle()
-        start = read_timestamp()
+        start = measure.begin()
         number = process.fork() if forked else process.spawn(b"nothing", none)
         if number == 0:
             for page in range(FIRST, FIRST + writes):
@@ -53,7 +54,7 @@ def measure(forked: bool, row: str, part: u64, writes: u64) -> None:
             process.exit(0)
         middle = read_timestamp()
         found, status = process.wait(u64(number))
-        end = read_timestamp()
+        end = measure.end()
         settle()
         after = read_timestamp()
         if number <= 0 or found != number or status != 0:
@@ -63,10 +64,11 @@ def measure(forked: bool, row: str, part: u64, writes: u64) -> None:
 
 
 def main() -> None:
+    measure.print_frequency()
     vm.reserve(FIRST, PAGES, Right.WRITE, vm.Flag.DEMAND, vm.refuse)
-    measure(True, "fork", 1, 0)
-    measure(True, "fork-writing", 1, 1)
-    measure(True, "fork-call", 0, 0)
-    measure(True, "fork-after", 2, 0)
-    measure(False, "spawn", 1, 0)
-    measure(False, "spawn-call", 0, 0)
+    measure_process(True, "fork", 1, 0)
+    measure_process(True, "fork-writing", 1, 1)
+    measure_process(True, "fork-call", 0, 0)
+    measure_process(True, "fork-after", 2, 0)
+    measure_process(False, "spawn", 1, 0)
+    measure_process(False, "spawn-call", 0, 0)

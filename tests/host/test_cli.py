@@ -109,7 +109,7 @@ def test_a_wrong_command_line_shows_the_usage(arguments: list[str], exo: Exo) ->
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("verb", ["run", "build", "debug", "doctor", "bench"])
+@pytest.mark.parametrize("verb", ["run", "build", "debug", "trace", "profile", "doctor", "bench"])
 def test_every_verb_has_help(verb: str, exo: Exo) -> None:
     run = exo(verb, "--help")
     assert run.returncode == 0
@@ -119,7 +119,7 @@ def test_every_verb_has_help(verb: str, exo: Exo) -> None:
 def test_the_verbs_are_listed(exo: Exo) -> None:
     run = exo("--help")
     assert run.returncode == 0
-    for verb in ("run", "build", "test", "debug", "doctor", "bench"):
+    for verb in ("run", "build", "test", "debug", "trace", "profile", "doctor", "bench"):
         assert f"    {verb} " in run.stdout
 
 

@@ -4,24 +4,32 @@
 folded (RFC 1071 section 2(B)). Pure: no state, no hardware.
 """
 
-from exokernel.metal import Span, byte_swap, inline, struct, u8, u16, u32, u64, view
+from exokernel.metal import Ptr, Span, addr, byte_swap, inline, struct, u8, u16, u32, u64
 
 
 @struct(packed=True)
-class Word:
-    """Four bytes at any address."""
-
-    value: u32
-
-
-@struct(packed=True)
-class Block:
-    """Thirty-two of them."""
+class Words:
+    """Bytes at any address, as the next ones."""
 
     first: u64
     second: u64
     third: u64
     fourth: u64
+
+
+@struct(packed=True)
+class Word:
+    value: u64
+
+
+@struct(packed=True)
+class Half:
+    value: u32
+
+
+@struct(packed=True)
+class Quarter:
+    value: u16
 
 
 @inline
@@ -35,23 +43,30 @@ def add(total: u64, data: Span[u8]) -> u64:
     """The running sum `total` with `data` added. Only the last piece of a message may have an odd length, which counts
     as if a zero byte followed.
     """
-    length = len(data)
-    offset: u64 = 0
-    while offset + 32 <= length:
-        block = view(Block, data, offset)
-        total = with_carry(total, block.first)
-        total = with_carry(total, block.second)
-        total = with_carry(total, block.third)
-        total = with_carry(total, block.fourth)
-        offset += 32
-    while offset + 4 <= length:
-        total = with_carry(total, u64(view(Word, data, offset).value))
-        offset += 4
-    if offset + 2 <= length:
-        total = with_carry(total, data[offset] + (u64(data[offset + 1]) << 8))
-        offset += 2
-    if offset < length:
-        total = with_carry(total, u64(data[offset]))
+    left = len(data)
+    if left == 0:
+        return total
+    place = Ptr[u8](addr(data[0]))
+    while left >= 32:
+        words = Ptr[Words](place)[0]
+        total = with_carry(total, words.first)
+        total = with_carry(total, words.second)
+        total = with_carry(total, words.third)
+        total = with_carry(total, words.fourth)
+        place += 32
+        left -= 32
+    while left >= 8:
+        total = with_carry(total, Ptr[Word](place)[0].value)
+        place += 8
+        left -= 8
+    if left & 4:
+        total = with_carry(total, u64(Ptr[Half](place)[0].value))
+        place += 4
+    if left & 2:
+        total = with_carry(total, u64(Ptr[Quarter](place)[0].value))
+        place += 2
+    if left & 1:
+        total = with_carry(total, u64(place[0]))
     return total
 
 
@@ -67,3 +82,16 @@ def fold(total: u64) -> u16:
 def finish(total: u64) -> u16:
     """The value for the checksum field of a message in which that field was zero while summing."""
     return fold(total) ^ 0xFFFF
+
+
+@inline
+def changed(value: u16, before: u32, after: u32) -> u16:
+    """The checksum field `value` of a message in which two aligned words that were `before` are `after` (RFC 1624,
+    equation 3). As numbers on the wire.
+    """
+    total = (
+        u32(value ^ 0xFFFF) + (before >> 16 ^ 0xFFFF) + (before & 0xFFFF ^ 0xFFFF) + (after >> 16) + (after & 0xFFFF)
+    )
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    return u16(total) ^ 0xFFFF

@@ -1,55 +1,125 @@
 # SPDX-License-Identifier: MIT
-"""`exo bench`: finds the exhibits in bench/, runs them, prints and writes their figures.
+"""`exo bench`: finds the exhibits in bench/, runs them, shows their figures, keeps them, and holds them against others.
 
 An exhibit is a folder of bench/ with an `exhibit.py` that offers `rows(context) -> Iterable[dict]`: one `figure` each.
-It decides what is measured and how; this module only counts, shows and stores. A figure is min, quartiles and max of n
-runs.
+It decides what is measured and how; what it is held against lies beside it as data (expectations.py). This module only
+counts, shows and stores. It must never change or choose among what was measured.
 """
 
 import argparse
 import importlib.util
-import json
+import re
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-from exokernel.host.build import REPOSITORY
-from exokernel.host.terminal import Failure, progress, say
+from exokernel.host import expectations, figures, linux
+from exokernel.host.build import REPOSITORY, build
+from exokernel.host.expectations import Verdict, best, grown, judged
+from exokernel.host.figures import KEYS, NUMBERS, UNITS, Figure, checked, key_of, number, summary
+from exokernel.host.linux import Linux
+from exokernel.host.machine import Machine, measured
+from exokernel.host.operations import NAMES, Operations, check_counter, columns, counted, counter
+from exokernel.host.terminal import GREEN, RED, YELLOW, Failure, paint, progress, say, warn
+
+__all__ = ["KEYS", "UNITS", "Context", "Figure", "Run", "discover", "load", "summary"]
 
 EXHIBITS = REPOSITORY / "bench"
-UNITS = ("instructions", "ns", "ratio", "per-second", "bytes", "count")
-KEYS = ("exhibit", "row", "system", "variant", "unit", "min", "q1", "median", "q3", "max", "n")
+BASELINE = EXHIBITS / "baseline.jsonl"
+WALL_BOOTS = 5  # a wall-clock figure is over so many boots; one alone may be off by a factor
+LINE = re.compile(r"^([a-z0-9-]+)((?: [a-z]+)*)((?: -?\d+)+)$", re.MULTILINE)
 
-Figure = dict[str, str | float | int]
+
+@dataclass(frozen=True)
+class Printed:
+    """A line of a measuring program, `row words numbers`: the samples of one row, and what was counted beside them."""
+
+    row: str
+    words: str
+    values: list[int]
+    regions: list[Operations]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a measuring program printed. `frequency`: time-stamp ticks a second, where it says so."""
+
+    printed: list[Printed]
+    frequency: int = 0
+
+    def row(self, name: str) -> Printed:
+        """The line of a row without further words."""
+        return next(line for line in self.printed if (line.row, line.words) == (name, ""))
 
 
 @dataclass(frozen=True)
 class Context:
-    """What an exhibit is told: its name, runs of each row, the peer to measure, whether wall time is wanted."""
+    """What an exhibit is told: its name, runs of each row, the peer to measure, whether wall time is wanted and with
+    which accelerator; and how to measure. `linux` is the peer itself; its rows are added to those of the exhibit
+    (host/linux.py). `operations`: whether kernel entries and so on are counted.
+    """
 
     exhibit: str
     runs: int = 10
     peer: str = "none"
     wall: bool = False
+    linux: Linux | None = None
+    accelerator: str = "tcg"
+    operations: bool = False
 
     def figure(self, row: str, unit: str, values: Sequence[float], system: str = "exos", variant: str = "") -> Figure:
         """One line of the output, from the values of all runs."""
-        return {"exhibit": self.exhibit, "row": row, "system": system, "variant": variant, "unit": unit} | summary(
-            values
-        )
+        return figures.figure(self.exhibit, row, unit, values, system, variant)
+
+    def run(self, *applications: Path, timeout: float = 60.0, wall: bool = False) -> Run:
+        """Boot a measuring program and wait for its end. Instructions are exact, and the same whether operations are
+        counted or not; with `wall` the clock is the host's. Raises ValueError if it failed.
+        """
+        count = self.operations and not wall
+        with tempfile.TemporaryDirectory() if count else nullcontext("") as folder:
+            out = Path(folder, "operations")
+            accelerator = self.accelerator if wall else "tcg"
+            options = measured(icount=not wall, accelerator=accelerator, extra=counter(out) if count else ())
+            with Machine(build(list(applications)).path, options, timeout=timeout) as machine:
+                machine.wait()
+                console = machine.console.decode()
+                if machine.status != 0 or "failed" in console:
+                    raise ValueError(f"{applications[0].name} failed\n{machine.transcript()}")
+            regions = counted(out) if count else []
+        return _run(console, regions)
+
+    def operation_figures(
+        self, row: str, variant: str, regions: Sequence[Operations], operations: int = 1
+    ) -> Iterator[Figure]:
+        """What was counted beside a row, for each of the `operations` of a region; nothing if nothing was."""
+        if regions:
+            for name, values in columns(regions, operations).items():
+                yield self.figure(row, "count", values, variant=f"{variant}, {name}" if variant else name)
+
+    def wall_figures(self, *applications: Path, timeout: float = 60.0) -> Iterator[tuple[Printed, list[float]]]:
+        """Each line of a program with its medians, in nanoseconds of each of several boots; nothing without --wall."""
+        boots = [self.run(*applications, timeout=timeout, wall=True) for _ in range(WALL_BOOTS if self.wall else 0)]
+        for lines in zip(*(boot.printed for boot in boots), strict=True):
+            values = [
+                statistics.median(line.values) * 1e9 / boot.frequency for line, boot in zip(lines, boots, strict=True)
+            ]
+            yield lines[0], values
 
 
-def summary(values: Sequence[float]) -> dict[str, float | int]:
-    """Minimum, quartiles (of the values themselves, linearly between neighbours), maximum and number."""
-    if not values:
-        raise ValueError("a figure needs at least one value")
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
-    found = {"min": min(values), "q1": low, "median": middle, "q3": high, "max": max(values)}
-    return {k: int(v) if float(v).is_integer() else round(v, 6) for k, v in found.items()} | {"n": len(values)}
+def _run(console: str, regions: list[list[Operations]]) -> Run:
+    lines = [(row, words.strip(), [int(n) for n in numbers.split()]) for row, words, numbers in LINE.findall(console)]
+    frequency = next((values[0] for row, _, values in lines if row == "timestamp-frequency"), 0)
+    lines = [line for line in lines if line[0] != "timestamp-frequency"]
+    if regions and len(regions) != len(lines):
+        raise ValueError(f"{len(lines)} lines were printed for {len(regions)} rows that were marked")
+    # Programs warm up: the last regions are those of the samples.
+    return Run([Printed(*li, regions[i][-len(li[2]) :] if regions else []) for i, li in enumerate(lines)], frequency)
 
 
 def discover(folder: Path = EXHIBITS) -> dict[str, Path]:
@@ -68,11 +138,17 @@ def load(name: str, path: Path) -> ModuleType:
     return module
 
 
+@dataclass
+class Results:
+    """Everything known of one or more exhibits: what was measured and reported, and the aims."""
+
+    figures: list[Figure] = field(default_factory=list)
+    machine: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
 def bench(parsed: argparse.Namespace) -> int:
-    """Run the chosen exhibits."""
-    for option in ("html", "check"):
-        if getattr(parsed, option):
-            raise Failure(f"--{option} does not exist yet")
+    """Run the chosen exhibits, or read what an earlier run has kept."""
     known = discover()
     if parsed.list:
         for name, path in known.items():
@@ -81,44 +157,189 @@ def bench(parsed: argparse.Namespace) -> int:
     unknown = [name for name in parsed.exhibits if name not in known]
     if unknown:
         raise Failure(f"there is no exhibit {unknown[0]}", f"there are: {', '.join(known)}")
-    figures: list[Figure] = []
-    for name in parsed.exhibits or known:
-        context = Context(name, parsed.runs, parsed.peer, parsed.wall)
-        with progress(f"Measuring {name} ..."):
-            found = [_checked(figure) for figure in load(name, known[name]).rows(context)]
-        figures += found
-        show(name, found)
+    chosen = parsed.exhibits or list(known)
+    baseline = figures.read(BASELINE) if parsed.check else []
+    results = _kept(parsed, chosen) if parsed.source else _measured(parsed, chosen, known)
+    aims = [aim for name in chosen for aim in expectations.thresholds(name, known[name].parent)]
+    results.verdicts = judged(aims, results.figures)
     if parsed.json:
-        write(parsed.json, figures)
-    return 0
+        figures.write(parsed.json, results.figures, results.machine)
+    if parsed.record:
+        record(results.figures)
+    if parsed.html:
+        from exokernel.host.bench_page import page
+
+        try:
+            parsed.html.write_text(page(results))
+        except OSError as error:
+            raise Failure(f"cannot write {parsed.html}: {error.strerror}") from None
+        say(f"{paint('written', GREEN)}: {parsed.html}")
+    return check(results, baseline) if parsed.check else 0
 
 
-def write(path: Path, figures: Iterable[Figure]) -> None:
-    """JSON lines, one figure each."""
-    text = "".join(json.dumps(figure) + "\n" for figure in figures)
-    if str(path) == "-":
-        sys.stdout.write(text)
-        return
+def _kept(parsed: argparse.Namespace, chosen: Sequence[str]) -> Results:
+    """An earlier run's figures."""
+    kept = [f for f in figures.read(parsed.source) if f["exhibit"] in chosen]
+    if not parsed.html and not parsed.json and not parsed.check:
+        for name in dict.fromkeys(str(f["exhibit"]) for f in kept):
+            show(name, [f for f in kept if f["exhibit"] == name])
+    return Results(kept, figures.read_machine(parsed.source))
+
+
+def _measured(parsed: argparse.Namespace, chosen: Sequence[str], known: dict[str, Path]) -> Results:
+    """This run's figures."""
+    from exokernel.host.kvm import choose_accelerator
+    from exokernel.host.surroundings import surroundings
+
+    accelerator = choose_accelerator(parsed.accel) if parsed.wall else "tcg"
+    results = Results(machine=surroundings(accelerator))
+    operations = _can_count()
+    beside = peer(parsed, {name: known[name] for name in chosen})
+    if beside:
+        results.machine["peer"] = f"Linux {linux.version(beside.image)}"
+    for place, name in enumerate(chosen, 1):
+        context = Context(
+            name, parsed.runs, "linux" if beside else "none", parsed.wall, beside, accelerator, operations
+        )
+        started = time.monotonic()
+        with progress(f"Measuring {name} ({place} of {len(chosen)}) ..."):
+            found = [checked(figure) for figure in _rows(context, known[name])]
+        show(f"{name} ({place} of {len(chosen)}, {time.monotonic() - started:.0f} s)", found)
+        results.figures += found
+    return results
+
+
+def peer(parsed: argparse.Namespace, exhibits: dict[str, Path]) -> Linux | None:
+    """What is measured beside us; Linux when nothing was said and it can be had."""
+    if parsed.peer == "none":
+        return None
     try:
-        path.write_text(text)
-    except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}") from None
+        return Linux(*linux.find(parsed.linux_kernel, parsed.linux_modules), linux.programs_of(exhibits))
+    except Failure as failure:
+        if parsed.peer == "linux" or parsed.linux_kernel:
+            raise
+        say(f"without Linux beside: {failure.message}")
+        return None
 
 
-def show(name: str, figures: Iterable[Figure]) -> None:
-    """The table of one exhibit, for a person."""
+def _rows(context: Context, path: Path) -> Iterator[Figure]:
+    """The figures of an exhibit: ours, the peer's, and what others report."""
+    yield from (found := list(load(context.exhibit, path).rows(context)))
+    theirs = list(linux.rows(context.exhibit, context))
+    yield from theirs
+    yield from wall_ratios(context, [*found, *theirs])
+    yield from expectations.reported(context.exhibit, expectations.reports(path.parent))
+
+
+def wall_ratios(context: Context, found: Sequence[Figure]) -> Iterator[Figure]:
+    """Wall time of ours over the peer's best of the same run, for rows that both have."""
+    for ours in found:
+        theirs = best(found, context.exhibit, str(ours["row"]), "ns", "linux")
+        if ours["system"] == "exos" and ours["unit"] == "ns" and theirs is not None:
+            ratio = number(ours, "median") / number(theirs, "median")
+            variant = ", ".join(filter(None, (str(ours["variant"]), "wall time to linux")))
+            yield context.figure(str(ours["row"]), "ratio", [ratio], variant=variant)
+
+
+def _can_count() -> bool:
+    """Whether kernel entries and so on can be counted here; says so once if not."""
+    try:
+        check_counter()
+    except Failure as failure:
+        warn(f"kernel entries, address-space switches and TLB flushes are not counted: {failure.message}")
+        return False
+    return True
+
+
+def record(found: Iterable[Figure]) -> None:
+    """Put the exhibits that were measured into the baseline; others stay as they are there."""
+    ours = expectations.comparable(found)
+    renewed = {f["exhibit"] for f in ours}
+    kept = figures.read(BASELINE) if BASELINE.exists() else []
+    kept = [f for f in expectations.comparable(kept) if f["exhibit"] not in renewed]
+    figures.write(BASELINE, sorted([*kept, *ours], key=lambda f: str(f["exhibit"])))
+    say(f"{paint('recorded', GREEN)}: {len(ours)} rows in {BASELINE.relative_to(REPOSITORY)}")
+
+
+def check(results: Results, baseline: Sequence[Figure]) -> int:
+    """Say what grew and which aims do not hold; 1 if something did, or does not and is not known to."""
+    changes = grown(results.figures, baseline)
+    exhibits = {key_of(f).exhibit for f in expectations.comparable(results.figures)}
+    compared = sum(key_of(f).exhibit in exhibits for f in expectations.comparable(baseline))
+    say(f"{compared} rows compared with {BASELINE.relative_to(REPOSITORY)}: {len(changes)} grew by more than 2 %")
+    for change in changes:
+        say(f"  {paint('grew', RED)}: {change}")
+    if changes:
+        names = " ".join(dict.fromkeys(change.key.exhibit for change in changes))
+        say(f"  if that is wanted: ./exo bench {names} --record")
+    outcomes = {name: [v for v in results.verdicts if v.outcome == name] for name in OUTCOMES}
+    say("aims: " + ", ".join(f"{len(found)} {OUTCOMES[name]}" for name, found in outcomes.items()))
+    for name, color in (("broken", RED), ("missed", YELLOW)):
+        for verdict in outcomes[name]:
+            say(f"  {paint(name, color)}: {sentence(verdict)}")
+    return int(bool(changes or outcomes["broken"]))
+
+
+OUTCOMES = {"holds": "hold", "missed": "known misses", "broken": "broken", "not measured": "not measured"}
+
+
+def sentence(verdict: Verdict) -> str:
+    """An aim that does not hold, in words."""
+    aim = verdict.threshold
+    text = f"{aim.name()}: {aim.aim(verdict.value)}, {aim.aim()} is wanted" if verdict.value is not None else aim.name()
+    if verdict.outcome == "broken" and aim.reached is not None:
+        text += f", {aim.aim(aim.reached)} was reached"
+    return f"{text}: {aim.missed}" if aim.missed else text
+
+
+def show(title: str, found: Sequence[Figure]) -> None:
+    """The table of one exhibit, for a person: what was measured, beside the peer and the least that is possible. What
+    the paper reports is of other machines, so it is only in the report.
+    """
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=name, box=None, title_justify="left", header_style="bold", pad_edge=False)
-    for title in ("row", "system", "variant", "unit"):
-        table.add_column(title)
-    for title in ("min", "q1", "median", "q3", "max", "n"):
-        table.add_column(title, justify="right")
-    for figure in figures:
-        table.add_row(*(_cell(figure, key) for key in KEYS[1:]))
-    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160).print(table)
+    by_key = {key_of(figure): figure for figure in found}
+    lines = []
+    for figure in found:
+        if figure["system"] not in ("exos", "linux", "c") or operation_of(figure):
+            continue
+        ratios = [ratio(figure, found, system) for system in ("linux", "limit")]
+        beside = [by_key.get(key_of(figure)._replace(unit="count", variant=v)) for v in operation_variants(figure)]
+        cells = [_cell(figure, key) for key in KEYS[1:]] + [f"{r:.3g}" if r else "" for r in ratios]
+        counts = [_cell(f, "median") if f and figure["unit"] == "instructions" else "" for f in beside]
+        lines.append([*cells, *counts])
+    table = Table(title=title, box=None, title_justify="left", header_style="bold", pad_edge=False)
+    names = (*KEYS[1:], "/linux", "/limit", *COLUMNS)
+    used = [i for i, name in enumerate(names) if name in NUMBERS or any(line[i] for line in lines)]
+    for i in used:
+        table.add_column(names[i], justify="left" if i < KEYS.index("min") - 1 else "right")
+    for line in lines:
+        table.add_row(*(line[i] for i in used))
+    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 180).print(table)
     say("")
+
+
+COLUMNS = ("entries", "switches", "flushes", "invlpg")  # of operations.NAMES, medians
+
+
+def operation_variants(figure: Figure) -> list[str]:
+    """The variants under which kernel entries and so on of a figure are kept."""
+    return [f"{figure['variant']}, {name}" if figure["variant"] else name for name in NAMES]
+
+
+def operation_of(figure: Figure) -> str:
+    """Which of kernel entries and so on a figure counts; empty if none."""
+    name = str(figure["variant"]).rpartition(", ")[2]
+    return name if figure["unit"] == "count" and name in NAMES else ""
+
+
+def ratio(figure: Figure, found: Sequence[Figure], system: str) -> float | None:
+    """A figure of ours to the best of another system; nothing where there is none, or where it is no cost."""
+    if figure["system"] != "exos" or figure["unit"] not in ("instructions", "ns", "bytes"):
+        return None
+    other = best(found, str(figure["exhibit"]), str(figure["row"]), str(figure["unit"]), system)
+    return number(figure, "median") / number(other, "median") if other and number(other, "median") else None
 
 
 def _cell(figure: Figure, key: str) -> str:
@@ -127,14 +348,9 @@ def _cell(figure: Figure, key: str) -> str:
         return str(value)
     if figure["unit"] == "ns":
         return f"{value / 1e6:,.3f} ms" if value >= 1e5 else f"{value:,.0f} ns"
+    if figure["unit"] == "count" and not float(value).is_integer():
+        return f"{value:,.2f}"
     return f"{value:,.3f}" if figure["unit"] == "ratio" else f"{value:,.0f}"
-
-
-def _checked(figure: dict[str, Any]) -> Figure:
-    """A figure as the contract wants it."""
-    if tuple(figure) != KEYS or figure["unit"] not in UNITS:
-        raise ValueError(f"not a figure: {figure}")
-    return figure
 
 
 def _purpose(path: Path) -> str:

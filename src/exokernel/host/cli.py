@@ -6,6 +6,7 @@ and exit status 2, never a traceback; a mistake of ours says so.
 """
 
 import argparse
+import errno
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from exokernel.host.build import REPOSITORY, Compiled, build
+from exokernel.host.build import REPOSITORY, Compiled, Image, build
 from exokernel.host.machine import (
     Event,
     Forward,
@@ -30,6 +31,7 @@ from exokernel.host.terminal import GREEN, Failure, colored, paint, say, warn
 
 RUN_TIMEOUT = 24 * 3600.0  # seconds; a server runs until Ctrl-C, but nothing runs for ever
 TIMED_OUT, NO_ORDERLY_END, INTERNAL_ERROR = 124, 70, 70  # exit status, as of timeout(1) and EX_SOFTWARE
+CANNOT_WRITE, FULL = 2, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ACCELERATORS = ("auto", "tcg", "kvm")
 MACHINES = ("microvm", "pc", "q35")
 
@@ -37,11 +39,14 @@ MACHINES = ("microvm", "pc", "q35")
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    fill_closed_streams()
     try:
         parsed = parse(words)
         verb: Callable[[argparse.Namespace], int] = parsed.verb
         with ending_on_signals():
-            return verb(parsed)
+            status = verb(parsed)
+            sys.stdout.flush()  # a full disk is found out here, not when the interpreter ends
+            return status
     except Failure as failure:
         say(failure.render(colored()))
         return failure.status
@@ -52,6 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has no place either
+            say(Failure(f"cannot write {error.filename or 'the output'}: {error.strerror}").render(colored()))
+            return CANNOT_WRITE
         if os.environ.get("EXO_TRACEBACK"):
             raise
         bug = Failure(
@@ -60,6 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
         )
         say(bug.render(colored()))
         return INTERNAL_ERROR
+
+
+def fill_closed_streams() -> None:
+    """What was closed by whoever started us becomes the null device, so that nothing that we open gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, so this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - as long as we run
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -84,13 +101,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     )
     _applications(run_parser)
     _machine_arguments(run_parser)
-    run_parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=RUN_TIMEOUT,
-        metavar="S",
-        help="end the machine after so many seconds (default: 24 hours; a server is ended with Ctrl-C)",
-    )
+    _timeout(run_parser)
     run_parser.set_defaults(verb=run)
 
     build_parser = verbs.add_parser("build", help="make a bootable image", description="Compile and write an image.")
@@ -119,6 +130,39 @@ def parse(words: list[str]) -> argparse.Namespace:
     )
     debug_parser.set_defaults(verb=debug)
 
+    trace_parser = verbs.add_parser(
+        "trace",
+        help="run, and write what kernel and applications did when, for ui.perfetto.dev",
+        description="Run under the emulator and write every entry into the kernel, switch, fault, event and packet with "
+        "its time in instructions, as a file that Perfetto's viewer (https://ui.perfetto.dev) opens.",
+        epilog="The guest executes the same instructions as without it.",
+    )
+    _applications(trace_parser)
+    _machine_arguments(trace_parser)
+    _timeout(trace_parser)
+    trace_parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the trace to write; FILE.gz is compressed"
+    )
+    trace_parser.add_argument(
+        "--events", type=_positive, default=500_000, metavar="N", help="keep the last N events (default: 500000)"
+    )
+    trace_parser.set_defaults(verb=trace)
+
+    profile_parser = verbs.add_parser(
+        "profile",
+        help="run, and count the instructions of each function, exactly",
+        description="Run under the emulator and count every instruction by the stack of Python functions that led to it, "
+        "of applications and kernel. Shows the functions that took most.",
+        epilog="The guest executes the same instructions as without it.",
+    )
+    _applications(profile_parser)
+    _machine_arguments(profile_parser)
+    _timeout(profile_parser)
+    profile_parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write folded stacks for a flame graph; - is standard output"
+    )
+    profile_parser.set_defaults(verb=profile)
+
     doctor_parser = verbs.add_parser("doctor", help="check what this computer has and what is missing")
     doctor_parser.set_defaults(verb=doctor)
 
@@ -127,15 +171,41 @@ def parse(words: list[str]) -> argparse.Namespace:
 
     add_verbs(ash_parser)
 
-    bench_parser = verbs.add_parser("bench", help="measure: one exhibit for each table or figure")
+    bench_parser = verbs.add_parser(
+        "bench",
+        help="measure: one exhibit for each table or figure",
+        description="Measure, beside what others report and what this project aims at.",
+        epilog="Instruction counts are exact and the same on every computer; wall time is only ever good for ratios.",
+    )
     bench_parser.add_argument("exhibits", nargs="*", metavar="EXHIBIT", help="which (default: all)")
     bench_parser.add_argument("--list", action="store_true", help="list the exhibits")
-    bench_parser.add_argument("--json", type=Path, metavar="FILE", help="write JSON lines; - is standard output")
-    bench_parser.add_argument("--html", type=Path, metavar="FILE", help="write a report (not yet)")
+    bench_parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write JSON lines, and FILE.machine.json; - is standard output"
+    )
+    bench_parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a report, one page that needs no network"
+    )
+    bench_parser.add_argument(
+        "--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what an earlier --json wrote"
+    )
     bench_parser.add_argument("--runs", type=_positive, default=10, metavar="N", help="runs of each row (default: 10)")
-    bench_parser.add_argument("--peer", choices=("linux", "none"), default="none", help="what to measure beside us")
+    bench_parser.add_argument(
+        "--peer", choices=("linux", "none"), help="what to measure beside us (default: linux, when it can be had)"
+    )
+    bench_parser.add_argument(
+        "--linux-kernel", type=Path, metavar="FILE", help="a bzImage (default: Debian's for clouds, fetched once)"
+    )
+    bench_parser.add_argument("--linux-modules", type=Path, metavar="DIR", help="its modules (default: beside it)")
     bench_parser.add_argument("--wall", action="store_true", help="wall time too where instructions are the figure")
-    bench_parser.add_argument("--check", action="store_true", help="compare with the recorded figures (not yet)")
+    bench_parser.add_argument(
+        "--accel", choices=ACCELERATORS, default="tcg", help="for wall time; auto takes KVM if it is healthy"
+    )
+    bench_parser.add_argument(
+        "--check",
+        action="store_true",
+        help="fail if a row needs over 2 %% more instructions than bench/baseline.jsonl has, or an aim does not hold",
+    )
+    bench_parser.add_argument("--record", action="store_true", help="put what was measured into bench/baseline.jsonl")
     bench_parser.set_defaults(verb=bench)
 
     parsed = parser.parse_args(words)
@@ -184,6 +254,16 @@ def _machine_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=RUN_TIMEOUT,
+        metavar="S",
+        help="end the machine after so many seconds (default: 24 hours; a server is ended with Ctrl-C)",
+    )
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value <= 0:
@@ -219,8 +299,11 @@ def run(parsed: argparse.Namespace) -> int:
     options = machine_options(parsed)
     find_qemu()
     image = build(parsed.applications, slice_ticks=parsed.slice_ticks)
-    options = with_forwards(options, parsed, image.forward)
-    verbose: bool = parsed.verbose
+    return run_image(image, with_forwards(options, parsed, image.forward), parsed.timeout, parsed.verbose)
+
+
+def run_image(image: Image, options: Options, timeout: float, verbose: bool) -> int:
+    """Run an image with our terminal as its console; the exit status."""
 
     def show(event: Event) -> None:
         """Runs in the machine's thread."""
@@ -233,7 +316,7 @@ def run(parsed: argparse.Namespace) -> int:
             words = " ".join(f"{k}={v}" for k, v in event.values.items())
             say(f"{event.at * 1000:7.1f} ms  {event.name} {words}")
 
-    machine = Machine(image.path, options, capture=False, timeout=parsed.timeout, on_event=show)
+    machine = Machine(image.path, options, capture=False, timeout=timeout, on_event=show)
     try:
         machine.start()
         if verbose:
@@ -244,7 +327,7 @@ def run(parsed: argparse.Namespace) -> int:
             say(f"{paint('forward', GREEN)}: {here} to the guest's port {forward.guest_port}")
         status = machine.wait()
     except MachineError:
-        warn(f"still running after {parsed.timeout:g} s, stopped")
+        warn(f"still running after {timeout:g} s, stopped")
         return TIMED_OUT
     finally:
         machine.stop()
@@ -321,6 +404,20 @@ def test(parsed: argparse.Namespace) -> int:
 def debug(parsed: argparse.Namespace) -> int:
     """`exo debug`."""
     from exokernel.host.debug import debug as start
+
+    return start(parsed)
+
+
+def trace(parsed: argparse.Namespace) -> int:
+    """`exo trace`."""
+    from exokernel.host.trace import trace as start
+
+    return start(parsed)
+
+
+def profile(parsed: argparse.Namespace) -> int:
+    """`exo profile`."""
+    from exokernel.host.profile import profile as start
 
     return start(parsed)
 

@@ -48,12 +48,12 @@ def examine() -> list[Finding]:
         Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer", True),
         Finding("virtual environment", inside, sys.prefix if inside else "none", "start with ./exo", True),
     ]
-    for package in ("llvmlite", "rich", "pyelftools", "pytest", "hypothesis"):
+    for package in ("llvmlite", "rich", "pyelftools", "jinja2", "pytest", "hypothesis"):
         findings.append(_package(package))
     findings.append(_tool("QEMU", QEMU, "qemu-system-x86", ("--version",), needed=True))
     findings.append(_kvm())
     findings.append(_tool("gdb (for debug)", "gdb", "gdb", ("--version",)))
-    findings.append(_tool("gcc (for bench language)", "gcc", "gcc", ("--version",)))
+    findings.append(_tool("gcc (for bench, trace, profile)", "gcc", "gcc", ("--version",)))
     for program, package in FOR_TESTS.items():
         findings.append(_tool(f"{program} (for tests)", program, package))
     findings.append(_tap())

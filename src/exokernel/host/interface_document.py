@@ -13,10 +13,11 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis
-from exokernel.host.bench import EXHIBITS, load
+from exokernel.exos import aegis, ash
+from exokernel.host.bench import EXHIBITS, Context, load
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.interface import INTERFACE, Description
 from exokernel.host.machine import Machine, Options
@@ -38,7 +39,7 @@ INTRODUCTION = """\
 # The kernel's interface
 
 *Written by `python -m exokernel.host.interface_document` from `src/exokernel/host/interface.py` and the stubs in
-`src/exokernel/exos/aegis.py`; a test compares it. Do not edit it by hand.*
+`src/exokernel/exos/aegis.py` and `ash.py`; a test compares it. Do not edit it by hand.*
 
 {conventions}
 
@@ -59,6 +60,11 @@ def meanings(enumeration: type) -> dict[str, str]:
     return dict(re.findall(r"^    ([A-Z_0-9]+) = -?\w+  # (.+)$", inspect.getsource(enumeration), re.MULTILINE))
 
 
+def stub_of(description: Description) -> Any:
+    """The function that makes the call."""
+    return getattr(aegis, name_of(description), None) or getattr(ash, name_of(description))
+
+
 def paragraph(text: str | None) -> str:
     return inspect.cleandoc(text or "")
 
@@ -72,7 +78,7 @@ def conventions() -> str:
 def section(description: Description, cost: str) -> str:
     """One call."""
     names = ", ".join(argument.name for argument in description.arguments)
-    stub = getattr(aegis, name_of(description))
+    stub = stub_of(description)
     lines = [f"## {description.call.value}: `{name_of(description)}({names})`", "", paragraph(stub.__doc__), ""]
     if description.arguments:
         lines += ["| argument | register | unit |", "|---|---|---|"]
@@ -119,9 +125,10 @@ def measured_costs() -> dict[str, str]:
                 raise SystemExit(machine.transcript())
     found = re.findall(r"^(\w+) (\d+)$", machine.console.decode(), re.MULTILINE)
     costs = {name: f"{count} instructions" for name, count in found}
-    samples = load("primitives", EXHIBITS / "primitives/exhibit.py").primitives()
+    exhibit = load("primitives", EXHIBITS / "primitives/exhibit.py")
+    run = Context("primitives").run(*exhibit.PRIMITIVES)
     for name, (row, remark) in PRIMITIVES.items():
-        costs[name] = f"{statistics.median(samples[row]):g} instructions{remark}"
+        costs[name] = f"{statistics.median(run.row(row).values):g} instructions{remark}"
     return costs
 
 

@@ -9,6 +9,7 @@ import io
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,6 +21,7 @@ from exokernel.metal.errors import TRAPS
 from exokernel.metal.linker import segments
 
 TRAP_INSTRUCTION = bytes.fromhex("670fb940")  # ud1 eax, [eax + displacement], the displacement in the next byte
+LABEL_REACH = 2048  # bytes of assembly behind one label: the kernel's ways in for exceptions
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Symbolizer:
         file = ELFFile(io.BytesIO(elf))
         table: Any = file.get_section_by_name(".symtab")
         found = [s for s in table.iter_symbols() if s.name and s["st_info"]["type"] == "STT_FUNC"] if table else []
+        labels = [s for s in table.iter_symbols() if s.name and s["st_info"]["type"] == "STT_NOTYPE"] if table else []
+        self._labels = sorted((s["st_value"], s.name) for s in labels if s["st_shndx"] not in ("SHN_ABS", "SHN_UNDEF"))
         self._functions = sorted((s["st_value"], s["st_size"], s.name) for s in found)
         self._dwarf: Any = file.get_dwarf_info() if file.has_dwarf_info() else None
 
@@ -59,6 +63,46 @@ class Symbolizer:
             return ""
         start, size, name = self._functions[index]
         return name if address < start + max(size, 1) else ""
+
+    def functions(self, address: int) -> tuple[str, ...]:
+        """The functions around an instruction as `module.function`, the outermost first, without their lines: quick enough
+        for every instruction of a program. Empty if nothing is known.
+        """
+        outer = self._outer
+        index = bisect_right(outer, address, key=lambda o: o[0]) - 1
+        if index >= 0 and address < outer[index][1]:
+            die = outer[index][2]
+            return tuple(self._qualified(d) for d in (die, *self._enclosing(die, address)))
+        name = self.function(address) or self._label(address)
+        return (name.removeprefix("exokernel."),) if name else ()
+
+    def _label(self, address: int) -> str:
+        """The label before an address of assembly that is no function, or nothing."""
+        index = bisect_right(self._labels, address, key=lambda label: label[0]) - 1
+        return self._labels[index][1] if index >= 0 and address - self._labels[index][0] < LABEL_REACH else ""
+
+    @cached_property
+    def _outer(self) -> list[tuple[int, int, Any]]:
+        """The functions that are not inlined, by address."""
+        found = [
+            (low, high, die)
+            for unit in (self._dwarf.iter_CUs() if self._dwarf else ())
+            for die in unit.get_top_DIE().iter_children()
+            if die.tag == "DW_TAG_subprogram"
+            for low, high in self._ranges(die)
+        ]
+        return sorted(found, key=lambda f: f[:2])
+
+    def _qualified(self, die: Any) -> str:
+        origin = _origin(die)
+        if origin is None:
+            return "?"
+        name = _text(origin.attributes["DW_AT_name"].value)
+        if "DW_AT_decl_file" not in origin.attributes:
+            return name
+        program = self._dwarf.line_program_for_CU(origin.cu)
+        file = PurePosixPath(self._file(origin.cu, program, origin.attributes["DW_AT_decl_file"].value))
+        return name if file.name.startswith("<") else f"{file.stem}.{name}"  # <...>: its source was generated
 
     def trap(self, address: int) -> str | None:
         """Why the dialect's trap at `address` was taken; None if there is none."""
@@ -138,14 +182,20 @@ def _text(value: bytes | str) -> str:
 
 
 def _name(die: Any) -> str:
-    """A function's name; an inlined copy has that of its origin."""
+    """A function's name."""
+    origin = _origin(die)
+    return _text(origin.attributes["DW_AT_name"].value) if origin is not None else ""
+
+
+def _origin(die: Any) -> Any:
+    """What has a function's name: itself, or of an inlined copy its origin. None if nothing has."""
     for _ in range(4):
         if "DW_AT_name" in die.attributes:
-            return _text(die.attributes["DW_AT_name"].value)
+            return die
         for link in ("DW_AT_abstract_origin", "DW_AT_specification"):
             if link in die.attributes:
                 die = die.get_DIE_from_attribute(link)
                 break
         else:
             break
-    return ""
+    return None

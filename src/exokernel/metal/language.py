@@ -104,6 +104,13 @@ def calling_convention(name: str) -> Callable[[F], F]:
     return lambda function: _mark(function, "convention", name)
 
 
+def helper(number: int) -> Callable[[F], F]:
+    """In a packet handler, a call is one of the kernel's helper of this number, which takes and gives `u64`; elsewhere of
+    the function; flag `helper`.
+    """
+    return lambda function: _mark(function, "helper", int(number))
+
+
 # ---- initial values of module variables
 
 

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""What figures are held against: what others report, what this project aims at, and what was measured before.
+
+The first two lie beside each exhibit, as data: `paper.toml` (the paper's numbers, the least that is possible, other
+systems) and `thresholds.toml` (the aims). The third is bench/baseline.jsonl, for `exo bench --check`. A file that cannot
+be understood is an error with its name; nothing is ever left out silently.
+"""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exokernel.host.figures import UNITS, Figure, Key, figure, key_of, number
+from exokernel.host.terminal import Failure
+
+GROWTH = 1.02  # a row that needs more than 2 % more than it did is named
+
+
+@dataclass(frozen=True)
+class Report:
+    """A row of somebody else's table: `values` by our rows."""
+
+    system: str
+    unit: str
+    source: str
+    values: dict[str, float]
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """An aim: the median of a figure of ours is `at_most` or `at_least` so much; with `to` a system's name, so many times
+    that system's best. `missed` says why it is known not to hold, and `reached` what it was then, which it must keep.
+    """
+
+    exhibit: str
+    row: str
+    source: str
+    variant: str = ""
+    unit: str = "instructions"
+    at_most: float | None = None
+    at_least: float | None = None
+    to: str = ""
+    missed: str = ""
+    reached: float | None = None
+
+    def limit(self) -> float:
+        """The number of the aim."""
+        limit = self.at_most if self.at_most is not None else self.at_least
+        assert limit is not None
+        return limit
+
+    def holds(self, value: float, limit: float | None = None) -> bool:
+        """Whether `value` is on the right side of `limit`, or of the aim."""
+        limit = self.limit() if limit is None else limit
+        return value <= limit if self.at_most is not None else value >= limit
+
+    def name(self) -> str:
+        """The row, with its variant."""
+        return f"{self.exhibit} {self.row}" + (f", {self.variant}" if self.variant else "")
+
+    def aim(self, value: float | None = None) -> str:
+        """The aim in words, or `value` in its unit."""
+        unit = f"times {self.to}" if self.to else {"ns": "ns", "ratio": "", "bytes": "bytes"}.get(self.unit, self.unit)
+        if value is not None:
+            return f"{value:,.4g} {unit}".rstrip() if abs(value) < 100 else f"{value:,.0f} {unit}".rstrip()
+        return f"{'at most' if self.at_most is not None else 'at least'} {self.aim(self.limit())}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A threshold beside what was measured; None if it was not."""
+
+    threshold: Threshold
+    value: float | None
+
+    @property
+    def outcome(self) -> str:
+        """holds, missed (as is known), broken, or not measured."""
+        aim = self.threshold
+        if self.value is None:
+            return "not measured"
+        if aim.holds(self.value):
+            return "holds"
+        kept = aim.missed and aim.reached is not None and aim.holds(self.value, aim.reached * _slack(aim))
+        return "missed" if kept else "broken"
+
+
+def _slack(aim: Threshold) -> float:
+    return GROWTH if aim.at_most is not None else 1 / GROWTH
+
+
+def reports(folder: Path) -> list[Report]:
+    """What paper.toml of an exhibit's folder says; nothing if it has none."""
+    found = []
+    for entry in _entries(folder / "paper.toml", "figures"):
+        made: Report = _made(Report, entry, folder / "paper.toml")
+        found.append(made)
+    return found
+
+
+def reported(exhibit: str, found: Iterable[Report]) -> list[Figure]:
+    """The same as figures."""
+    return [
+        figure(exhibit, row, report.unit, [value], report.system, report.variant)
+        for report in found
+        for row, value in report.values.items()
+    ]
+
+
+def thresholds(exhibit: str, folder: Path) -> list[Threshold]:
+    """What thresholds.toml of an exhibit's folder says; nothing if it has none."""
+    path = folder / "thresholds.toml"
+    found = []
+    for entry in _entries(path, "thresholds"):
+        threshold: Threshold = _made(Threshold, {"exhibit": exhibit} | entry, path)
+        if (threshold.at_most is None) == (threshold.at_least is None):
+            raise Failure(f"{path}: {threshold.row} needs one of at_most and at_least")
+        if bool(threshold.missed) != (threshold.reached is not None):
+            raise Failure(f"{path}: {threshold.row}: `missed` says why, `reached` says how far; both or none")
+        found.append(threshold)
+    return found
+
+
+def _entries(path: Path, table: str) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    try:
+        content = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Failure(f"{path}: {error}") from None
+    if set(content) != {table}:
+        raise Failure(f"{path} has other tables than [[{table}]]: {', '.join(sorted(set(content) - {table}))}")
+    found: list[dict[str, Any]] = content[table]
+    return found
+
+
+def _made(kind: type[Any], entry: dict[str, Any], path: Path) -> Any:
+    try:
+        made = kind(**entry)
+    except TypeError as error:
+        raise Failure(f"{path}: {str(error).replace('__init__() ', '')}") from None
+    if made.unit not in UNITS:
+        raise Failure(f"{path}: {made.unit!r} is not a unit", f"there are: {', '.join(UNITS)}")
+    return made
+
+
+def judged(aims: Iterable[Threshold], figures: Sequence[Figure]) -> list[Verdict]:
+    """Each aim beside the median that was measured."""
+    return [Verdict(aim, _value(aim, figures)) for aim in aims]
+
+
+def _value(aim: Threshold, figures: Sequence[Figure]) -> float | None:
+    ours = best(figures, aim.exhibit, aim.row, aim.unit, "exos", aim.variant)
+    if ours is None or not aim.to:
+        return None if ours is None else number(ours, "median")
+    theirs = best(figures, aim.exhibit, aim.row, aim.unit, aim.to)
+    return None if theirs is None else number(ours, "median") / number(theirs, "median")
+
+
+def best(
+    figures: Iterable[Figure], exhibit: str, row: str, unit: str, system: str, variant: str | None = None
+) -> Figure | None:
+    """A row's figure of a system: of `variant`, else the best one, which has the smallest median, or the largest of what
+    is counted per second. A variant that measures something else than the row says so by a remark in brackets, and is
+    never taken.
+    """
+    found = [
+        f
+        for f in figures
+        if (f["exhibit"], f["row"], f["unit"], f["system"]) == (exhibit, row, unit, system)
+        and (f["variant"] == variant if variant is not None else "(" not in str(f["variant"]))
+    ]
+    choose = max if unit == "per-second" else min
+    return choose(found, key=lambda f: number(f, "median"), default=None)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A row of the baseline that needs more than it did; None if it was not measured."""
+
+    key: Key
+    before: float
+    now: float | None
+
+    def __str__(self) -> str:
+        name = " ".join(filter(None, (self.key.exhibit, self.key.row, self.key.variant and f"({self.key.variant})")))
+        if self.now is None:
+            return f"{name}: {self.before:,.0f} instructions before, not measured now"
+        return (
+            f"{name}: {self.before:,.0f} instructions before, {self.now:,.0f} now ({self.now / self.before - 1:+.1%})"
+        )
+
+
+def comparable(figures: Iterable[Figure]) -> list[Figure]:
+    """The figures that a later run can be compared with anywhere: our instruction counts."""
+    return [f for f in figures if f["system"] == "exos" and f["unit"] == "instructions"]
+
+
+def grown(figures: Iterable[Figure], baseline: Iterable[Figure]) -> list[Change]:
+    """Rows of the exhibits that were measured whose median lies more than 2 % above the baseline's upper quartile (for
+    exact rows, its value), and those that are gone.
+    """
+    now = {key_of(f): f for f in comparable(figures)}
+    measured = {key.exhibit for key in now}
+    changes = []
+    for before in comparable(baseline):
+        key = key_of(before)
+        if key.exhibit not in measured:
+            continue
+        value = number(now[key], "median") if key in now else None
+        if value is None or value > GROWTH * number(before, "q3"):
+            changes.append(Change(key, number(before, "median"), value))
+    return changes
