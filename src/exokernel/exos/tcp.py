@@ -1065,7 +1065,8 @@ def acknowledge(host: Host, connection: Connection, packet: Span[u8], arrival: A
     """What an acceptable acknowledgment does to what is under way."""
     acknowledgment = arrival.acknowledgment
     window = arrival.window << connection.send_scale
-    if connection.selective and arrival.options > segment.HEADER:
+    usual = segment.HEADER + segment.STAMPS_LENGTH if connection.stamped else u64(segment.HEADER)
+    if connection.selective and arrival.options > usual:
         note_sacked(connection, segment.find_blocks(packet[segment.HEADER : arrival.options]))
     if acknowledgment.after(connection.unacknowledged):
         generation = connection.generation
