@@ -227,3 +227,24 @@ def test_malformed_programs_are_refused_with_their_reason(tmp_path: Path) -> Non
     for number, (program, line) in enumerate(zip(given, said, strict=True)):
         found = machine().run(program, Profile.PACKET, bytes(60), 200)
         assert line == f"refused {number} -20 {found.reason.value} {found.place}"
+
+
+def test_two_owners_and_the_end_of_one() -> None:
+    """Each has its own frames; nobody attaches to another's filter or removes its handler; an owner that dies leaves
+    nothing behind, also for who gets its numbers.
+    """
+    with link() as cable, running([APPLICATIONS / "handler_rivals.py"] * 2, link=cable.option) as guest:
+        cable.guest = guest
+        guest.wait_for(b"rival got 0\n", 60)
+        for number, mark in ((0, 1), (1, 2), (0, 1), (1, 2)):
+            cable.send(frame(number, bytes(18)))
+            assert cable.receive()[59] == mark
+        cable.send(frame(2, bytes(18)))
+        guest.wait_for(b"alone")
+        cable.send(frame(1, b"\x5a" * 18))
+        guest.wait_for(b"took True")
+        cable.send(frame(1, bytes(18)))
+        guest.wait_for(b"the program accessed memory that is not its own")
+        cable.send(frame(0, bytes(18)))
+        assert cable.receive()[59] == 1 and cable.receive_all(0.2) == []
+        assert [e.values["reason"] for e in guest.events if e.name == "ended"] == ["exception"]
