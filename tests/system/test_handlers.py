@@ -4,6 +4,8 @@ and nothing they try reaches beyond their arena.
 """
 
 import shutil
+import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests import packets
 from tests.aegis.handlers import EXIT, instruction, machine, wide
-from tests.system.guests import Link, link, running
+from tests.system.guests import EXAMPLES, Link, free_port, link, running
 
 from exokernel.aegis.ebpf import Reason
 from exokernel.aegis.inspection import Profile
@@ -19,7 +21,8 @@ from exokernel.aegis.translation import CONTEXT, DATA_END, FRAMES
 from exokernel.host.ash_generator import Generator
 from exokernel.host.machine import Machine
 
-APPLICATIONS = Path(__file__).parent / "applications"
+HERE = Path(__file__).parent
+APPLICATIONS = HERE / "applications"
 FIRST = 1000
 HEADERS = 42
 MOV, ADD, SUB, LOAD, STORE, CALL = 0xB7, 0x07, 0x1F, 0x61, 0x7B, 0x85
@@ -248,3 +251,94 @@ def test_two_owners_and_the_end_of_one() -> None:
         cable.send(frame(0, bytes(18)))
         assert cable.receive()[59] == 1 and cable.receive_all(0.2) == []
         assert [e.values["reason"] for e in guest.events if e.name == "ended"] == ["exception"]
+
+
+def counted(text: bytes) -> int:
+    return int.from_bytes(text[:4], "big")
+
+
+def test_the_counter_answers_a_client_of_this_computer() -> None:
+    """Through QEMU's user network, with a checksum that the client's host verifies."""
+    port = free_port()
+    with running([EXAMPLES / "echo_ash.py"], forward=[f"udp:{port}:7"]) as guest:
+        guest.wait_for(b"A handler counts", 60)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(10)
+            for counter in (0, 41, 0xFFFF, 0xFFFFFFFF):
+                client.sendto(counter.to_bytes(4, "big").ljust(18, b"\0"), ("127.0.0.1", port))
+                assert counted(client.recv(100)) == (counter + 1) % 2**32, guest.transcript()
+
+
+def test_the_counter_on_the_wire() -> None:
+    """The answer has the right checksum; what is too short is dropped, what has options or is for another port is the
+    library's, which answers ARP as ever.
+    """
+    with link() as cable, running([EXAMPLES / "echo_ash.py"], link=cable.option) as guest:
+        cable.guest = guest
+        guest.wait_for(b"A handler counts", 60)
+        for counter in (0, 0xFFFF, 0x12345678, 0xFFFFFFFF):
+            sent = packets.udp_frame(counter.to_bytes(4, "big") + bytes(14), port=7)
+            after = ((counter + 1) % 2**32).to_bytes(4, "big") + bytes(14)
+            cable.send(sent)
+            answer = cable.receive()
+            back = packets.udp_frame(after, port=40000, source_port=7, sender=packets.GUEST, receiver=packets.PEER)
+            assert answer[:40] == back[:40] and answer[42:] == back[42:]
+            assert int.from_bytes(answer[40:42], "big") % 0xFFFF == int.from_bytes(back[40:42], "big") % 0xFFFF
+        cable.send(packets.udp_frame(b"abc", port=7)[:45])
+        cable.send(packets.udp_frame(bytes(18), port=9))
+        assert cable.receive()[23] == 1  # ICMP: nobody listens there
+        assert cable.receive_all(0.2) == []
+
+
+CLANG = next((found for name in ("clang", "clang-14", "clang-16") if (found := shutil.which(name))), None)
+
+
+@pytest.mark.skipif(CLANG is None, reason="needs clang")
+def test_an_xdp_program_of_clang_runs_unchanged(tmp_path: Path) -> None:
+    """Answers echo requests, and drops those with a wrong header checksum; the object is a file beside the application."""
+    subprocess.run(
+        [str(CLANG), "-O2", "-target", "bpf", "-c", str(HERE.parent / "host/handlers/xdp.c"), "-o", tmp_path / "xdp.o"],
+        check=True,
+    )
+    application = tmp_path / "ping.py"
+    application.write_text(PING)
+    with link() as cable, running([application], link=cable.option) as guest:
+        cable.guest = guest
+        guest.wait_for(b"ready\n", 60)
+        message = bytes.fromhex("0800 0000 1234 0001") + bytes(range(18))
+        message = message[:2] + packets.checksum(message).to_bytes(2, "big") + message[4:]
+        request = packets.ipv4_frame(1, message)
+        cable.send(request[:24] + b"\x12\x34" + request[26:])
+        cable.send(request)
+        reply = bytes(4) + message[4:]
+        reply = reply[:2] + packets.checksum(reply).to_bytes(2, "big") + reply[4:]
+        turned = request[6:12] + request[:6] + request[12:26] + request[30:34] + request[26:30]
+        assert cable.receive() == turned + reply
+        cable.send(packets.udp_frame(b"quit"))
+        guest.wait()
+        assert guest.console == b"ready\nsent back 1 dropped 1 passed 1\n", guest.transcript()
+
+
+PING = """
+from pathlib import Path
+from typing import Final
+from exokernel.aegis import abi
+from exokernel.aegis.abi import Atom
+from exokernel.aegis.handler_abi import HandlerCount
+from exokernel.exos import aegis, ash
+from exokernel.metal import Array, addr, i64, u64
+
+XDP: Final[ash.Program] = ash.program(Path(__file__).with_name("xdp.o"), section="xdp")
+ring: abi.ReceiveRing = abi.ReceiveRing()
+everything: Array[Atom, 1] = Array[Atom, 1]()
+
+
+def main() -> None:
+    handler = ash.attach(aegis.filter_bind(u64(addr(ring)), u64(addr(everything)), 0, abi.ANY), XDP)
+    print("ready")
+    while ring.indices.producer == 0:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    sent = ash.counted(handler, HandlerCount.SENT_BACK)
+    print(f"sent back {sent} dropped {ash.counted(handler, HandlerCount.DROPPED)}", end="")
+    print(f" passed {ash.counted(handler, HandlerCount.PASSED)}")
+"""
