@@ -47,7 +47,8 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     information.page.events.interrupts += 1
     virtio.acknowledge_interrupt()
     interrupts.end()
-    sending.collect()
+    if sending.idle_pairs != sending.ALL:
+        sending.collect()
     receive()
     return processor.after_interrupt()
 
@@ -159,9 +160,10 @@ def hurry() -> None:
 
 def attend(now: u64) -> None:
     """At a tick: goes on with what no call waits for."""
-    sending.collect()
+    if sending.idle_pairs != sending.ALL:
+        sending.collect()
     if receiving.unwritten:
         receiving.write()
-    if sending.idle_pairs != 0xFFFFFFFFFFFFFFFF:
+    if sending.idle_pairs != sending.ALL:
         processor.earliest = min(processor.earliest, now + information.page.timestamp_frequency // 100)
     hurry()

@@ -21,6 +21,7 @@ SHORTEST_FRAME = 14
 # The queue's descriptors: of the buffers into which the kernel copies, then pairs of a header and a frame elsewhere.
 BUFFERS = 64
 PAIRS = 64
+ALL = 0xFFFFFFFFFFFFFFFF
 
 
 @struct
@@ -36,8 +37,8 @@ state: QueueState = QueueState()
 buffers: Array[Array[u8, BUFFER_BYTES], BUFFERS] = aligned(4096, Array[Array[u8, BUFFER_BYTES], BUFFERS]())
 header: Array[u8, HEADER_BYTES] = Array[u8, HEADER_BYTES]()
 pairs: Array[Pair, PAIRS] = Array[Pair, PAIRS]()
-idle_buffers: u64 = 0xFFFFFFFFFFFFFFFF  # bit n: buffer n is not with the device
-idle_pairs: u64 = 0xFFFFFFFFFFFFFFFF
+idle_buffers: u64 = ALL  # bit n: buffer n is not with the device
+idle_pairs: u64 = ALL
 
 
 def initialize() -> bool:

@@ -17,7 +17,7 @@ from exokernel.metal import Array, Span, addr, aligned, atomic_and, compiler_bar
 NEIGHBOURS = 16
 OUTGOING = 32  # frames that are being built, wait for their company, or are with the device
 TOGETHER = 8  # of them go with one call
-COPIED = 400  # bytes: the kernel copies shorter ones, which costs less than lending it the page
+COPIED = 256  # bytes: the kernel copies what is shorter and goes alone, which costs less than lending it the page
 USER_NETWORK_HOST = 2  # QEMU's user network: the gateway is host 2 of the network
 PREFIX_MASK = 0xFFFF_FF00
 
@@ -112,9 +112,7 @@ def transmit(frame: Span[u8]) -> bool:
     goes when there are TOGETHER, or at the end.
     """
     global building, together
-    if len(frame) < COPIED:
-        if together != 0 and not flush():
-            return False
+    if len(frame) < COPIED and together == 0 and (not polling or ring.indices.producer == ring.indices.consumer + 1):
         result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
         if result == abi.Error.QUEUE_FULL:
             limit = patience()
