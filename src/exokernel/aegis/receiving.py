@@ -12,7 +12,7 @@ then the table is searched after an insertion; after a removal the old code serv
 A part of the filters and rings is reserved, so that no environment can take what another needs to receive anything.
 """
 
-from exokernel.aegis import environment, filter, filter_code, frames, information, tlb
+from exokernel.aegis import environment, filter, filter_code, frames, information, processor, tlb
 from exokernel.aegis.abi import *
 from exokernel.aegis.filter import FILTERS
 from exokernel.machine import cpu, paging
@@ -310,5 +310,8 @@ def stop_capture(identifier: u64) -> None:
 def capture(frame: Span[u8], rights: u32) -> None:
     """Copies a frame to all who have one of these rights."""
     for i in range(captors):
-        if capturing[i].rights & rights != 0 and put(rings[capturing[i].ring], frame, u32(cpu.read_timestamp())):
+        ring = rings[capturing[i].ring]
+        if capturing[i].rights & rights != 0 and put(ring, frame, u32(cpu.read_timestamp())):
             information.page.network.captured += 1
+            environment.records[ring.owner].page[0].pending |= Event.NETWORK
+            processor.wake(ring.owner)
