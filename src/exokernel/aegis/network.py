@@ -48,7 +48,8 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     virtio.acknowledge_interrupt()
     interrupts.end()
     receive()
-    sending.collect()  # nobody waits for it as for an answer
+    if sending.idle_pairs != sending.ALL:  # after the frames: nobody waits for it as for an answer
+        sending.collect()
     if handlers.successor != environment.NOBODY:
         return hand_over()
     return processor.after_interrupt()
@@ -181,9 +182,10 @@ def hurry() -> None:
 
 def attend(now: u64) -> None:
     """At a tick: goes on with what no call waits for."""
-    sending.collect()
+    if sending.idle_pairs != sending.ALL:
+        sending.collect()
     if receiving.unwritten:
         receiving.write()
-    if sending.idle_pairs != 0xFFFFFFFFFFFFFFFF:
+    if sending.idle_pairs != sending.ALL:
         processor.earliest = min(processor.earliest, now + information.page.timestamp_frequency // 100)
     hurry()
