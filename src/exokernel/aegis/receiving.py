@@ -96,7 +96,7 @@ def put(ring: Ring, frame: Span[u8], tag: u32) -> bool:
         indices.dropped += 1
         return False
     slot = slot_of(ring, ring.producer)
-    handlers.copy_words(u64(addr(slot.data)), u64(addr(frame[0])), min(len(frame), sizeof(ReceiveSlot) - 8))
+    handlers.copy_words(u64(addr(slot.data)), u64(addr(frame[0])), len(frame))  # at most BUFFER_BYTES, less a header
     slot.length = u32(len(frame))
     slot.tag = tag
     compiler_barrier()

@@ -72,10 +72,11 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
         return error
     if length < SHORTEST_FRAME or length > TRANSMIT_LIMIT:
         return Error.BAD_ARGUMENT
-    collect()
     if idle_buffers == 0:
-        information.page.network.queue_full += 1
-        return Error.QUEUE_FULL
+        collect()
+        if idle_buffers == 0:
+            information.page.network.queue_full += 1
+            return Error.QUEUE_FULL
     number = count_trailing_zeros(idle_buffers)
     frame = buffers[number][HEADER_BYTES : HEADER_BYTES + length]
     if not copy_in(frame, UserAddress(address)):
@@ -84,6 +85,7 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
     queue.descriptors[number].length = u32(HEADER_BYTES + length)
     offer(frame, number)
     virtio.notify(QUEUE, state)
+    collect()  # what is back from before: the device need not wait for that
     return 0
 
 

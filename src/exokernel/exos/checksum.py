@@ -4,7 +4,7 @@
 folded (RFC 1071 section 2(B)). Pure: no state, no hardware.
 """
 
-from exokernel.metal import Ptr, Span, addr, byte_swap, inline, struct, u8, u16, u32, u64
+from exokernel.metal import Ptr, Span, addr, byte_swap, inline, rotate_left, struct, u8, u16, u32, u64
 
 
 @struct(packed=True)
@@ -55,10 +55,13 @@ def add(total: u64, data: Span[u8]) -> u64:
         total = with_carry(total, words.fourth)
         place += 32
         left -= 32
-    while left >= 8:
+    if left & 16:
+        total = with_carry(total, Ptr[Word](place)[0].value)
+        total = with_carry(total, Ptr[Word](place)[1].value)
+        place += 16
+    if left & 8:
         total = with_carry(total, Ptr[Word](place)[0].value)
         place += 8
-        left -= 8
     if left & 4:
         total = with_carry(total, u64(Ptr[Half](place)[0].value))
         place += 4
@@ -72,11 +75,10 @@ def add(total: u64, data: Span[u8]) -> u64:
 
 def fold(total: u64) -> u16:
     """The 16-bit one's complement sum as a number: 0xffff for a message that includes a right checksum."""
-    total = (total & 0xFFFF_FFFF) + (total >> 32)
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return byte_swap(u16(total))
+    low = u32(total)
+    half = low + u32(total >> 32)
+    half += u32(half < low)
+    return byte_swap(u16((half + rotate_left(half, 16)) >> 16))  # the carry of the lower halves' sum comes round
 
 
 def finish(total: u64) -> u16:
