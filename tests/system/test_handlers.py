@@ -276,12 +276,13 @@ def test_the_counter_on_the_wire() -> None:
     with link() as cable, running([EXAMPLES / "echo_ash.py"], link=cable.option) as guest:
         cable.guest = guest
         guest.wait_for(b"A handler counts", 60)
-        for counter in (0, 0xFFFF, 0x12345678, 0xFFFFFFFF):
-            sent = packets.udp_frame(counter.to_bytes(4, "big") + bytes(14), port=7)
+        for counter, fragment in ((0, 0), (0xFFFF, 0), (0x12345678, 0x4000), (0xFFFFFFFF, 0)):
+            sent = packets.udp_frame(counter.to_bytes(4, "big") + bytes(14), port=7, fragment=fragment)
             after = ((counter + 1) % 2**32).to_bytes(4, "big") + bytes(14)
             cable.send(sent)
             answer = cable.receive()
-            back = packets.udp_frame(after, port=40000, source_port=7, sender=packets.GUEST, receiver=packets.PEER)
+            hosts = {"sender": packets.GUEST, "receiver": packets.PEER}
+            back = packets.udp_frame(after, port=40000, source_port=7, fragment=fragment, **hosts)
             assert answer[:40] == back[:40] and answer[42:] == back[42:]
             assert int.from_bytes(answer[40:42], "big") % 0xFFFF == int.from_bytes(back[40:42], "big") % 0xFFFF
         cable.send(packets.udp_frame(b"abc", port=7)[:45])
