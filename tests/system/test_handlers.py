@@ -6,6 +6,7 @@ and nothing they try reaches beyond their arena.
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -343,3 +344,24 @@ def main() -> None:
     print(f"sent back {sent} dropped {ash.counted(handler, HandlerCount.DROPPED)}", end="")
     print(f" passed {ash.counted(handler, HandlerCount.PASSED)}")
 """
+
+
+def test_a_handler_gives_away_no_time_but_its_owners() -> None:
+    """A child without a slice runs when the packet comes in a slice of the handler's owner, and never in another's."""
+    applications = [APPLICATIONS / "handler_run.py", APPLICATIONS / "computing.py"]
+    with link() as cable, running(applications, link=cable.option) as guest:
+        cable.guest = guest
+        guest.wait_for(b"child 2 0 True\n", 60)
+        for _ in range(20):
+            cable.send(frame(0, bytes(18)))
+            time.sleep(0.01)
+        cable.send(frame(1, bytes(18)))
+        guest.wait_for(b"computing\n")
+        assert b"child runs" not in guest.console
+        for _ in range(400):
+            if b"child runs" in guest.console:
+                break
+            cable.send(frame(0, bytes(18)))
+            time.sleep(0.01)
+        guest.wait()
+        assert guest.console.endswith(b"computing\nchild runs 32\ndone\n"), guest.transcript()
