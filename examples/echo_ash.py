@@ -70,6 +70,6 @@ def main() -> bool:
     filter = aegis.filter_bind(u64(addr(network.ring)), u64(addr(ATOMS[0])), COUNT, abi.ANY)
     if ash.attach(filter, HANDLER) < 0:
         return True
-    print(f"A handler counts on UDP port {PORT}.")
+    print(f"A handler is ready: it counts on UDP port {PORT}.")
     network.serve_forever()
     return False

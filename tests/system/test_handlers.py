@@ -262,7 +262,7 @@ def test_the_counter_answers_a_client_of_this_computer() -> None:
     """Through QEMU's user network, with a checksum that the client's host verifies."""
     port = free_port()
     with running([EXAMPLES / "echo_ash.py"], forward=[f"udp:{port}:7"]) as guest:
-        guest.wait_for(b"A handler counts", 60)
+        guest.wait_for(b"A handler is ready", 60)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(10)
             for counter in (0, 41, 0xFFFF, 0xFFFFFFFF):
@@ -276,7 +276,7 @@ def test_the_counter_on_the_wire() -> None:
     """
     with link() as cable, running([EXAMPLES / "echo_ash.py"], link=cable.option) as guest:
         cable.guest = guest
-        guest.wait_for(b"A handler counts", 60)
+        guest.wait_for(b"A handler is ready", 60)
         for counter, fragment in ((0, 0), (0xFFFF, 0), (0x12345678, 0x4000), (0xFFFFFFFF, 0)):
             sent = packets.udp_frame(counter.to_bytes(4, "big") + bytes(14), port=7, fragment=fragment)
             after = ((counter + 1) % 2**32).to_bytes(4, "big") + bytes(14)
