@@ -82,6 +82,7 @@ record_page: RecordPage = aligned(4096, RecordPage())
 context_page: ContextPage = aligned(4096, ContextPage())
 outgoing: Array[Array[u8, 2048], EFFECTS] = Array[Array[u8, 2048], EFFECTS]()
 clock_factor: u64 = 0
+loaded: u64 = 0  # how many handlers there are
 
 # What runs asked for and nobody has done yet.
 woken: u64 = 0  # bit n: environment n is to be told; stays until somebody did

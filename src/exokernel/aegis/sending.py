@@ -7,7 +7,7 @@ ends meanwhile it is the kernel's, and free again when the device has read it. T
 The virtio header is always the kernel's. What the device answers is checked; that it answers cannot be enforced.
 """
 
-from exokernel.aegis import environment, frames, handlers, information, processor, receiving, tlb
+from exokernel.aegis import environment, frames, handlers, information, network, processor, receiving, tlb
 from exokernel.aegis.abi import *
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import paging, virtio
@@ -61,6 +61,8 @@ def refusal() -> i64:
         return Error.NO_NETWORK
     if receiving.table.count != 0 and not receiving.receives(environment.current().identifier):
         return Error.BUSY
+    if network.held and receiving.has_room(environment.current().identifier):
+        network.listen()
     return 0
 
 
@@ -125,8 +127,9 @@ def send(address: u64, count: u64, third: u64, fourth: u64) -> i64:
                 return error
             count = i
             break
-    virtio.notify(QUEUE, state)
-    processor.earliest = 0  # the next tick looks what has been read
+    if count != 0:
+        virtio.notify(QUEUE, state)
+        processor.earliest = 0  # the next tick looks what has been read
     return i64(count)
 
 
