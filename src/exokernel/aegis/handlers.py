@@ -30,7 +30,6 @@ CODE = 0x1000  # from where a handler's space begins
 WINDOW = 0x12000
 FRAME_TOP = FRAMES + DEPTH * FRAME_BYTES
 NONE = HANDLERS
-OTHER_ACTIONS = 4  # XDP's actions from here on are none
 
 
 @struct
@@ -147,15 +146,20 @@ def run(number: u64, frame: Span[u8], send: Callable[[u64, u64], bool]) -> Span[
     if status != 0:
         end_run(number, status)
         return frame[:0]
-    action = u64(u32(result))
-    if action > HandlerCount.SENT_BACK:
-        action = HandlerCount.ABORTED
-    handler.counts[action] += 1
-    if action == HandlerCount.SENT_BACK and not send(changed, length):
-        handler.counts[HandlerCount.LOST] += 1
+    action = u32(result)
+    passed: u64 = 0
+    if action == HandlerCount.SENT_BACK:
+        handler.counts[HandlerCount.SENT_BACK] += 1
+        if not send(changed, length):
+            handler.counts[HandlerCount.LOST] += 1
+    elif action == HandlerCount.PASSED:
+        handler.counts[HandlerCount.PASSED] += 1
+        passed = length
+    else:
+        handler.counts[u64(action == HandlerCount.DROPPED)] += 1
     if handler.special:
         commit(handler, send)
-    return Span[u8](Ptr[u8](changed), length if action == HandlerCount.PASSED else u64(0))
+    return Span[u8](Ptr[u8](changed), passed)
 
 
 @inline
