@@ -196,15 +196,16 @@ def test_endless_loops_run_out_of_their_budget(tmp_path: Path) -> None:
         instruction(CALL, 0, 0, 0, 5) + instruction(0x05, offset=-2),
     ]
     with booted(tmp_path, [*loops, ECHO], [10000] * 7) as (guest, cable):
+        for number, program in enumerate(loops):
+            place = machine().run(program, Profile.PACKET, bytes(60), 10000).place
+            cable.send(frame(number, bytes(18)))
+            guest.wait_for(f"ended {number + 1} {number} {Reason.OVER_BUDGET.value} {place}\n".encode())
         for _ in range(20):
             for number in range(len(loops)):
                 cable.send(frame(number, bytes(18)))
-        guest.wait_for(f"ended {20 * len(loops)} ".encode())
+        guest.wait_for(f"ended {21 * len(loops)} ".encode())
         cable.send(frame(len(loops), bytes(18)))
         assert cable.receive() == frame(len(loops), bytes(18))
-        for number, program in enumerate(loops):
-            place = machine().run(program, Profile.PACKET, bytes(60), 10000).place
-            guest.wait_for(f" {number} {Reason.OVER_BUDGET.value} {place}\n".encode())
 
 
 REFUSED = [
