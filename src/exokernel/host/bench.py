@@ -233,7 +233,9 @@ def _rows(context: Context, path: Path) -> Iterator[Figure]:
 
 
 def wall_ratios(context: Context, found: Sequence[Figure]) -> Iterator[Figure]:
-    """Wall time of ours over the peer's best of the same run, for rows that both have."""
+    """Wall time of ours over the peer's best of the same run, for rows that both have. The peer is always emulated."""
+    if context.accelerator != "tcg":
+        return
     for ours in found:
         theirs = counterpart(ours, found, "linux")
         if ours["system"] == "exos" and ours["unit"] == "ns" and theirs is not None:
