@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from exokernel.aegis import filter, filter_code
 from exokernel.aegis.abi import Atom, AtomKind
-from exokernel.metal import Array, i64, u8, u32, u64
+from exokernel.metal import Array, Span, i64, u8, u32, u64
 from exokernel.metal.native import compile_functions
 
 COMPARE, SHIFT = AtomKind.COMPARE, AtomKind.SHIFT
@@ -24,8 +24,24 @@ def normalise(atoms: Array[Atom, MOST], count: u64, made: filter.Filter) -> bool
     return filter.normalise(atoms[:count], made)
 
 
-FUNCTIONS = [insert, normalise, filter.remove, filter.remove_all, filter.classify, filter.relation_of, filter.precedes]
-code: Any = compile_functions([*FUNCTIONS, filter_code.generate])
+def generate_in_pieces(table: filter.Table, space: Span[u8], steps: u64) -> u64:
+    made = filter_code.Code()
+    filter_code.begin(made, table, space)
+    while not filter_code.go_on(made, table, steps):
+        assert made.waiting <= table.count
+    return made.length
+
+
+FUNCTIONS = [
+    insert,
+    normalise,
+    filter.remove,
+    filter.remove_first,
+    filter.classify,
+    filter.relation_of,
+    filter.precedes,
+]
+code: Any = compile_functions([*FUNCTIONS, filter_code.generate, generate_in_pieces])
 
 
 class A(NamedTuple):
@@ -107,10 +123,10 @@ def matches(atoms: list[A], frame: bytes) -> bool:
 class Executable:
     """The code for a table, called with frames that end where memory ends."""
 
-    def __init__(self, table: Any, space: Any = None, length: int = 0) -> None:
+    def __init__(self, table: Any, space: Any = None, length: int = 0, steps: int = 0) -> None:
         if space is None:
             space = Array[u8, SPACE]()
-            length = code.generate(table, space)
+            length = code.generate_in_pieces(table, space, steps) if steps else code.generate(table, space)
         assert length, "no room"
         self.length = length
         self._code = mmap.mmap(-1, length, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)

@@ -119,19 +119,22 @@ class Filters(RuleBasedStateMachine):
             del self.model[number]
             self.compiled = None
 
-    @rule(owner=st.sampled_from(OWNERS))
-    def owner_ends(self, owner: int) -> None:
-        theirs = [number for number, (who, _) in self.model.items() if who == owner]
-        assert code.remove_all(self.table, owner) == len(theirs)
+    @rule(owner=st.sampled_from(OWNERS), limit=st.integers(0, 20))
+    def owner_ends(self, owner: int, limit: int) -> None:
+        order = [int(self.table.order[i]) for i in range(int(self.table.count))]
+        theirs = [number for number in order if self.model[number][0] == owner][:limit]
+        assert code.remove_first(self.table, owner, limit) == len(theirs)
         for number in theirs:
             del self.model[number]
         self.compiled = None
 
     @rule(frame=frames)
     def classify(self, frame: bytes) -> None:
-        self.compiled = self.compiled or Executable(self.table)
+        if self.compiled is None:
+            self.compiled, self.pieces = Executable(self.table), Executable(self.table, steps=1 + len(frame) % 7)
         number = code.classify(self.table, memory(frame))
         assert self.compiled.classify(frame) == number
+        assert self.pieces.classify(frame) == number  # however many steps were taken at once
         candidates = {n: atoms for n, (_, atoms) in self.model.items() if matches(atoms, frame)}
         if not candidates:
             assert number == NONE
@@ -337,15 +340,20 @@ def test_flows(count: int) -> None:
         assert code.insert(table, *array(flow(*one)), 1 + i, 1 + i) == i
     if count == FILTERS:
         assert code.insert(table, *array([A(12, 16, 0x0806)]), 1, 1) == Error.NO_ROOM
-    compiled = Executable(table)
+    compiled, pieces = Executable(table), Executable(table, steps=chance.choice([1, 10, 100]))
     for i, one in enumerate(those):
         options = chance.choice([0, 4, 40])
         frame = segment(*one, options=options)
-        assert compiled.classify(frame) == i
+        assert compiled.classify(frame) == pieces.classify(frame) == i
         assert code.classify(table, memory(frame)) == i
         other = bytearray(frame)
         other[chance.choice([12, 23, 26, 29, 33, 36 + options])] ^= 1
-        assert compiled.classify(bytes(other)) == code.classify(table, memory(bytes(other))) == NONE
+        assert (
+            compiled.classify(bytes(other))
+            == pieces.classify(bytes(other))
+            == code.classify(table, memory(bytes(other)))
+            == NONE
+        )
     for length in range(len(frame)):
         assert compiled.classify(frame[:length]) == code.classify(table, memory(frame[:length]))
         assert length < 38 or compiled.classify(frame) == count - 1

@@ -11,7 +11,7 @@ import pytest
 
 from exokernel.aegis import abi, calls
 from exokernel.aegis.abi import Call, Error
-from exokernel.exos import aegis
+from exokernel.exos import aegis, ash
 from exokernel.host import interface_document
 from exokernel.host.interface import INTERFACE, Description
 from exokernel.host.interface_document import DOCUMENT, document, meanings, name_of, stated_costs
@@ -21,8 +21,9 @@ STUB = re.compile(r"\bCall\.([A-Z_]+)\b")
 
 
 def stubs() -> dict[str, set[str]]:
-    """The functions of exos/aegis.py that make a call, and which they name."""
-    functions = {n: f for n, f in vars(aegis).items() if inspect.isfunction(f) and f.__module__ == aegis.__name__}
+    """The functions of exos/aegis.py, and of ash.py, that make a call, and which they name."""
+    everything = vars(aegis) | vars(ash)
+    functions = {n: f for n, f in everything.items() if inspect.isfunction(f) and f.__module__ == aegis.__name__}
     found = {name: set(STUB.findall(inspect.getsource(function))) for name, function in functions.items()}
     return {name: named for name, named in found.items() if named}
 
@@ -58,7 +59,7 @@ def test_a_description_is_complete(description: Description) -> None:
     assert len(description.arguments) <= len(interface_document.REGISTERS)
     assert all(a.name and a.unit and a.values for a in description.arguments)
     assert description.result and description.rights and description.bound and description.source
-    docstring = getattr(aegis, name_of(description)).__doc__
+    docstring = interface_document.stub_of(description).__doc__
     assert docstring
     for error in description.errors:
         assert error in Error.__members__ and error in docstring, error

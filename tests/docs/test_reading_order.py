@@ -28,19 +28,20 @@ NETWORK = {
     "arp", "ash", "checksum", "dhcp", "dns", "drop", "ethernet", "fragments", "hosts", "http", "icmp", "interface", "ipv4",
     "network", "packets", "pages", "resp", "segment", "sequence", "siphash", "streams", "tcp", "udp",
 }  # fmt: skip
-HANDLERS = {"ebpf", "inspection", "translation"}
+HANDLERS = {"ebpf", "inspection", "translation", "helpers", "handler_abi", "handlers", "loading"}
 MEASURING = {"measure"}  # nothing of the library uses it
-FILTERS = {"filter", "filter_code", "receiving"}
+FILTERS = {"filter", "filter_code", "receiving", "sending"}
 
 
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
     """Lines that say something, comments and docstrings among them. Lower the number whenever the kernel gets shorter;
     5,000 is the limit. The packet filters with the rings to which they lead, and the handlers' inspector and translator,
-    are the network's floor, with limits of their own; all but `receiving` are pure functions that run on the workstation
-    too.
+    are the network's floor, with limits of their own (of the handlers' 1,400 for the inspector and the translator, 500 for
+    helpers, windows and calls); all but `receiving`, `handlers` and `loading` are pure functions that run on the
+    workstation too.
     """
     assert lines("machine", "aegis", without=HANDLERS | FILTERS) < 4900
-    assert lines("aegis") - lines("aegis", without=HANDLERS) < 1400
+    assert lines("aegis") - lines("aegis", without=HANDLERS) < 1900
     assert lines("aegis") - lines("aegis", without=FILTERS) < 900
 
 

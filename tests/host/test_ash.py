@@ -3,6 +3,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import struct
@@ -85,6 +86,9 @@ def test_mistakes_on_the_command_line() -> None:
         (("run", "--budget", "-1"), "a budget is"),
         (("run", "01"), "only with --plugin"),
         (("run", "--section", "xdp"), "--section chooses in an object"),
+        (("run", "--plugin", "--memory", "00", "01"), "the memory is given twice"),
+        (("run", "--plugin", "--packet", "", "01"), "the memory is given twice"),
+        (("check", "/dev/zero"), "too large"),
         (("run", "--object", "/nowhere"), "cannot read"),
         (("check", "/nowhere"), "cannot read"),
         (("check", __file__), "is damaged"),
@@ -130,6 +134,93 @@ def test_batch(how: tuple[str, ...]) -> None:
     assert [a["outcome"] for a in answers[4:11]] == ["error"] * 7 and all(a["reason"] for a in answers[4:11])
     assert [a["id"] for a in answers[4:11]] == [None, 5, 6, 7, None, 8, 9]
     assert answers[11]["outcome"] == "returned"
+
+
+def strict(line: str) -> dict[str, object]:
+    """JSON as RFC 8259 has it, which knows no NaN."""
+
+    def none(text: str) -> object:
+        raise AssertionError(f"{text} is not JSON")
+
+    found = json.loads(line, parse_constant=none)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_an_answer_to_nan_is_json() -> None:
+    """NaN and 1e999 as an id came back as NaN and Infinity, which no other reader takes."""
+    lines = [
+        f'{{"id": {number}, "prog": "{ANSWER.hex()}"}}' for number in ("NaN", "-Infinity", "1e999", "[1e999]", "1.5")
+    ]
+    done = ash("batch", program="\n".join(lines))
+    answers = [strict(line) for line in done.stdout.splitlines()]
+    assert [a["outcome"] for a in answers] == ["error"] * 4 + ["returned"]
+    assert all("NaN" in str(a["reason"]) for a in answers[:4]) and answers[4]["id"] == 1.5
+
+
+def test_a_request_without_a_program_is_an_error_and_not_an_empty_program() -> None:
+    answers = batch({"id": 1}, {}, {"id": 2, "mem": "00"}, {"id": 3, "prog": ""})
+    assert [a["outcome"] for a in answers] == ["error", "error", "error", "refused"]
+    assert "'prog'" in str(answers[0]["reason"])
+
+
+def test_errors_are_in_words_of_the_request_and_not_of_python() -> None:
+    program = f'"prog": "{ANSWER.hex()}"'
+    lines = [
+        '{"id": 1, "prog": 5}',
+        '{"id": 1, "prog": "b"}',
+        f'{{"id": 1, {program}, "mem": null}}',
+        f'{{"id": 1, {program}, "profile": []}}',
+        f'{{"id": 1, {program}, "budget": 1.0}}',
+        f'{{"id": 1, {program}, "budget": {"9" * 5000}}}',
+        "[" * 100_000,
+        f'{{"id": {"[" * 3000}{"]" * 3000}, {program}}}',
+    ]
+    answers = batch(*lines)
+    assert [a["outcome"] for a in answers] == ["error"] * len(lines)
+    for answer in answers:
+        for word in ("fromhex", "unhashable", "recursion", "sys.", "argument"):
+            assert word not in str(answer["reason"])
+
+
+def test_batch_survives_an_end_in_the_middle_of_a_line_and_a_reader_that_goes() -> None:
+    whole = json.dumps({"id": 1, "prog": ANSWER.hex()})
+    done = ash("batch", program=f"{whole}\n{whole[:30]}")
+    assert done.returncode == 0 and [strict(a)["outcome"] for a in done.stdout.splitlines()] == ["returned", "error"]
+    with subprocess.Popen(
+        [*COMMAND, "ash", "batch"],
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(whole.encode() + b"\n")
+        process.stdin.close()
+        assert process.wait(60) == 128 + signal.SIGPIPE and process.stderr.read() == b""
+
+
+def test_closed_streams_and_a_full_disk_are_no_bugs_of_ours() -> None:
+    for command, status, words in (
+        ("EXO ash batch <&-", 0, ""),
+        ("EXO ash run <&-", 1, "no instruction"),
+        (f"echo '{json.dumps({'prog': ANSWER.hex()})}' | EXO ash batch >&-", 0, ""),
+        (f"echo {ANSWER.hex()} | EXO ash run >/dev/full", 2, "cannot write the output: No space left"),
+    ):
+        text = command.replace("EXO", shlex.join(COMMAND))
+        done = subprocess.run(
+            text,
+            shell=True,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert (done.returncode, done.stdout) == (status, "") and words in done.stderr, done.stderr
+        assert "bug in exo" not in done.stderr
 
 
 def test_batch_answers_in_order_and_without_waiting_for_the_end() -> None:
@@ -243,6 +334,8 @@ def test_what_an_object_may_not_need_is_refused_with_its_place(tmp_path: Path) -
     done = ash("check", path)
     assert done.returncode == 1
     assert "instruction 1 (85 20" in done.stdout and "instruction 1 (18 11" in done.stdout and "map" in done.stdout
+    assert "the function `outside` is not in this object" in done.stdout and "`table`" in done.stdout
+    assert "`table`" in ash("run", "--object", path, "--section", "map").stderr
 
 
 def test_damaged_objects_are_refused_or_read_but_never_a_traceback() -> None:
@@ -345,6 +438,7 @@ def test_a_handler_that_cannot_be_one(tmp_path: Path) -> None:
         (HANDLER.format(body="total(frame, 1)"), "error: "),
         ("def other() -> None: ...", "has no function `handler`"),
         ("1 / 0", "ZeroDivisionError while"),
+        ("import sys; sys.exit(3)", "SystemExit while"),
     ):
         source.write_text(text)
         done = ash("compile", source, "-o", tmp_path / "it.o")

@@ -31,7 +31,8 @@ CONSOLE_WRITE_LIMIT = 4096  # bytes per call
 TRANSMIT_LIMIT = 1514  # bytes of one Ethernet frame, without its check sequence
 FILTER_ATOMS = 16  # of one packet filter
 FILTER_SHIFTS = 4  # among them
-RING_SLOTS = 128
+RING_SLOTS = 256
+SEND_LIMIT = 16  # slots per call
 ANY_ENVIRONMENT = 255  # for yield_to: whoever owns the next slice
 LINES = 24  # device lines: pins of the first I/O APIC
 CONSOLE_LINE = 4  # fires while something was typed and not read
@@ -104,6 +105,13 @@ class Call(IntEnum):
     PROTECTION_KEYS = 58
     FILTER_BIND = 59
     FILTER_REMOVE = 60
+    NETWORK_SEND = 61
+    CAPTURE_BIND = 62
+    HANDLER_LOAD = 70
+    HANDLER_ATTACH = 71
+    HANDLER_ALLOW = 72
+    HANDLER_COUNT = 73
+    HANDLER_REMOVE = 74
 
 
 class Error(IntEnum):
@@ -130,6 +138,7 @@ class Error(IntEnum):
     NO_ENVIRONMENT = -14  # the environment named does not exist
     FORGED = -15  # this is no capability
     NO_KEYS = -17  # the processor has no protection keys
+    REFUSED = -20  # the handler: see `EnvironmentPage.handler_end`
     STALE = -16  # the resource has changed its owner or was broken since the capability was minted
 
 
@@ -156,6 +165,7 @@ class Kind(IntEnum):
     LINE = 4  # its owner, for minting, is environment 0
     AUTHORITY = 5  # over an `Authority`; environment 0's
     FILTER = 6  # a packet filter's number
+    CAPTURE = 7  # number 0: READ, to see all frames that come; WRITE, also those that go; environment 0's
 
 
 class Authority(IntEnum):
@@ -193,7 +203,7 @@ class FrameEntry:
     page: u32  # where the owner maps it, or NOWHERE
     generation: u32  # moves on whenever the frame changes its owner or is broken
     bindings: u32  # 0 if nobody has bound it
-    pins: u32  # uses by the kernel: a device may write to it
+    pins: u32  # uses by the kernel: received frames are written to it, or the device reads it
     flags: u32
 
 
@@ -220,6 +230,7 @@ class Event(IntEnum):
     CHILD_ENDED = 2  # an environment that this one created
     REVOKE = 4  # see `EnvironmentPage.wanted`
     REPOSSESSED = 8  # see `EnvironmentPage.lost`
+    HANDLER = 32  # a handler woke this environment, or one of its own was ended: see `EnvironmentPage.handler_end`
     LINE = 256  # a device line fired: see `EnvironmentPage.lines`
 
 
@@ -279,6 +290,17 @@ class Context:
     ss: u64
 
 
+@struct(volatile=True)
+class HandlerEnd:
+    """The last refusal or end of a handler of this environment's."""
+
+    count: u64  # of both so far
+    handler: u32  # its number; NOWHERE: it was refused
+    reason: u32  # `ebpf.Reason`
+    instruction: u32
+    reserved: u32
+
+
 _ENTRIES_BYTES = 4 + 4 + 8 + 8 + 8 + NAME_BYTES
 _PROCESSOR_BYTES = 6 * 4 + 2 * 8
 _FRAME_BYTES = 9 * 8
@@ -333,8 +355,9 @@ class EnvironmentPage:
     wanted_until: Array[u64, 2]  # timestamps; from then on the kernel takes what is missing
     lost_count: u64  # what was taken so far: n is named in lost[n % LOST]
     lost: Array[u64, LOST]  # the repossession vector: names, as in capabilities
+    handler_end: HandlerEnd
     application: Array[
-        u8, PAGE_BYTES - _ENTRIES_BYTES - _PROCESSOR_BYTES - _REVOCATION_BYTES - 3 * _FRAME_BYTES - 20 * 8
+        u8, PAGE_BYTES - _ENTRIES_BYTES - 24 - _PROCESSOR_BYTES - _REVOCATION_BYTES - 3 * _FRAME_BYTES - 20 * 8
     ]  # the application's own
     saved: Context
     slice_end_frame: ExceptionFrame
@@ -369,11 +392,14 @@ class NetworkStatistics:
 
     received: u64  # by the device
     delivered: u64  # into a ring
-    unmatched: u64  # dropped: nobody had bound the network
-    ring_full: u64  # dropped: the application's ring had no free slot
+    unmatched: u64  # dropped: no filter matched
+    ring_full: u64  # dropped: the ring had no free slot; `RingIndices.dropped` says whose
     malformed: u64  # answers of the device that make no sense
-    transmitted: u64  # given to the device
+    transmitted: u64  # given to the device, of these
+    uncopied: u64  # from where they lay
     queue_full: u64  # refused: the device was behind
+    searched: u64  # received while the filters' code was being written
+    captured: u64  # copies for those who capture
 
 
 @struct(volatile=True)
@@ -407,7 +433,7 @@ class SystemPage:
     environments: Array[EnvironmentStatus, ENVIRONMENTS]
     bundle_frame: u64  # where the bundle begins
     bundle_frames: u64  # and how many frames it has
-    unused: Array[u8, PAGE_BYTES - 48 - 15 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
+    unused: Array[u8, PAGE_BYTES - 48 - 18 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
 
 
 @struct
@@ -415,7 +441,17 @@ class ReceiveSlot:
     """One received Ethernet frame, without its check sequence."""
 
     length: u32  # bytes of `data` that are valid
-    reserved: u32
+    # Of a captured frame the timestamp's low half when it passed; of what a handler copied what it says; else 0.
+    tag: u32
+    data: Array[u8, 2040]
+
+
+@struct
+class SendSlot:
+    """One Ethernet frame, to be sent from where it lies by `network_send`; at a multiple of its size, so in one page."""
+
+    length: u32  # bytes of `data`
+    busy: u32  # the kernel makes it 1 when the slot is taken, and 0 when the device has read it
     data: Array[u8, 2040]
 
 
@@ -424,7 +460,8 @@ class RingIndices:
     """Both count up and wrap at 2**32; the slot of index i is i % RING_SLOTS. Equal: the ring is empty."""
 
     producer: u32  # written by the kernel after the slot is complete
-    reserved_producer: Array[u8, 60]
+    dropped: u32  # frames that found no free slot since the ring was bound
+    reserved_producer: Array[u8, 56]
     consumer: u32  # written by the application after it has read the slot
     reserved_consumer: Array[u8, PAGE_BYTES - 64 - 4]
 

@@ -108,6 +108,8 @@ def owner_of(kind: u64, index: u64) -> u64:
         return creator if creator != ORPHAN else 0
     if (kind == Kind.LINE and index < LINES) or (kind == Kind.AUTHORITY and index < len(Authority)):
         return 0
+    if kind == Kind.CAPTURE and index == 0:
+        return 0
     if kind == Kind.FILTER and index < filter.FILTERS and receiving.table.filters[index].taken:
         return u64(receiving.table.filters[index].owner)
     return NOBODY
@@ -130,19 +132,26 @@ def bound(slot: u64, kind: u64) -> u64:
     """The number of the resource of a kind that the current environment has bound in a slot and may change; UNBOUND if
     there is none, or it is not any more what was bound.
     """
+    if rights_of(slot, kind) & Right.WRITE == 0:
+        return UNBOUND
+    return u64(Ptr[BindingPage](environment.BINDING_PAGE)[0][slot].index)
+
+
+def rights_of(slot: u64, kind: u64) -> u32:
+    """The rights to a resource of a kind that the current environment has bound in a slot; none if it is something else."""
     if slot >= BINDINGS:
-        return UNBOUND
+        return 0
     binding = Ptr[BindingPage](environment.BINDING_PAGE)[0][slot]
-    if binding.kind != kind or binding.rights & Right.WRITE == 0:
-        return UNBOUND
-    return u64(binding.index) if binding.generation == generation_of(kind, u64(binding.index)) else UNBOUND
+    if binding.kind != kind or binding.generation != generation_of(kind, u64(binding.index)):
+        return 0
+    return binding.rights
 
 
 def mint(name: u64, rights: u64, third: u64, fourth: u64) -> i64:
     """The call `capability_mint`."""
     kind = name >> NAME_INDEX_BITS
     index = name & ((1 << NAME_INDEX_BITS) - 1)
-    if kind == 0 or kind > Kind.FILTER or u32(rights) & ~u32(RIGHTS) != 0:
+    if kind == 0 or kind > Kind.CAPTURE or u32(rights) & ~u32(RIGHTS) != 0:
         return Error.BAD_ARGUMENT
     if owner_of(kind, index) != environment.current().identifier:
         return Error.NOT_OWNER

@@ -10,6 +10,7 @@ from typing import Final
 from exokernel.metal import Array, bits, field, i16, i32, inline, u8, u16, u32, u64
 
 LIMIT = 4096  # slots of 8 bytes in one program
+KERNEL_LIMIT = 1024  # in one that a kernel loads: inspecting it keeps everybody else waiting
 FRAME_BYTES = 512  # of stack for each function that is active
 DEPTH = 8  # functions active at once, so that their frames are one page
 REGISTERS = 11
@@ -48,6 +49,10 @@ class Instruction:
     def by_register(self) -> bool:
         """Of arithmetic and jumps: whether the second operand is a register."""
         return self.opcode & 8 != 0
+
+    @inline
+    def calls_helper(self) -> bool:
+        return self.opcode == CALL and self.source == 0
 
     @inline
     def size(self) -> u64:
@@ -129,10 +134,39 @@ class Atomic(IntEnum):
     CMPXCHG = 0xF1
 
 
-CALL_LOCAL = 1  # in `source` of a call; 0 names a helper, 2 a helper by its type, which only Linux has
+CALL_LOCAL = 1  # in `source` of a call; 0 names a helper, 2 one by its type, which only Linux has
 LOAD_WIDE = 0x18
 CALL = 0x85
 EXIT = 0x95
+
+
+class Helper(IntEnum):
+    """What a call by number does. `r1` to `r5` hold nothing afterwards, `r0` the answer; FAILED: nothing was done."""
+
+    CLOCK = 5  # () -> nanoseconds since the machine started; the only number of Linux's
+    STATE = 1001  # () -> the address of the handler's state; 0: it has none
+    COPY = 1002  # (address, bytes, tag) -> the Internet checksum's sum of what goes to the owner's ring
+    TRANSMIT = 1003  # (address, bytes) -> 0: the frame is sent
+    WAKE = 1004  # (environment) -> 0: the environment is told, and runs if it slept
+    RUN = 1005  # (environment) -> 0: the same, and in the owner's time it is the next to run
+
+
+HELPERS = len(Helper)
+FAILED = 0xFFFFFFFFFFFFFFFF
+OWN_HELPERS = Helper.STATE  # ours are numbered from here on
+ARGUMENTS: Final[Array[u8, HELPERS]] = Array[u8, HELPERS]([0, 0, 3, 2, 1, 1])
+TAKES_ADDRESS: Final[Array[u8, HELPERS]] = Array[u8, HELPERS]([0, 0, 1, 1, 0, 0])  # in r1
+
+
+@inline
+def helper_index(number: u32) -> u64:
+    """Which of the helpers a number means, in the order of `Helper`; HELPERS if none."""
+    if number == Helper.CLOCK:
+        return 0
+    if number < OWN_HELPERS or number >= OWN_HELPERS + HELPERS - 1:
+        return HELPERS
+    return u64(number - OWN_HELPERS + 1)
+
 
 # What an instruction does with its fields. A field that it does not use must be zero.
 VALID = 1
@@ -225,6 +259,9 @@ class Reason(IntEnum):
     TANGLED = 33
     NO_ROOM = 34
     COST = 35
+    HELPER_ADDRESS = 36
+    HELPER_NUMBER = 37
+    LONG_FOR_KERNEL = 38
     OVER_BUDGET = 64
     WILD_ACCESS = 65
 
@@ -266,6 +303,9 @@ TEXTS = {
     Reason.TANGLED: "the loops are too deeply nested to be inspected",
     Reason.NO_ROOM: "the translation needs more room than there is",
     Reason.COST: "the longest path through the program is longer than its budget",
+    Reason.HELPER_ADDRESS: "this helper wants the address of bytes in the packet, the frame or the state in r1",
+    Reason.HELPER_NUMBER: "this helper wants a number there, not an address",
+    Reason.LONG_FOR_KERNEL: f"the program has more than {KERNEL_LIMIT} instructions, the most that a kernel loads",
     Reason.OVER_BUDGET: "the program ran out of its budget",
     Reason.WILD_ACCESS: "the program accessed memory that is not its own",
 }

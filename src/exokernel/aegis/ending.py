@@ -4,7 +4,7 @@ the format of docs/decisions/0001-first-light.md. An environment's end never har
 the end of the machine.
 """
 
-from exokernel.aegis import bindings, environment, floating, frames, information, lines, processor, receiving
+from exokernel.aegis import bindings, environment, floating, frames, information, lines, loading, processor, receiving
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import ORPHAN
 from exokernel.machine import cpu, serial
@@ -66,7 +66,8 @@ def finish(identifier: u64, status: u64) -> None:
     processor.remove(identifier)
     floating.release(identifier)
     lines.release(identifier)
-    receiving.release(identifier)
+    loading.release(identifier)
+    receiving.stop_capture(identifier)
     creator = environment.records[identifier].creator
     if creator < ENVIRONMENTS:
         environment.records[creator].page[0].pending |= Event.CHILD_ENDED
@@ -80,12 +81,15 @@ def finish(identifier: u64, status: u64) -> None:
 
 
 def give_back() -> None:
-    """Of those that ended, ends some bindings and frees some frames; who has none left can be created anew."""
+    """Of those that ended, ends some filters and bindings and frees some frames; who has none left can be created anew."""
     global unfinished
     steps: u64 = 0
     while unfinished != 0 and steps < GIVE_BACK_STEPS:
         identifier = count_trailing_zeros(unfinished)
         record = environment.records[identifier]
+        if receiving.receives(identifier):
+            steps += receiving.release(identifier, GIVE_BACK_STEPS - steps)
+            continue
         if record.bound != 0:
             steps += bindings.end_next(record, GIVE_BACK_STEPS - steps)
             continue
@@ -96,6 +100,8 @@ def give_back() -> None:
             unfinished &= ~(u64(1) << identifier)
         elif frames.entry(frame).bindings != 0:
             bindings.pass_on(frame)
+        elif frames.entry(frame).pins != 0:  # `sending` frees it
+            frames.move(frame, FRAME_KERNEL, FrameKind.NONE)
         else:
             frames.move(frame, FRAME_FREE, FrameKind.NONE)
 

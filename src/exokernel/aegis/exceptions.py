@@ -6,10 +6,10 @@ of every address space. The kernel adds the cause, `rcx` and `r11`, takes the ha
 returns to it. The handler's address is 32 bits wide, hence always canonical, and flags are the kernel's choice, so
 nothing that the page holds can harm the return. No handler: the environment ends.
 
-Out of ring 0 only the two instructions of `user_memory` may fault. Anything else is a panic.
+Out of ring 0 only the two instructions of `user_memory` and the code of handlers may fault. Anything else is a panic.
 """
 
-from exokernel.aegis import ending, environment, user_memory
+from exokernel.aegis import ending, environment, handlers, user_memory
 from exokernel.aegis.abi import PAGE_BYTES, Cause, EnvironmentPage, Registers
 from exokernel.machine import cpu, interrupts, paging, serial
 from exokernel.metal import Ptr, asm, export, i64, module_asm, naked, noreturn, offsetof, struct, u64
@@ -132,9 +132,11 @@ def kernel_exception_entry() -> None:
 
 
 def kernel_exception(frame: KernelFrame) -> None:
-    """Continues a copy of user memory that met a fault with its error, or ends the machine."""
+    """Continues a copy of user memory that met a fault with its error, ends a handler, or ends the machine."""
     if frame.cause.vector == PAGE_FAULT:
         continuation = user_memory.continuation(frame.ip)
+        if continuation == 0:
+            continuation = handlers.continuation(frame.ip, frame.registers)
         if continuation != 0:
             frame.ip = continuation
             return

@@ -121,6 +121,12 @@ def insert(table: Table, atoms: Span[Atom], owner: u32, allowed: u32) -> i64:
 
 
 def may_coexist(new: Filter, owner: u32, other: Filter, allowed: u32) -> bool:
+    for i in range(u64(min(new.count, other.count))):  # most filters differ in a value where they are alike before
+        a, b = new.steps[i], other.steps[i]
+        if a.field != b.field:
+            break
+        if a.value != b.value:
+            return True
     relation = relation_of(new, other)
     if relation == Relation.DISJOINT:
         return True
@@ -139,14 +145,14 @@ def remove(table: Table, number: u64, owner: u32) -> i64:
     return 0
 
 
-def remove_all(table: Table, owner: u32) -> u64:
-    """Take out all filters of an owner. Returns how many there were."""
+def remove_first(table: Table, owner: u32, limit: u64) -> u64:
+    """Take out those filters of an owner that are tried first, up to `limit`. Returns how many there were."""
     kept: u64 = 0
     count = table.count
     for i in range(count):
         number = table.order[i]
         table.order[i] = 0
-        if table.filters[number].owner == owner:
+        if table.filters[number].owner == owner and i - kept < limit:
             table.filters[number].copy_from(Filter())
         else:
             table.order[kept] = number

@@ -11,9 +11,11 @@ with few values** is searched by halves, in instructions; **one with more than F
 whose multiplier is the first of a few that lets no value wait for PROBES others. When none does, halves do it: nobody
 can make searches long.
 
-Everything is written anew for each change: at most FILTERS * FILTER_ATOMS steps, each counted once for its length, once
-for each multiplier, and once for its code. Recursion is as deep as a filter has steps, and log2(FILTERS)
-more: at most 8 KiB of the kernel's stack.
+Everything is written anew for each change, in pieces: who calls `go_on` says how many steps it may take, and what is
+reached later than that is kept for the next call, as a range of the table and the jump that is to lead to its code. There
+are never more of these than filters. A step is one filter looked at: for its length, its value, or its place in a hash
+table. One node is finished even if the steps are used up. Recursion is as deep as a filter has steps, and
+log2(FILTERS) more: at most 8 KiB of the kernel's stack.
 
 `rdi` is the frame, `rsi` its length, `eax` the field, `r8` to `r11` the distances to which shifts have led; `rcx` and
 `rdx` are for the moment.
@@ -21,8 +23,8 @@ more: at most 8 KiB of the kernel's stack.
 
 from typing import Final
 
-from exokernel.aegis.filter import Field, Table, first_value, same_field, same_value, step_at
-from exokernel.metal import Array, Span, noinline, struct, u8, u32, u64, view
+from exokernel.aegis.filter import FILTERS, Field, Table, first_value, same_field, same_value, step_at
+from exokernel.metal import Array, Ptr, Span, addr, noinline, struct, u8, u16, u32, u64, view
 
 FEW = 8  # values
 PROBES = 8
@@ -46,31 +48,46 @@ class Word:
     value: u32
 
 
+@struct(packed=True)
+class Long:
+    value: u64
+
+
+@struct
+class Rest:
+    """What is still to be written: the filters at these places, whose first `depth` steps are fulfilled."""
+
+    first: u16
+    last: u16
+    depth: u16
+    level: u16
+    known: u32
+    place: u32  # of the distance that leads there; 0: none, it is the beginning
+    base: u32  # from where the distance counts
+    miss: u32  # a jump to where a frame that none of them matches is led; of the beginning 0
+
+
 @struct
 class Code:
     """Machine code being written. What does not fit is counted, not written."""
 
     bytes: Span[u8]
     length: u64
+    steps: u64  # that are left in this call of `go_on`
+    waiting: u64
+    rests: Array[Rest, FILTERS]
 
     @noinline
-    def byte(self, value: u8) -> None:
-        if self.length < len(self.bytes):
-            self.bytes[self.length] = value
-        self.length += 1
-
-    def two(self, first: u8, second: u8) -> None:
-        self.byte(first)
-        self.byte(second)
-
-    def three(self, first: u8, second: u8, third: u8) -> None:
-        self.two(first, second)
-        self.byte(third)
-
-    @noinline
-    def word(self, value: u32) -> None:
-        self.put_word(self.length, value)
-        self.length += 4
+    def put(self, value: u64, count: u64) -> None:
+        """Append up to eight bytes, the lowest first. What is behind them is not yet written."""
+        place = self.length
+        self.length += count
+        if place + 8 <= len(self.bytes):
+            view(Long, self.bytes, place).value = value
+            return
+        for i in range(count):
+            if place + i < len(self.bytes):
+                self.bytes[place + i] = u8(value >> 8 * i)
 
     def word_at(self, place: u64) -> u32:
         """What was written there; 0 if it did not fit."""
@@ -82,65 +99,93 @@ class Code:
         if place + 4 <= len(self.bytes):
             view(Word, self.bytes, place).value = value
 
+    def spend(self, steps: u64) -> None:
+        self.steps -= min(self.steps, steps)
+
     def jump(self, label: Label) -> None:
-        self.byte(0xE9)
-        self._distance(label)
+        self.put(u64(label.last) << 8 | 0xE9, 5)
+        label.last = u32(self.length) - 4
 
     def jump_if(self, condition: u8, label: Label) -> None:
-        self.two(0x0F, condition)
-        self._distance(label)
-
-    def _distance(self, label: Label) -> None:
-        place = u32(self.length)
-        self.word(label.last)
-        label.last = place
+        self.put(u64(label.last) << 16 | u64(condition) << 8 | 0x0F, 6)
+        label.last = u32(self.length) - 4
 
     @noinline
     def here(self, label: Label) -> None:
         """Lead all jumps to `label` to this place."""
-        place = label.last
+        place = u64(label.last)
         while place != 0:
             before = self.word_at(place)
-            self.put_word(place, u32(self.length) - place - 4)
-            place = before
+            self.put_word(place, u32(self.length - place) - 4)
+            place = u64(before)
 
     def answer(self, number: u32) -> None:
         """Return it, as an i64."""
-        self.three(0x48, 0xC7, 0xC0)  # mov rax, number
-        self.word(number)
-        self.byte(0xC3)
+        self.put(u64(number) << 24 | 0xC0C748, 7)  # mov rax, number
+        self.put(0xC3, 1)
 
     def compare(self, value: u32) -> None:
-        self.byte(0x3D)  # cmp eax, value
-        self.word(value)
+        self.put(u64(value) << 8 | 0x3D, 5)  # cmp eax, value
 
     def load(self, opcode: u8, register: u8, level: u64, offset: u32) -> None:
         """`opcode register, [frame + distance + offset]`; 0f stands before all opcodes but 8b."""
         small = offset < 128
         mode = (u8(0x40) if small else u8(0x80)) | register << 3
         if level > 0:
-            self.byte(0x42)
+            self.put(0x42, 1)
         if opcode != 0x8B:
-            self.byte(0x0F)
-        self.byte(opcode)
+            self.put(0x0F, 1)
         if level > 0:
-            self.two(mode | 4, u8(level - 1) << 3 | 7)
+            self.put(u64(u8(level - 1) << 3 | 7) << 16 | u64(mode | 4) << 8 | opcode, 3)
         else:
-            self.byte(mode | 7)
-        if small:
-            self.byte(u8(offset))
-        else:
-            self.word(offset)
+            self.put(u64(mode | 7) << 8 | opcode, 2)
+        self.put(offset, 1 if small else 4)
+
+    def keep(self, first: u64, last: u64, depth: u64, level: u64, known: u64, place: u64, base: u64, miss: u64) -> None:
+        rest = self.rests[self.waiting]
+        self.waiting += 1
+        rest.first, rest.last, rest.depth, rest.level = u16(first), u16(last), u16(depth), u16(level)
+        rest.known, rest.place, rest.base, rest.miss = u32(known), u32(place), u32(base), u32(miss)
 
 
 def generate(table: Table, space: Span[u8]) -> u64:
-    """Write the code for all filters of a table. Returns its length, or 0 when `space` is too small."""
-    code = Code(space, 0)
-    miss = Label(0)
-    _choose_field(code, table, 0, table.count, 0, 0, 0, miss)
-    code.here(miss)
-    code.answer(u32(0xFFFF_FFFF))
+    """Write the code for all filters of a table at once. Returns its length, or 0 when `space` is too small."""
+    code = Code()
+    begin(code, table, space)
+    while not go_on(code, table, FILTERS * FILTERS):
+        pass
     return code.length if code.length <= len(space) else u64(0)
+
+
+def begin(code: Code, table: Table, space: Span[u8]) -> None:
+    """Forget what was written, and write into `space`, which must live as long as `code`. Until `go_on` says that it is
+    whole the table must not change.
+    """
+    code.bytes = Span[u8](Ptr[u8](u64(addr(space[0]))), len(space))
+    code.length = 0
+    code.waiting = 0
+    code.keep(0, table.count, 0, 0, 0, 0, 0, 0)
+
+
+def go_on(code: Code, table: Table, steps: u64) -> bool:
+    """Write more, in about so many steps; whether it is whole. If `length` is then more than the space, it is useless."""
+    code.steps = steps
+    while code.waiting != 0 and code.steps != 0:
+        code.waiting -= 1
+        rest = Rest()
+        rest.copy_from(code.rests[code.waiting])
+        if rest.place != 0:
+            code.put_word(u64(rest.place), u32(code.length) - rest.base)
+        miss = Label(0)
+        _choose_field(
+            code, table, u64(rest.first), u64(rest.last), u64(rest.depth), u64(rest.level), u64(rest.known), miss
+        )
+        code.here(miss)
+        if rest.place == 0:
+            code.answer(u32(0xFFFF_FFFF))
+        elif miss.last != 0:
+            code.put(u64(rest.miss - u32(code.length) - 5) << 8 | 0xE9, 5)  # jmp
+    return code.waiting == 0
 
 
 def _choose_field(
@@ -149,7 +194,14 @@ def _choose_field(
     """The filters at these places, whose first `depth` steps are fulfilled, `level` shifts among them. The frame is known
     to have `known` bytes from where the last one led.
     """
+    if code.steps == 0:
+        code.put(0xE9, 5)  # jmp
+        place = code.length - 4
+        code.keep(first, last, depth, level, known, place, code.length, code.length)
+        code.jump(miss)
+        return
     while first < last:
+        code.spend(1)
         number = table.order[first]
         if table.filters[number].count == depth:
             code.answer(u32(number))
@@ -169,23 +221,21 @@ def _look(code: Code, table: Table, first: u64, last: u64, depth: u64, level: u6
     """Those of one field: load it, and go where its value leads."""
     field = step_at(table, first, depth).field
     if field.end() > known:
+        code.spend(last - first)
         known = _least(table, first, last, depth)
         if level == 0:
-            code.three(0x48, 0x81, 0xFE)  # cmp rsi, known
-            code.word(u32(known))
+            code.put(known << 24 | 0xFE8148, 7)  # cmp rsi, known
             code.jump_if(BELOW, miss)
         else:
-            code.three(0x49, 0x8D, 0x80 | u8(level - 1))  # lea rax, [distance + known]
-            code.word(u32(known))
-            code.three(0x48, 0x39, 0xF0)  # cmp rax, rsi
+            code.put(known << 24 | (0x80 | level - 1) << 16 | 0x8D49, 7)  # lea rax, [distance + known]
+            code.put(0xF03948, 3)  # cmp rax, rsi
             code.jump_if(ABOVE, miss)
     _load(code, field, level)
     if field.moves:
-        code.three(0x48, 0xC1, 0xE0)  # shl rax, shift
-        code.byte(field.shift)
+        code.put(u64(field.shift) << 24 | 0xE0C148, 4)  # shl rax, shift
         if level > 0:
-            code.three(0x4C, 0x01, 0xC0 | u8(level - 1) << 3)  # add rax, distance
-        code.three(0x49, 0x89, 0xC0 | u8(level))  # mov next distance, rax
+            code.put((0xC0 | level - 1 << 3) << 16 | 0x014C, 3)  # add rax, distance
+        code.put((0xC0 | level) << 16 | 0x8949, 3)  # mov next distance, rax
         _choose_field(code, table, first, last, depth + 1, level + 1, 0, miss)
     else:
         _choose_value(code, table, first, last, depth, level, known, miss)
@@ -216,25 +266,22 @@ def _load(code: Code, field: Field, level: u64) -> None:
         code.load(0xB7, 0, level, offset)
         full = 0xFFFF
         if field.moves:
-            code.two(0x66, 0xC1)  # rol ax, 8
-            code.two(0xC0, 8)
+            code.put(0x08C0C166, 4)  # rol ax, 8
     elif field.width == 4:
         code.load(0x8B, 0, level, offset)
         if field.moves:
-            code.two(0x0F, 0xC8)  # bswap eax
+            code.put(0xC80F, 2)  # bswap eax
     elif offset > 0:
         code.load(0x8B, 0, level, offset - 1)  # with the byte before, since the one behind may not be there
-        code.three(0xC1, 0xE8, 8)  # shr eax, 8
+        code.put(0x08E8C1, 3)  # shr eax, 8
         full = 0xFF_FFFF
     else:
         code.load(0xB6, 1, level, 2)
         code.load(0xB7, 0, level, 0)
-        code.three(0xC1, 0xE1, 16)  # shl ecx, 16
-        code.two(0x09, 0xC8)  # or eax, ecx
+        code.put(0xC80910E1C1, 5)  # shl ecx, 16; or eax, ecx
         full = 0xFF_FFFF
     if field.mask() != full:
-        code.byte(0x25)  # and eax, mask
-        code.word(field.mask())
+        code.put(u64(field.mask()) << 8 | 0x25, 5)  # and eax, mask
 
 
 def _choose_value(
@@ -246,6 +293,7 @@ def _choose_value(
     while place < last:
         count += 1
         place = _behind(table, place, last, depth)
+    code.spend(count)
     if count <= FEW or not _hash(code, table, first, last, count, depth, level, known, miss):
         _halve(code, table, first, last, depth, level, known, miss)
 
@@ -285,42 +333,43 @@ def _hash(
     while u64(1) << bits < 4 * count:
         bits += 1
     start = code.length
-    where = (start + HASH_BYTES + 7) & ~7
+    where = (start + HASH_BYTES + 14) & ~7  # `put` writes up to 7 bytes more
     if where + (u64(8) << bits) > len(code.bytes):
         return False
     multiplier: u32 = 0
     for candidate in MULTIPLIERS:
+        code.spend(count)
         if _fill(code, table, first, last, depth, where, bits, candidate):
             multiplier = candidate
             break
     if multiplier == 0:
         return False
-    code.two(0x69, 0xC8)  # imul ecx, eax, multiplier
-    code.word(multiplier)
-    code.three(0xC1, 0xE9, 32 - u8(bits))  # shr ecx, 32 - bits
-    code.three(0x48, 0x8D, 0x15)  # lea rdx, [table]
-    code.word(u32(where - code.length) - 4)
-    code.three(0x39, 0x04, 0xCA)  # again: cmp [rdx + rcx * 8], eax
-    code.two(0x74, 21)  # je found
-    code.three(0x83, 0x7C, 0xCA)  # cmp dword ptr [rdx + rcx * 8 + 4], 0
-    code.two(4, 0)
+    code.put(u64(multiplier) << 16 | 0xC869, 6)  # imul ecx, eax, multiplier
+    code.put(u64(32 - bits) << 16 | 0xE9C1, 3)  # shr ecx, 32 - bits
+    code.put(where - code.length - 7 << 24 | 0x158D48, 7)  # lea rdx, [table]
+    code.put(0x15_74_CA0439, 5)  # again: cmp [rdx + rcx * 8], eax; je found
+    code.put(0x04CA7C83, 5)  # cmp dword ptr [rdx + rcx * 8 + 4], 0
     code.jump_if(EQUAL, miss)
-    code.two(0xFF, 0xC1)  # inc ecx
-    code.two(0x81, 0xE1)  # and ecx, (1 << bits) - 1
-    code.word((u32(1) << bits) - 1)
-    code.two(0xEB, 0xE6)  # jmp again
-    code.two(0x8B, 0x4C)  # found: mov ecx, [rdx + rcx * 8 + 4]
-    code.two(0xCA, 4)
-    code.three(0x48, 0x01, 0xD1)  # add rcx, rdx
-    code.two(0xFF, 0xE1)  # jmp rcx
+    code.put(0xC1FF, 2)  # inc ecx
+    code.put((u64(1) << bits) - 1 << 16 | 0xE181, 6)  # and ecx, (1 << bits) - 1
+    code.put(0xE6EB, 2)  # jmp again
+    code.put(0x04CA4C8B, 4)  # found: mov ecx, [rdx + rcx * 8 + 4]
+    code.put(0xE1FF_D10148, 5)  # add rcx, rdx; jmp rcx
     assert code.length == start + HASH_BYTES
     code.length = where + (u64(8) << bits)
+    missed: u64 = 0
     place = first
     while place < last:
         end = _behind(table, place, last, depth)
         entry = where + 8 * _entry(code, where, bits, multiplier, step_at(table, place, depth).value)
-        code.put_word(entry + 4, u32(code.length - where))
-        _choose_field(code, table, place, end, depth + 1, level, known, miss)
+        if code.steps == 0:
+            if missed == 0:
+                missed = code.length
+                code.jump(miss)
+            code.keep(place, end, depth + 1, level, known, entry + 4, where, missed)
+        else:
+            code.put_word(entry + 4, u32(code.length - where))
+            _choose_field(code, table, place, end, depth + 1, level, known, miss)
         place = end
     return True
 
@@ -332,8 +381,7 @@ def _fill(code: Code, table: Table, first: u64, last: u64, depth: u64, where: u6
     """Enter the values, with a distance that is not 0. False when one is PROBES steps or more from where it belongs."""
     common = step_at(table, first, depth).value
     for i in range(u64(1) << bits):
-        code.put_word(where + 8 * i, common)
-        code.put_word(where + 8 * i + 4, 0)
+        view(Long, code.bytes, where + 8 * i).value = common
     place = first
     while place < last:
         value = step_at(table, place, depth).value

@@ -30,6 +30,7 @@ ANY = 3  # loaded from memory, or mixed: perhaps an address
 DATA = 4  # into the packet, or the memory that the handler was given
 FRAME = 5  # into a frame; a known distance is from this function's r10
 CONTEXT = 6  # into the XDP context
+STATE = 7  # into the handler's state
 KIND = 0xFF
 KNOWN = 0x100
 
@@ -158,7 +159,7 @@ def malformed(instruction: Instruction) -> u32:
         return Reason.UNUSED_IMMEDIATE
     if uses & CALLS:
         if instruction.source == 0:
-            return Reason.HELPER  # no profile has any yet
+            return Reason.NONE if helper_index(immediate) < HELPERS else Reason.HELPER
         if instruction.source != CALL_LOCAL:
             return Reason.CALL_KIND
     return Reason.NONE
@@ -205,7 +206,7 @@ def _targets(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
     for slot in range(len(program)):
         instruction = Instruction(program[slot])
         uses = USES[instruction.opcode]
-        if work.marks[slot] & SECOND or uses & (JUMP | CALLS) == 0:
+        if work.marks[slot] & SECOND or uses & (JUMP | CALLS) == 0 or instruction.calls_helper():
             continue
         verdict.place = u32(slot)
         target = target_of(instruction, slot)
@@ -249,7 +250,7 @@ def _successor(program: Span[u64], slot: u64, edge: u8) -> u64:
         if ends(instruction):
             return LIMIT
         return slot + (2 if instruction.opcode == LOAD_WIDE else 1)
-    if USES[instruction.opcode] & (JUMP | CALLS):
+    if USES[instruction.opcode] & (JUMP | CALLS) and not instruction.calls_helper():
         return u64(target_of(instruction, slot))
     return LIMIT
 
@@ -268,7 +269,7 @@ def _paths(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
     height: u64 = 1
     while height > 0:
         slot = u64(work.path[height - 1])
-        calls = program[slot] & 0xFF == CALL
+        calls = program[slot] & 0xFF == CALL and not Instruction(program[slot]).calls_helper()
         if work.edges[slot] < 2:
             following = _successor(program, slot, work.edges[slot])
             through = calls and work.edges[slot] == 1
@@ -366,7 +367,7 @@ def _flow(program: Span[u64], profile: u64, work: Inspection, verdict: Verdict) 
             reason = _step(instruction, begin == 0, work)
             if reason != 0:
                 return reason
-            if instruction.opcode == CALL:
+            if instruction.opcode == CALL and not instruction.calls_helper():
                 _call(work, slot, u64(target_of(instruction, slot)))
             elif USES[instruction.opcode] & JUMP:
                 _arrive(work, u64(target_of(instruction, slot)), slot)
@@ -424,6 +425,8 @@ def _step(instruction: Instruction, in_main: bool, work: Inspection) -> u32:
             return Reason.NO_RESULT
     elif instruction.opcode == LOAD_WIDE:
         work.now[destination] = NUMBER
+    elif instruction.calls_helper():
+        return _help(helper_index(instruction.unsigned_immediate), work)
     elif family == Class.LDX:
         kind = work.now[source]
         work.now[destination] = ANY
@@ -442,6 +445,23 @@ def _step(instruction: Instruction, in_main: bool, work: Inspection) -> u32:
             work.now[0] = ANY
         elif instruction.unsigned_immediate & Atomic.FETCH:
             work.now[source] = ANY
+    return Reason.NONE
+
+
+def _help(index: u64, work: Inspection) -> u32:
+    """A helper's arguments, and what is in the registers after it."""
+    for i in range(u64(ARGUMENTS[index])):
+        kind = work.now[1 + i] & KIND
+        if kind == UNDEFINED:
+            return Reason.UNINITIALISED
+        if i == 0 and TAKES_ADDRESS[index]:
+            if kind == NUMBER or kind == CONTEXT:
+                return Reason.HELPER_ADDRESS
+        elif is_address(kind):
+            return Reason.HELPER_NUMBER
+    for register in range(1, 6):
+        work.now[register] = UNDEFINED
+    work.now[0] = known(STATE, 0) if index == 1 else u32(NUMBER)
     return Reason.NONE
 
 

@@ -12,6 +12,7 @@ from exokernel.aegis import (
     exceptions,
     floating,
     frames,
+    handlers,
     information,
     lines,
     network,
@@ -38,6 +39,7 @@ def kernel_start(start_information: u64) -> None:
     interrupts.initialize()
     information.page.timestamp_frequency = timer.timestamp_frequency()
     network.initialize()
+    handlers.initialize()
     capability.initialize()
     print(f"boot instructions={started:#x} memory={boot.memory_frames * paging.PAGE:#x}")
     start_programs()

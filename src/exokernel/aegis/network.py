@@ -1,35 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""The network device: received frames go where filters lead them (`receiving`), frames to be sent are copied out of an
-environment's memory.
+"""The network device: received frames go where filters lead them (`receiving`); `sending` is the other direction.
 
-The device only ever sees the kernel's own buffers, and is not trusted: its answers are checked, and nonsense is
+The device writes only to the kernel's own buffers, and is not trusted: its answers are checked, and nonsense is
 counted. What cannot be delivered is counted in the system page.
 """
 
-from exokernel.aegis import capability, environment, information, processor, receiving
+from exokernel.aegis import capability, environment, handlers, information, processor, receiving, sending
 from exokernel.aegis.abi import *
+from exokernel.aegis.filter import FILTERS
+from exokernel.aegis.sending import BUFFER_BYTES, HEADER_BYTES, SHORTEST_FRAME
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import interrupts, virtio
 from exokernel.machine.virtio import QUEUE_LENGTH, Queue, QueueState
 from exokernel.metal import *
 
-HEADER_BYTES = 12  # virtio_net_hdr (5.1.6), all zero: no offloads
-BUFFER_BYTES = 2048
-SHORTEST_FRAME = 14
-RECEIVE = 0  # queue numbers (5.1.2)
-TRANSMIT = 1
+QUEUE = 0  # its number (5.1.2)
+BUFFERS = 64
 
-receive_queue: Queue = aligned(4096, Queue())
-transmit_queue: Queue = aligned(4096, Queue())
-receive_state: QueueState = QueueState()
-transmit_state: QueueState = QueueState()
-receive_buffers: Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH] = aligned(
-    4096, Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH]()
-)
-transmit_buffers: Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH] = aligned(
-    4096, Array[Array[u8, BUFFER_BYTES], QUEUE_LENGTH]()
-)
-idle_buffers: u64 = 0xFFFFFFFFFFFFFFFF  # bit n: transmit buffer n is not with the device
+queue: Queue = aligned(4096, Queue())
+state: QueueState = QueueState()
+buffers: Array[Array[u8, BUFFER_BYTES], BUFFERS] = aligned(4096, Array[Array[u8, BUFFER_BYTES], BUFFERS]())
 
 
 def initialize() -> None:
@@ -37,23 +27,18 @@ def initialize() -> None:
     wanted: u64 = 1 << virtio.FEATURE_MAC | 1 << virtio.FEATURE_VERSION_1
     if not virtio.find_network() or not virtio.start_device(wanted):
         return
-    for i in range(QUEUE_LENGTH):
-        receiving = receive_queue.descriptors[i]
-        receiving.address = virtio.physical(u64(addr(receive_buffers[i])))
-        receiving.length = BUFFER_BYTES
-        receiving.flags = virtio.DEVICE_WRITES
-        transmit_queue.descriptors[i].address = virtio.physical(u64(addr(transmit_buffers[i])))
-    transmit_queue.available.flags = virtio.NO_INTERRUPT
-    if not virtio.set_up_queue(RECEIVE, receive_queue, receive_state):
+    if not virtio.set_up_queue(QUEUE, queue, state) or not sending.initialize():
         return
-    if not virtio.set_up_queue(TRANSMIT, transmit_queue, transmit_state):
-        return
-    for i in range(QUEUE_LENGTH):
-        virtio.offer(receive_queue, receive_state, u16(i))
+    for i in range(BUFFERS):
+        descriptor = queue.descriptors[i]
+        descriptor.address = virtio.physical(u64(addr(buffers[i])))
+        descriptor.length = BUFFER_BYTES
+        descriptor.flags = virtio.DEVICE_WRITES
+        virtio.offer(queue, state, u16(i))
     for i in range(u64(len(information.page.mac))):
         information.page.mac[i] = virtio.read8(virtio.registers.configuration + i)
     virtio.finish_start()
-    virtio.notify(RECEIVE, receive_state)
+    virtio.notify(QUEUE, state)
     information.page.network_present = 1
 
 
@@ -63,43 +48,53 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     virtio.acknowledge_interrupt()
     interrupts.end()
     receive()
+    sending.collect()  # nobody waits for it as for an answer
     return processor.after_interrupt()
 
 
 def receive() -> None:
-    """Delivers what the device has received, at most one queue's length, and gives the buffers back to it."""
+    """Delivers what the device has received, at most all buffers, and gives these back to it."""
     statistics = information.page.network
     receivers: u64 = 0
-    count = receive_queue.used.index - receive_state.next_used
-    if count > QUEUE_LENGTH:
+    count = queue.used.index - state.next_used
+    if count > BUFFERS:
         statistics.malformed += 1
-        receive_state.next_used = receive_queue.used.index
+        state.next_used = queue.used.index
         return
     compiler_barrier()
     for _ in range(count):
-        used = receive_queue.used.ring[receive_state.next_used % QUEUE_LENGTH]
-        receive_state.next_used += 1
+        used = queue.used.ring[state.next_used % QUEUE_LENGTH]
+        state.next_used += 1
         number = u64(used.id)
         length = u64(used.length)
-        if number >= QUEUE_LENGTH:
+        if number >= BUFFERS:
             statistics.malformed += 1
             continue
         if length < HEADER_BYTES + SHORTEST_FRAME or length > BUFFER_BYTES:
             statistics.malformed += 1
         else:
             statistics.received += 1
-            owner = receiving.deliver(receive_buffers[number][HEADER_BYTES:length])
+            owner = receiving.deliver(buffers[number][HEADER_BYTES:length], sending.send_copy)
             if owner != ENVIRONMENTS:
                 statistics.delivered += 1
                 receivers |= u64(1) << owner
-        virtio.offer(receive_queue, receive_state, u16(number))
+        virtio.offer(queue, state, u16(number))
     if count > 0:
-        virtio.notify(RECEIVE, receive_state)
+        virtio.notify(QUEUE, state)
+    if receivers != 0:
+        announce(receivers, Event.NETWORK)
+    if handlers.woken != 0:
+        announce(handlers.woken, Event.HANDLER)
+        handlers.woken = 0
+
+
+def announce(receivers: u64, event: u64) -> None:
+    """Tells environments, by their bits, of an event."""
     while receivers != 0:
         owner = count_trailing_zeros(receivers)
         receivers &= receivers - 1
         page = environment.records[owner].page[0]
-        page.pending |= Event.NETWORK
+        page.pending |= event
         processor.wake(owner)
 
 
@@ -113,7 +108,7 @@ def bind(ring: u64, second: u64, third: u64, fourth: u64) -> i64:
     error = receiving.ring_error(ring)
     if error != 0:
         return error
-    receiving.release(caller)
+    receiving.release(caller, FILTERS)
     everything = Array[Atom, 1]()
     return min(receiving.bind(ring, everything[:0], caller), 0)
 
@@ -136,52 +131,46 @@ def filter_bind(ring: u64, atoms: u64, count: u64, slot: u64) -> i64:
     error = receiving.ring_error(ring)
     if error != 0:
         return error
-    return receiving.bind(ring, copy[:count], allowed)
+    result = receiving.bind(ring, copy[:count], allowed)
+    hurry()
+    return result
 
 
 def filter_remove(number: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `filter_remove`."""
-    return receiving.remove(number, environment.current().identifier)
+    result = receiving.remove(number, environment.current().identifier)
+    hurry()
+    return result
 
 
-def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
-    """The call `network_transmit`."""
-    global idle_buffers
-    statistics = information.page.network
+def capture_bind(ring: u64, slot: u64, third: u64, fourth: u64) -> i64:
+    """The call `capture_bind`."""
     if not information.page.network_present:
         return Error.NO_NETWORK
-    if receiving.table.count != 0 and not receiving.receives(environment.current().identifier):
-        return Error.BUSY
-    if length < SHORTEST_FRAME or length > TRANSMIT_LIMIT:
+    caller = environment.current().identifier
+    if slot == ANY:
+        receiving.stop_capture(caller)
+        return 0
+    if slot >= BINDINGS:
         return Error.BAD_ARGUMENT
-    collect_sent()
-    if idle_buffers == 0:
-        statistics.queue_full += 1
-        return Error.QUEUE_FULL
-    number = count_trailing_zeros(idle_buffers)
-    if not copy_in(transmit_buffers[number][HEADER_BYTES : HEADER_BYTES + length], UserAddress(address)):
-        return Error.BAD_ADDRESS
-    idle_buffers &= ~(u64(1) << number)
-    transmit_queue.descriptors[number].length = u32(HEADER_BYTES + length)
-    compiler_barrier()
-    virtio.offer(transmit_queue, transmit_state, u16(number))
-    virtio.notify(TRANSMIT, transmit_state)
-    statistics.transmitted += 1
-    return 0
+    rights = capability.rights_of(slot, Kind.CAPTURE)
+    if rights & (Right.READ | Right.WRITE) == 0:
+        return Error.NOT_PERMITTED
+    error = receiving.ring_error(ring)
+    return error if error != 0 else receiving.bind_capture(ring, rights)
 
 
-def collect_sent() -> None:
-    """Takes back the buffers that the device has sent."""
-    global idle_buffers
-    count = transmit_queue.used.index - transmit_state.next_used
-    if count > QUEUE_LENGTH:
-        information.page.network.malformed += 1
-        transmit_state.next_used = transmit_queue.used.index
-        return
-    for _ in range(count):
-        number = transmit_queue.used.ring[transmit_state.next_used % QUEUE_LENGTH].id
-        transmit_state.next_used += 1
-        if number >= QUEUE_LENGTH or idle_buffers >> number & 1:
-            information.page.network.malformed += 1
-        else:
-            idle_buffers |= u64(1) << number
+def hurry() -> None:
+    """Has the next tick look at what is not finished."""
+    if receiving.unwritten:
+        processor.earliest = 0
+
+
+def attend(now: u64) -> None:
+    """At a tick: goes on with what no call waits for."""
+    sending.collect()
+    if receiving.unwritten:
+        receiving.write()
+    if sending.idle_pairs != 0xFFFFFFFFFFFFFFFF:
+        processor.earliest = min(processor.earliest, now + information.page.timestamp_frequency // 100)
+    hurry()

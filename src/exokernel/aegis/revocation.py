@@ -8,7 +8,7 @@ bounded steps at each tick, oldest frame first, and writes the names into the en
 guaranteed, pinned or a table is never taken, nor is the last slice.
 """
 
-from exokernel.aegis import bindings, capability, ending, environment, frames, information, processor, tlb
+from exokernel.aegis import bindings, capability, ending, environment, frames, information, network, processor, tlb
 from exokernel.aegis.abi import *
 from exokernel.machine import cpu
 from exokernel.metal import Array, count_ones, count_trailing_zeros, i64, struct, u64
@@ -87,6 +87,7 @@ def tick(first: u64, second: u64, third: u64, fourth: u64) -> i64:
         if ending.unfinished != 0:
             ending.give_back()
         enforce(now)
+        network.attend(now)
         if ending.unfinished != 0:
             processor.earliest = 0
     return processor.tick()

@@ -26,15 +26,36 @@ from exokernel.aegis.inspection import DATA, FUNCTION, KIND, KNOWN, SECOND, TARG
 from exokernel.metal import Array, Span, i32, noinline, offsetof, struct, u8, u32, u64
 
 RECORD = 4096  # from the window down to the record
+EFFECTS = 4  # copies, and frames to be sent, of one run
+NOBODY = 255
 
 
 @struct
 class Record:
-    """What a running handler's code shares with who runs it."""
+    """What a running handler's code, and its helpers, share with who runs it."""
 
     stack: u64  # where the handler was entered: who ends it continues at `Translation.abort` with its status in `rax`
-    result: u64
+    result: u64  # for who enters it
     lowest: u64  # offset of the first byte of the data
+    end: u64  # and of what is behind them
+    frames: u64  # of the first byte of the frames
+    state: u64  # of the state; 0: there is none
+    state_bytes: u64
+    ended: u64  # a helper met what ends the handler: a Reason
+    clock: u64  # nanoseconds since the machine started
+    helpers: Array[u64, HELPERS]  # addresses; each gets r1, r2, r3 and this record's own address
+    copy_room: u64  # how many copies may still be made
+    copies: u64
+    copy_to: Array[u64, EFFECTS]  # addresses
+    copied: Array[u32, EFFECTS]  # bytes
+    tags: Array[u32, EFFECTS]
+    send_room: u64
+    sends: u64
+    send_from: Array[u64, EFFECTS]  # addresses where frames to be sent are put together
+    sent: Array[u32, EFFECTS]  # bytes
+    may_wake: u64  # bit n: environment n may be woken
+    woken: u64
+    next: u64  # the environment that is to run; NOBODY
 
 
 @struct
@@ -42,7 +63,9 @@ class Translation:
     places: Array[u32, LIMIT + 1]  # of each slot's machine code, and of its end
     length: u64  # bytes; 0 when there was no room
     abort: u64  # where a handler that is to be ended continues
-    enter: u64  # entry(window, r1, r2, budget, r10) -> Reason << 32 | instruction's number, System V
+    # Called with the window in r12, r1 in rdi, r2 in rsi, the budget in r9, r10 in rbp. Gives r0 in rax and in rdx
+    # Reason << 32 | the instruction's number, or 0. Keeps r12.
+    enter: u64
 
 
 # Numbers of the machine's registers.
@@ -161,9 +184,10 @@ def translate(program: Span[u64], work: Inspection, loops: bool, space: Span[u8]
     charged. Twice: first to learn where everything will be, since all instructions have the same length both times.
     """
     code = Code(space, 0, NONE)
+    named = _named(program, work)
     for _ in range(2):
         code.length = 0
-        _frame(code, translation)
+        _frame(code, named, translation)
         for slot in range(len(program)):
             translation.places[slot] = u32(code.length)
             if work.marks[slot] & (TARGET | FUNCTION):
@@ -177,29 +201,29 @@ def translate(program: Span[u64], work: Inspection, loops: bool, space: Span[u8]
     translation.length = code.length
 
 
-def _frame(code: Code, translation: Translation) -> None:
-    """How the handler is entered and left."""
-    kept = Array[u8, 6]([RBX, RBP, R12, R13, R14, R15])
-    translation.enter = code.length
-    for register in kept:
-        code.push(register)
-    code.move(True, R12, RDI)
-    code.record(True, MOV, RSP, offsetof(Record, "stack"))
-    code.move(True, RDI, RSI)
-    code.move(True, RSI, RDX)
-    code.move(False, R9, RCX)
-    code.move(False, RBP, R8)
-    for register in Array[u8, 8]([RAX, RCX, RDX, R8, RBX, R13, R14, R15]):
-        code.operate(False, XOR, register, register)  # nothing of ours is left where a handler could read it
-    code.byte(0xE8)
-    code.word(translation.places[0] - u32(code.length) - 4)
-    code.record(True, MOV, RAX, offsetof(Record, "result"))
-    code.operate(False, XOR, RAX, RAX)
+def _named(program: Span[u64], work: Inspection) -> u32:
+    """The registers that the program can read, as bits: those that an instruction names, and what helpers are given."""
+    found: u32 = 0
+    for slot in range(len(program)):
+        if work.marks[slot] & SECOND == 0:
+            instruction = Instruction(program[slot])
+            found |= u32(1) << instruction.destination | u32(1) << instruction.source
+            if instruction.calls_helper():
+                found |= 14
+    return found
+
+
+def _frame(code: Code, named: u32, translation: Translation) -> None:
+    """How the handler is ended, and entered: the first function follows."""
     translation.abort = code.length
+    code.move(True, RDX, RAX)
     code.record(True, 0x8B, RSP, offsetof(Record, "stack"))
-    for i in range(6):
-        code.pop(kept[5 - i])
     code.byte(0xC3)
+    translation.enter = code.length
+    code.record(True, MOV, RSP, offsetof(Record, "stack"))
+    for i in range(FRAME_POINTER):
+        if i != 1 and i != 2 and named >> u32(i) & 1:
+            code.operate(False, XOR, REGISTER[i], REGISTER[i])  # nothing of ours is left where a handler could read it
 
 
 def _instruction(
@@ -216,7 +240,11 @@ def _instruction(
         code.word(instruction.unsigned_immediate)
         code.word(u32(program[slot + 1] >> 32))
     elif instruction.opcode == EXIT:
+        if slot < u64(work.lengths[0]):
+            code.operate(False, XOR, RDX, RDX)
         code.byte(0xC3)
+    elif instruction.calls_helper():
+        _help(code, helper_index(instruction.unsigned_immediate), slot, translation)
     elif instruction.opcode == CALL:
         target = u64(target_of(instruction, slot))
         if loops:
@@ -382,6 +410,26 @@ def _call(code: Code, target: u64, translation: Translation) -> None:
     code.word(FRAME_BYTES)
     for i in range(4):
         code.pop(kept[3 - i])
+
+
+def _help(code: Code, index: u64, slot: u64, translation: Translation) -> None:
+    """Helpers get r1 to r3 where System V has its first three arguments, and the record as the fourth. Nothing of theirs
+    is left in a register but the answer.
+    """
+    if index == 1:
+        code.record(True, 0x8B, RAX, offsetof(Record, "state"))
+    else:
+        code.push(R9)
+        code.record(True, 0x8D, RCX, 0)  # lea
+        code.record(False, 0xFF, 2, offsetof(Record, "helpers") + index * 8)
+        code.pop(R9)
+    for register in Array[u8, 5]([RDI, RSI, RDX, RCX, R8]):
+        code.operate(False, XOR, register, register)
+    if TAKES_ADDRESS[index]:
+        code.record(False, 0x83, 7, offsetof(Record, "ended"))
+        code.byte(0)
+        code.two(0x74, LEAVE)  # je
+        code.leave(translation, Reason.WILD_ACCESS, slot)
 
 
 def _jump(code: Code, instruction: Instruction, slot: u64, loops: bool, translation: Translation) -> None:

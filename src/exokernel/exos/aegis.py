@@ -266,6 +266,17 @@ def network_transmit(address: u64, length: u64) -> i64:
 
 
 @call
+def network_send(slots: u64, count: u64) -> i64:
+    """Sends what is in `count` SendSlots (up to SEND_LIMIT) that begin at `slots`, a multiple of their size: the device
+    reads it there, in pages of the caller's own, mapped writable. Until a slot's `busy` is 0 again its contents must not
+    change, and its page's frame cannot be given up.
+
+    Returns how many it took, the first ones (0 slots: the kernel looks what the device has read, and says so), NO_NETWORK,
+    BUSY as `network_transmit`, or why it did not take the first: BAD_ARGUMENT, BAD_ADDRESS, NOT_OWNER or QUEUE_FULL.
+    """
+
+
+@call
 def filter_bind(ring: u64, atoms: u64, count: u64, slot: u64) -> i64:
     """Receives what matches all atoms into `ring`, new as for `network_bind` or another of the caller's filters'. `slot`
     binds a filter whose owner allows more and less specific ones; the most specific gets a frame. Returns its number and,
@@ -277,6 +288,14 @@ def filter_bind(ring: u64, atoms: u64, count: u64, slot: u64) -> i64:
 @call
 def filter_remove(number: u64) -> i64:
     """Ends the caller's filter that `filter_bind` called so, its generation included. Returns 0, NOT_OWNER or BAD_ARGUMENT."""
+
+
+@call
+def capture_bind(ring: u64, slot: u64) -> i64:
+    """Receives into `ring`, as for `filter_bind`, copies of all frames that come, whoever they are for, if `slot` binds
+    `Kind.CAPTURE`; with Right.WRITE also of those that are sent. `slot` ANY ends it. Returns 0, NO_NETWORK, NO_ROOM (of
+    rings, or of those who capture), NOT_PERMITTED, BAD_ADDRESS, NOT_OWNER or BAD_ARGUMENT.
+    """
 
 
 @call

@@ -12,9 +12,13 @@ import os
 import sys
 import types
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exokernel.host.build import WRONG_PROGRAM
 from exokernel.host.terminal import Failure, say
+
+if TYPE_CHECKING:
+    from exokernel.host.ash_object import Handler
 
 REFUSED = 1  # exit status: refused or aborted
 CHUNK = 1 << 16
@@ -78,7 +82,7 @@ def check(parsed: argparse.Namespace) -> int:
         if found.reason:
             status = REFUSED
             raw = handler.program[8 * found.place : 8 * found.place + 8].hex(" ")
-            print(f"refused\n  instruction {found.place} ({raw}): {found.text}")
+            print(f"refused\n  instruction {found.place} ({raw}): {handler.why(found.place, found.text)}")
             continue
         size = len(machine.machine_code(handler.program, PROFILES[parsed.profile]))
         bound = f"it loops, so its budget is the bound ({DEFAULT_BUDGET} if it declares none)"
@@ -101,7 +105,7 @@ def handler_of(source: Path) -> types.FunctionType:
     sys.modules[specification.name] = module
     try:
         specification.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Failure(f"{type(error).__name__} while {source} was imported: {error}") from None
     function = getattr(module, "handler", None)
     if not isinstance(function, types.FunctionType):
@@ -132,17 +136,20 @@ def compile_source(parsed: argparse.Namespace) -> int:
 def run(parsed: argparse.Namespace) -> int:
     """`exo ash run`."""
     from exokernel.host.ash_machine import DEFAULT_BUDGET
+    from exokernel.host.ash_object import Handler
     from exokernel.host.ash_worker import Pool
 
     if parsed.plugin_memory and not parsed.plugin:
         raise Failure("memory is an argument only with --plugin", "use --memory HEX")
     if parsed.section and not parsed.object:
         raise Failure("--section chooses in an object", "add --object FILE.o")
-    program = _object_program(parsed) if parsed.object else _bytes(sys.stdin.read(), "the program")
+    if parsed.plugin_memory and (parsed.memory is not None or parsed.packet is not None):
+        raise Failure("the memory is given twice", "with --plugin it is an argument; leave out --memory and --packet")
+    handler = _object_program(parsed) if parsed.object else Handler("", _bytes(sys.stdin.read(), "the program"))
     packet = parsed.packet is not None
     text = parsed.packet if packet else (parsed.memory or parsed.plugin_memory)
     request = {
-        "prog": program.hex(),
+        "prog": handler.program.hex(),
         "profile": "packet" if packet else "memory",
         "mem": _bytes(text, "the packet" if packet else "the memory").hex(),
         "budget": DEFAULT_BUDGET if parsed.budget is None else parsed.budget,
@@ -154,17 +161,17 @@ def run(parsed: argparse.Namespace) -> int:
         return 0
     if answer["outcome"] == "error":
         raise Failure(answer["reason"])
-    say(f"{answer['outcome']} at instruction {answer['pc']}: {answer['reason']}")
+    say(f"{answer['outcome']} at instruction {answer['pc']}: {handler.why(answer['pc'], answer['reason'])}")
     return REFUSED
 
 
-def _object_program(parsed: argparse.Namespace) -> bytes:
+def _object_program(parsed: argparse.Namespace) -> "Handler":
     from exokernel.host.ash_object import programs
 
     handlers = programs(parsed.object)
     for handler in handlers:
         if parsed.section in (None, handler.name):
-            return handler.program
+            return handler
     raise Failure(f"there is no program {parsed.section}", f"there are: {', '.join(h.name for h in handlers)}")
 
 

@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+ROOM, NOBODY, LONGEST_FRAME, SHORTEST_FRAME = 4, 255, 1514, 14
+FAILED = (1 << 64) - 1
 M32, M64 = (1 << 32) - 1, (1 << 64) - 1
 
 
@@ -18,6 +20,19 @@ class WildAccess(Exception):
 
 class OverBudget(Exception):
     """As its text says."""
+
+
+@dataclass
+class Effects:
+    """What helpers find (`clock`, `room` of each kind, `may_wake`) and what they were asked for."""
+
+    clock: int = 0
+    room: int = ROOM
+    may_wake: int = 1
+    copies: tuple[tuple[int, bytes], ...] = ()  # tag, bytes
+    frames: tuple[bytes, ...] = ()
+    woken: int = 0
+    next: int = NOBODY
 
 
 @dataclass
@@ -100,7 +115,11 @@ SIZES = (4, 2, 1, 8)
 class Interpreter:
     """One execution. `pc` is where it is, or was when it ended."""
 
-    def __init__(self, program: Sequence[int], memory: Memory, charged: bool) -> None:
+    def __init__(
+        self, program: Sequence[int], memory: Memory, charged: bool, effects: Effects | None = None, state: int = 0
+    ) -> None:
+        self.effects = effects or Effects()
+        self.state = state
         self.program = [
             (raw & 0xFF, raw >> 8 & 15, raw >> 12 & 15, signed(raw >> 16, 16), raw >> 32 & M32) for raw in program
         ]
@@ -159,6 +178,8 @@ class Interpreter:
                 target = following + offset
             elif opcode == 0x06:
                 target = following + immediate
+            elif opcode == 0x85 and src == 0:
+                r[0] = self.help(unsigned, r[1:4])
             elif opcode == 0x85:
                 if self.charged:
                     budget = self.pay(budget, self.lengths[following + immediate])
@@ -185,6 +206,34 @@ class Interpreter:
         if amount > budget:
             raise OverBudget
         return budget - amount
+
+    def help(self, number: int, given: list[int]) -> int:
+        """What a helper answers, and notes of what it was asked."""
+        effects, (first, second, third) = self.effects, given
+        if number == 5:
+            return effects.clock
+        if number == 1001:
+            return self.state
+        if number in (1002, 1003):
+            done, shortest = (effects.copies, 1) if number == 1002 else (effects.frames, SHORTEST_FRAME)
+            if not shortest <= second <= LONGEST_FRAME or len(done) >= effects.room:
+                return FAILED
+            data, at = self.memory.find(first & M32, second, True)  # the context cannot be given
+            found = bytes(data[at : at + second])
+            if number == 1003:
+                effects.frames += (found,)
+                return 0
+            effects.copies += ((third & M32, found),)
+            total = sum(int.from_bytes(found[i : i + 2].ljust(2, b"\0"), "big") for i in range(0, second, 2))
+            while total > 0xFFFF:
+                total = (total & 0xFFFF) + (total >> 16)
+            return total
+        if first >= 64 or not effects.may_wake >> first & 1:
+            return FAILED
+        effects.woken |= 1 << first
+        if number == 1005:
+            effects.next = first
+        return 0
 
     def atomic(self, r: list[int], address: int, size: int, src: int, operation: int) -> None:
         """Section 5.3."""

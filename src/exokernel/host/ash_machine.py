@@ -15,16 +15,16 @@ import json
 import mmap
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from exokernel.aegis.ebpf import DEPTH, FRAME_BYTES, LIMIT, TEXTS, Reason
 from exokernel.aegis.inspection import ContextField, Profile, Verdict
-from exokernel.aegis.translation import RECORD, Record, Translation
+from exokernel.aegis.translation import EFFECTS, NOBODY, RECORD, Record, Translation
 from exokernel.host import ash_entry
 from exokernel.host.ash_entry import Workspace
-from exokernel.host.ash_interpreter import Interpreter, Memory, OverBudget, WildAccess
+from exokernel.host.ash_interpreter import Effects, Interpreter, Memory, OverBudget, WildAccess
 from exokernel.host.build import cache_folder, digest_of, llvm_version_file
 from exokernel.metal import native, offsetof, sizeof
 
@@ -36,6 +36,8 @@ CONTEXT = 0x300000
 FRAMES = 0x400000
 FRAME_PAGE = DEPTH * FRAME_BYTES
 FRAME_TOP = FRAMES + FRAME_PAGE
+STATE = 0x500000
+STATE_BYTES = mmap.PAGESIZE
 CODE_ROOM = 1 << 20
 DEFAULT_BUDGET = 1_000_000
 BUDGET_LIMIT = (1 << 31) - 1
@@ -56,6 +58,30 @@ ash_fault:
     movq %rcx, 144(%rdx)
     ret
 1:  ud2
+.globl ash_enter
+ash_enter:
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rdi, %rax
+    movq %rsi, %r12
+    movq %rdx, %rdi
+    movq %rcx, %rsi
+    movq %r9, %rbp
+    movq %r8, %r9
+    callq *%rax
+    movq %rax, RESULT(%r12)
+    movq %rdx, %rax
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    ret
 .data
 .balign 8
 .globl ash_begin, ash_end, ash_abort, ash_place
@@ -64,8 +90,11 @@ ash_end: .quad 0
 ash_abort: .quad 0
 ash_place: .quad 0
 .text
-"""  # 168 and 144 are the places of rip and rax in Linux's ucontext_t
+""".replace(
+    "RESULT", str(int(offsetof(Record, "result")) - RECORD)
+)  # 168 and 144 are the places of rip and rax in Linux's ucontext_t
 FAULTED = (1 << 64) - 1
+EFFECT_BYTES = 2048
 
 WINDOWS = 0x3000_0000_0000
 windows = itertools.count()
@@ -106,13 +135,17 @@ class Inspected:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `returned` with r0, `aborted` or `refused` for a reason at an instruction; the data after it."""
+    """How a run ended: `returned` with r0, `aborted` or `refused` for a reason at an instruction; the data and the state
+    after it; what it asked for, if it returned.
+    """
 
     outcome: str
     result: int = 0
     reason: Reason = Reason.NONE
     place: int = 0
     data: bytes = b""
+    state: bytes = bytes(STATE_BYTES)
+    effects: Effects = field(default_factory=Effects)
 
     @property
     def text(self) -> str:
@@ -122,7 +155,7 @@ class Outcome:
 def compiled() -> native.NativeModule:
     """The kernel's inspector and translator for this machine; from the cache if all they are made of is unchanged."""
     package = Path(__file__).resolve().parents[1]
-    files = [package / f"aegis/{name}.py" for name in ("ebpf", "inspection", "translation")]
+    files = [package / f"aegis/{name}.py" for name in ("abi", "ebpf", "inspection", "translation", "helpers")]
     files += [Path(ash_entry.__file__), Path(__file__), *sorted((package / "metal").glob("*.py"))]
     version = llvm_version_file()
     key = hashlib.sha256("".join(digest_of(path) for path in [*files, *([version] if version else [])]).encode())
@@ -156,8 +189,10 @@ class HandlerMachine:
         size, flags = RECORD + WINDOW + GUARD, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
         start = self._map(size, PROT_NONE, flags, -1, WINDOWS + next(windows) * 2 * WINDOW)
         self.window = start + RECORD
-        for place, size in ((-RECORD, RECORD), (DATA_END - DATA_LIMIT, DATA_LIMIT), (FRAMES, FRAME_PAGE)):
+        regions = [(-RECORD, RECORD), (DATA_END - DATA_LIMIT, DATA_LIMIT), (FRAMES, FRAME_PAGE), (STATE, STATE_BYTES)]
+        for place, size in regions:
             self._protect(place, size, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._effects = (ctypes.c_ubyte * (2 * EFFECTS * EFFECT_BYTES))()
         self._protect(CONTEXT, mmap.PAGESIZE, mmap.PROT_READ)
         # The code is written through one mapping and executed through another.
         file = os.memfd_create("handler")
@@ -204,8 +239,9 @@ class HandlerMachine:
         if slots > LIMIT:
             return Inspected(Reason.TOO_LONG, LIMIT, 0, False)
         ctypes.memmove(self._program, program, len(program))
-        arguments = (ctypes.c_uint64 * 12)()  # a slot of the caller's is 16 bytes
-        arguments[::2] = [ctypes.addressof(self._program), slots, int(profile), self._work, self._code, room]
+        arguments = (ctypes.c_uint64 * 14)()  # a slot of the caller's is 16 bytes
+        record = self.window - RECORD
+        arguments[::2] = [ctypes.addressof(self._program), slots, int(profile), self._work, self._code, room, record]
         self._native.call(self._enter_load, arguments, arguments)
         reason, place, cost, loops = self._verdict
         return Inspected(Reason(reason), place, cost, bool(loops))
@@ -221,9 +257,18 @@ class HandlerMachine:
         return ctypes.string_at(self._code, self._word("translation", "length"))
 
     def run(
-        self, program: bytes, profile: Profile, data: bytes, budget: int = DEFAULT_BUDGET, interpret: bool = False
+        self,
+        program: bytes,
+        profile: Profile,
+        data: bytes,
+        budget: int = DEFAULT_BUDGET,
+        interpret: bool = False,
+        asked: Effects | None = None,
     ) -> Outcome:
-        """Inspect, translate and execute; or interpret. `data` is the memory or the packet."""
+        """Inspect, translate and execute; or interpret. `data` is the memory or the packet. `asked` says what the helpers
+        find (by default: room for all, the clock at 0, environment 0 may be woken).
+        """
+        asked = asked or Effects()
         if len(data) > DATA_LIMIT:
             raise ValueError(f"memory and packets have at most {DATA_LIMIT} bytes")
         if not 0 <= budget <= BUDGET_LIMIT:
@@ -243,45 +288,86 @@ class HandlerMachine:
             context[ContextField.DATA_META : ContextField.DATA_META + 4] = lowest.to_bytes(4, "little")
         r1, r2 = (CONTEXT, 0) if profile == Profile.PACKET else (lowest, len(data))
         if interpret:
-            return self._interpret(program, data, bytes(context), (r1, r2), budget, inspected.loops)
-        return self._execute(program, data, bytes(context), (r1, r2), budget)
+            return self._interpret(program, data, bytes(context), (r1, r2), budget, inspected.loops, asked)
+        return self._execute(program, data, bytes(context), (r1, r2), budget, asked)
 
     def _interpret(
-        self, program: bytes, data: bytes, context: bytes, arguments: tuple[int, int], budget: int, loops: bool
+        self,
+        program: bytes,
+        data: bytes,
+        context: bytes,
+        arguments: tuple[int, int],
+        budget: int,
+        loops: bool,
+        asked: Effects,
     ) -> Outcome:
-        after = bytearray(data)
+        after, state = bytearray(data), bytearray(STATE_BYTES)
         page = bytearray(context.ljust(mmap.PAGESIZE, b"\0"))
-        regions = [(DATA_END - len(data), after, True), (FRAMES, bytearray(FRAME_PAGE), True), (CONTEXT, page, False)]
+        regions = [(DATA_END - len(data), after, True), (FRAMES, bytearray(FRAME_PAGE), True), (STATE, state, True)]
         words = [int.from_bytes(program[i : i + 8], "little") for i in range(0, len(program), 8)]
-        interpreter = Interpreter(words, Memory(regions), loops)
+        memory = Memory([*regions, (CONTEXT, page, False)])
+        interpreter = Interpreter(words, memory, loops, replace(asked), STATE)
+        reason, result = Reason.NONE, 0
         try:
             result = interpreter.run(*arguments, FRAME_TOP, budget)
         except WildAccess:
-            return Outcome("aborted", 0, Reason.WILD_ACCESS, interpreter.pc, bytes(after))
+            reason = Reason.WILD_ACCESS
         except OverBudget:
-            return Outcome("aborted", 0, Reason.OVER_BUDGET, interpreter.pc, bytes(after))
-        return Outcome("returned", result, data=bytes(after))
+            reason = Reason.OVER_BUDGET
+        if reason:
+            return Outcome("aborted", 0, reason, interpreter.pc, bytes(after), bytes(state))
+        return Outcome("returned", result, data=bytes(after), state=bytes(state), effects=interpreter.effects)
 
-    def _execute(self, program: bytes, data: bytes, context: bytes, arguments: tuple[int, int], budget: int) -> Outcome:
+    def _set(self, name: str, *values: int) -> None:
+        """A field of the record, or the first elements of one."""
+        place = self.window - RECORD + int(offsetof(Record, name))
+        (ctypes.c_uint64 * len(values)).from_address(place)[:] = list(values)
+
+    def _get(self, name: str, index: int = 0, size: int = 8) -> int:
+        place = self.window - RECORD + int(offsetof(Record, name)) + index * size
+        return int.from_bytes(ctypes.string_at(place, size), "little")
+
+    def _execute(
+        self, program: bytes, data: bytes, context: bytes, arguments: tuple[int, int], budget: int, asked: Effects
+    ) -> Outcome:
         lowest = DATA_END - len(data)
         ctypes.memmove(self.window + lowest, data, len(data))
         ctypes.memset(self.window + FRAMES, 0, FRAME_PAGE)
+        ctypes.memset(self.window + STATE, 0, STATE_BYTES)
         if arguments[0] == CONTEXT:
             self._protect(CONTEXT, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE)
             ctypes.memmove(self.window + CONTEXT, context, len(context))
             self._protect(CONTEXT, mmap.PAGESIZE, mmap.PROT_READ)
-        record = self.window - RECORD
-        ctypes.c_uint64.from_address(record + int(offsetof(Record, "lowest"))).value = lowest
+        places = [ctypes.addressof(self._effects) + i * EFFECT_BYTES for i in range(2 * EFFECTS)]
+        self._set("lowest", lowest, DATA_END, FRAMES, STATE, STATE_BYTES, 0, asked.clock)
+        self._set("copy_room", asked.room, 0, *places[:EFFECTS])
+        self._set("send_room", asked.room, 0, *places[EFFECTS:])
+        self._set("may_wake", asked.may_wake, 0, NOBODY)
         status = self.enter(*arguments, budget)
-        after = ctypes.string_at(self.window + lowest, len(data))
+        after, state = ctypes.string_at(self.window + lowest, len(data)), self.state()
         if status == FAULTED:
             at = self._fault["place"].value - self._executable
-            places = self._places[: len(program) // 8]
-            return Outcome("aborted", 0, Reason.WILD_ACCESS, bisect.bisect_right(places, at) - 1, after)
+            slots = self._places[: len(program) // 8]
+            return Outcome("aborted", 0, Reason.WILD_ACCESS, bisect.bisect_right(slots, at) - 1, after, state)
         if status:
-            return Outcome("aborted", 0, Reason(status >> 32), status & 0xFFFFFFFF, after)
-        result = ctypes.c_uint64.from_address(record + int(offsetof(Record, "result"))).value
-        return Outcome("returned", result, data=after)
+            return Outcome("aborted", 0, Reason(status >> 32), status & 0xFFFFFFFF, after, state)
+        effects = replace(
+            asked,
+            copies=tuple(
+                (self._get("tags", i, 4), ctypes.string_at(places[i], self._get("copied", i, 4)))
+                for i in range(self._get("copies"))
+            ),
+            frames=tuple(
+                ctypes.string_at(places[EFFECTS + i], self._get("sent", i, 4)) for i in range(self._get("sends"))
+            ),
+            woken=self._get("woken"),
+            next=self._get("next"),
+        )
+        return Outcome("returned", self._get("result"), data=after, state=state, effects=effects)
+
+    def state(self) -> bytes:
+        """The handler's state, as the last run left it."""
+        return ctypes.string_at(self.window + STATE, STATE_BYTES)
 
     @property
     def code(self) -> range:
@@ -292,8 +378,9 @@ class HandlerMachine:
         """Execute what was loaded last on the memory as it is: 0 when it returned, else how it was ended."""
         self._fault["begin"].value, self._fault["end"].value = self.code.start, self.code.stop
         self._fault["abort"].value = self._executable + self._word("translation", "abort")
-        enter = ENTRY(self._executable + self._word("translation", "enter"))
-        return int(enter(self.window, r1, r2, budget, FRAME_TOP))
+        enter = ENTRY(self._native.address("ash_enter"))
+        place = self._executable + self._word("translation", "enter")
+        return int(enter(place, self.window, r1, r2, budget, FRAME_TOP))
 
 
-ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * 5)
+ENTRY = ctypes.CFUNCTYPE(ctypes.c_uint64, *[ctypes.c_uint64] * 6)

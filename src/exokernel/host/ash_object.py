@@ -6,7 +6,7 @@ inspection refuses it with its number: deciding is the kernel's.
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from exokernel.host.terminal import Failure
 R_BPF_64_64, R_BPF_64_32 = 1, 10
 BY_TYPE = 2  # `source` of a call that inspection refuses
 EXECUTABLE = 4  # SHF_EXECINSTR
+LARGEST = 16 << 20  # bytes of an object; the longest program has 32 KiB
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,22 @@ class Handler:
 
     name: str
     program: bytes
+    outside: dict[int, str] = field(default_factory=dict)  # what an instruction needs that is not here
+
+    def why(self, place: int, text: str) -> str:
+        """The reason `text` against the instruction `place`, with the name of what it needs."""
+        return f"{text}: {self.outside[place]}" if place in self.outside else text
 
 
 def programs(path: Path) -> list[Handler]:
     """All programs of an object, in its order. Raises Failure for what is no such object."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise Failure(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > LARGEST:
+        raise Failure(f"{path} is too large to be an eBPF object")
     return linked(data, str(path))
 
 
@@ -54,14 +63,15 @@ def linked(data: bytes, name: str) -> list[Handler]:
         chosen = [i for i, s in code.items() if s.data_size and i not in texts] or texts
         if not chosen:
             raise Failure(f"{name} contains no program")
-        return [Handler(sections[i].name, _link(elf, sections, i, texts)) for i in chosen]
+        return [Handler(sections[i].name, *_link(elf, sections, i, texts)) for i in chosen]
     except (ELFError, ArithmeticError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise Failure(f"{name} is damaged: {error}") from None
 
 
-def _link(elf: Any, sections: list[Any], main: int, texts: list[int]) -> bytes:
-    """The section `main` and what it may call behind it, with all calls between them resolved."""
+def _link(elf: Any, sections: list[Any], main: int, texts: list[int]) -> tuple[bytes, dict[int, str]]:
+    """The section `main` and what it may call behind it, with all calls between them resolved; what is not there."""
     bases: dict[int, int] = {}
+    outside: dict[int, str] = {}
     image = bytearray()
     for index in [main, *(i for i in texts if i != main)]:
         bases[index] = len(image)
@@ -73,20 +83,26 @@ def _link(elf: Any, sections: list[Any], main: int, texts: list[int]) -> bytes:
         for relocation in relocations.iter_relocations():
             place = bases[relocations.header.sh_info] + relocation["r_offset"]
             symbol = symbols.get_symbol(relocation["r_info_sym"])
+            name = symbol.name or _section_name(sections, symbol["st_shndx"])
             if relocation["r_info_type"] == R_BPF_64_32 and image[place] == CALL:
-                _resolve_call(image, place, symbol, bases)
+                if symbol["st_shndx"] in bases:
+                    _resolve_call(image, place, symbol, bases)
+                    continue
+                image[place + 1] = BY_TYPE << 4
+                outside[place // 8] = f"the function `{name}` is not in this object"
             elif relocation["r_info_type"] == R_BPF_64_64 and image[place] == LOAD_WIDE:
                 image[place + 1] = image[place + 1] & 0x0F | 1 << 4  # "the address of a map"
-    return bytes(image[: _needed(image, len(sections[main].data()))])
+                outside[place // 8] = f"`{name}`"
+    return bytes(image[: _needed(image, len(sections[main].data()))]), outside
+
+
+def _section_name(sections: list[Any], index: object) -> str:
+    return str(sections[index].name) if isinstance(index, int) and index < len(sections) else ""
 
 
 def _resolve_call(image: bytearray, place: int, symbol: Any, bases: dict[int, int]) -> None:
-    section = symbol["st_shndx"]
-    if section not in bases:
-        image[place + 1] = BY_TYPE << 4
-        return
     immediate = int.from_bytes(image[place + 4 : place + 8], "little", signed=True)
-    target = (bases[section] + symbol["st_value"]) // 8 + immediate + 1
+    target = (bases[symbol["st_shndx"]] + symbol["st_value"]) // 8 + immediate + 1
     image[place + 4 : place + 8] = (target - place // 8 - 1).to_bytes(4, "little", signed=True)
 
 

@@ -23,28 +23,66 @@ def answer(machine: HandlerMachine, line: bytes, interpret: bool) -> dict[str, A
     """One request's answer; a request that is none gives the outcome `error`."""
     identifier = None
     try:
-        request = json.loads(line)
-        if not isinstance(request, dict):
-            raise ValueError("a request is an object")
+        request = decoded(line)
         identifier = request.get("id")
         if unknown := sorted(request.keys() - KEYS):
             raise ValueError(f"a request has no key {unknown[0]!r}")
+        if "prog" not in request:
+            raise ValueError("a request has a program, under the key 'prog'")
         profile = request.get("profile", "memory")
-        if profile not in PROFILES:
+        if not isinstance(profile, str) or profile not in PROFILES:
             raise ValueError('a profile is "memory" or "packet"')
-        program, data = (bytes.fromhex(request.get(key, "")) for key in ("prog", "mem"))
+        program, data = (_bytes(request, key) for key in ("prog", "mem"))
         budget = request.get("budget", DEFAULT_BUDGET)
         if not isinstance(budget, int) or isinstance(budget, bool):
-            raise ValueError("a budget is a number")
+            raise ValueError("a budget is a whole number")
         return rendered(machine.run(program, PROFILES[profile], data, budget, interpret), identifier)
-    except (ValueError, TypeError, RecursionError) as error:
+    except ValueError as error:
         return {"id": identifier, "outcome": "error", "reason": str(error)}
+
+
+def decoded(line: bytes) -> dict[str, Any]:
+    """A request as an object, whose id can be given back. Raises ValueError in words for whoever wrote the line."""
+    try:
+        request = json.loads(line, parse_constant=_not_a_number)
+        if isinstance(request, dict):
+            json.dumps(request.get("id"), allow_nan=False)
+    except RecursionError:
+        raise ValueError("the line is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("the line is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the line is not JSON: {error.msg}, at character {error.pos}") from None
+    except ValueError:
+        raise ValueError("the line has a number that is too large, or NaN") from None
+    if not isinstance(request, dict):
+        raise ValueError("a request is an object")
+    return request
+
+
+def _not_a_number(text: str) -> object:
+    raise ValueError(text)
+
+
+def _bytes(request: dict[str, Any], key: str) -> bytes:
+    text = request.get(key, "")
+    try:
+        return bytes.fromhex(text)
+    except (TypeError, ValueError):
+        raise ValueError(f"{key!r} is a string of hexadecimal digits, two a byte") from None
 
 
 def rendered(outcome: Outcome, identifier: object) -> dict[str, Any]:
     """An outcome as an answer."""
     found: dict[str, Any] = {"id": identifier, "outcome": outcome.outcome, "mem": outcome.data.hex()}
     if outcome.outcome == "returned":
+        asked = outcome.effects
+        if asked.copies:
+            found["copies"] = [{"tag": tag, "bytes": data.hex()} for tag, data in asked.copies]
+        if asked.frames:
+            found["frames"] = [frame.hex() for frame in asked.frames]
+        if asked.woken:
+            found["woken"] = [i for i in range(64) if asked.woken >> i & 1]
         return found | {"r0": hex(outcome.result)}
     return found | {"reason": outcome.text, "pc": outcome.place}
 
@@ -126,10 +164,9 @@ class Worker:
 
 def _identifier(line: bytes) -> object:
     try:
-        request = json.loads(line)
+        return decoded(line).get("id")
     except ValueError:
         return None
-    return request.get("id") if isinstance(request, dict) else None
 
 
 class Pool:

@@ -6,6 +6,7 @@ and exit status 2, never a traceback; a mistake of ours says so.
 """
 
 import argparse
+import errno
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ from exokernel.host.terminal import GREEN, Failure, colored, paint, say, warn
 
 RUN_TIMEOUT = 24 * 3600.0  # seconds; a server runs until Ctrl-C, but nothing runs for ever
 TIMED_OUT, NO_ORDERLY_END, INTERNAL_ERROR = 124, 70, 70  # exit status, as of timeout(1) and EX_SOFTWARE
+CANNOT_WRITE, FULL = 2, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ACCELERATORS = ("auto", "tcg", "kvm")
 MACHINES = ("microvm", "pc", "q35")
 
@@ -37,11 +39,14 @@ MACHINES = ("microvm", "pc", "q35")
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    fill_closed_streams()
     try:
         parsed = parse(words)
         verb: Callable[[argparse.Namespace], int] = parsed.verb
         with ending_on_signals():
-            return verb(parsed)
+            status = verb(parsed)
+            sys.stdout.flush()  # a full disk is found out here, not when the interpreter ends
+            return status
     except Failure as failure:
         say(failure.render(colored()))
         return failure.status
@@ -52,6 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has no place either
+            say(Failure(f"cannot write {error.filename or 'the output'}: {error.strerror}").render(colored()))
+            return CANNOT_WRITE
         if os.environ.get("EXO_TRACEBACK"):
             raise
         bug = Failure(
@@ -60,6 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
         )
         say(bug.render(colored()))
         return INTERNAL_ERROR
+
+
+def fill_closed_streams() -> None:
+    """What was closed by whoever started us becomes the null device, so that nothing that we open gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, so this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - as long as we run
 
 
 def parse(words: list[str]) -> argparse.Namespace:

@@ -40,12 +40,18 @@ ARGUMENTS = {
     "count": ("pages, 1 to 128", "count"),
     "atoms": ("user address of Atoms", "address"),
     "count:atoms": ("atoms, up to 16", "count"),
+    "count:slots": ("SendSlots, up to 16", "count"),
     "count:wanted": ("frames or slices", "count"),
     "deadline": ("timestamp, or FOREVER", "timestamp"),
     "environment": ("number", "environment"),
     "environment:new": ("number of the new environment, or ANY", "new"),
     "environment:any": ("number, or ANY_ENVIRONMENT; its low 8 bits", "environment"),
     "environment:byte": ("number; its low 8 bits", "environment"),
+    "count:kind": ("`HandlerCount`", "word"),
+    "filter": ("a packet filter's number, and its generation from bit 32 on", "filter"),
+    "handler": ("number, and generation from bit 32 on", "handler"),
+    "handler:any": ("number, and generation from bit 32 on, or ANY", "handler"),
+    "request": ("user address of a HandlerRequest", "request"),
     "fewer": ("rights, and the same generation", "fewer"),
     "frame": ("physical address / 4096", "frame"),
     "frame:any": ("physical address / 4096, or ANY", "frame"),
@@ -65,6 +71,8 @@ ARGUMENTS = {
     "ring": ("user address of a ReceiveRing", "address"),
     "slot": ("of the binding page, 0 to 127", "slot"),
     "slot:filter": ("of a binding to a filter, or ANY", "slot"),
+    "slot:capture": ("of a binding to capture, or ANY", "slot"),
+    "slots": ("user address of SendSlots, a multiple of 2048", "address"),
     "status": ("number", "word"),
     "value": ("0 or 1", "truth"),
     "virtual_page": ("address / 4096, below 0x3F800", "page"),
@@ -78,7 +86,7 @@ console_write | address length:console | bytes written | BAD_ADDRESS | none | 40
     not in the paper: a device everybody shares
 console_read | | byte | NO_INPUT BUSY | who bound the console's line, or anybody while nobody has | constant |
     not in the paper: a device everybody shares
-exit | status | does not return | | none | 64 slices and lines, 64 frames or bindings; its packet filters |
+exit | status | does not return | | none | 64 slices and lines, 64 frames, bindings or packet filters |
     3.4: the rest goes back at ticks and claims
 shutdown | status | does not return | NOT_PERMITTED | environment 0 | constant | not in the paper
 
@@ -140,7 +148,7 @@ environment_share | slot virtual_page count how | pages looked at | NOT_PERMITTE
     the binding | 128 entries | 3.2: secure bindings
 environment_start | slot address:ip address:sp | 0 | NOT_PERMITTED BUSY | the binding | constant | 5.1.2
 environment_end | slot status | 0 | NOT_PERMITTED | the binding |
-    64 slices and lines, 64 frames or bindings; its packet filters | 3.4
+    64 slices and lines, 64 frames, bindings or packet filters | 3.4
 revoke | slot environment count:wanted deadline | 0 | NOT_PERMITTED NO_ENVIRONMENT BUSY | the authority | constant |
     3.3: visible revocation
 
@@ -150,10 +158,22 @@ line_unmask | line | 0 | NOT_OWNER | owner of the line | constant | 5.1.2: inter
 network_bind | ring | 0 | NO_NETWORK BUSY BAD_ADDRESS NOT_OWNER | owner of the ring's frames | the ring's pages | 3.2.1
 network_transmit | address length:frame | 0 | NO_NETWORK BUSY BAD_ADDRESS QUEUE_FULL |
     who receives frames, or anybody while nobody does | one frame copied | 3.2.1
+network_send | slots count:slots | slots taken | NO_NETWORK BUSY BAD_ADDRESS NOT_OWNER QUEUE_FULL |
+    as `network_transmit`, owner of the pages | 16 frames | 3.2.1
 filter_bind | ring atoms count:atoms slot:filter | number, and its generation from bit 32 on |
     NO_NETWORK IN_USE NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER | owner of the ring's frames |
-    512 filters compared, the code of all written | 5.6
-filter_remove | number | 0 | NOT_OWNER | owner of the filter | the code of 511 filters written | 5.6
+    512 filters compared, a piece of the code written | 5.6
+filter_remove | number | 0 | NOT_OWNER | owner of the filter | 512 filters moved, a piece of the code written | 5.6
+capture_bind | ring slot:capture | 0 | NO_NETWORK NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER |
+    the capability, owner of the ring's frames | the ring's pages | not in the paper: looking at the wire
+
+handler_load | request | number, and its generation from bit 32 on | REFUSED NO_ROOM NOT_OWNER BAD_ADDRESS |
+    owner of the frames | 1,024 instructions inspected in up to 64 rounds, and translated | 5.5.2, table 9: ASH
+handler_attach | filter handler:any | 0 | NOT_OWNER | owner of both | constant | table 9: ASH
+handler_allow | handler slot | 0 | NOT_OWNER NOT_PERMITTED | owner of the handler, and the binding | constant |
+    3.2: secure bindings
+handler_count | handler count:kind | count | NOT_OWNER | owner of the handler | constant | not in the paper
+handler_remove | handler | 0 | NOT_OWNER | owner of the handler | 512 filters, 512 pages looked at | table 9: ASH
 """
 
 

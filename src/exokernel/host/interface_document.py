@@ -13,9 +13,10 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis
+from exokernel.exos import aegis, ash
 from exokernel.host.bench import EXHIBITS, Context, load
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.interface import INTERFACE, Description
@@ -38,7 +39,7 @@ INTRODUCTION = """\
 # The kernel's interface
 
 *Written by `python -m exokernel.host.interface_document` from `src/exokernel/host/interface.py` and the stubs in
-`src/exokernel/exos/aegis.py`; a test compares it. Do not edit it by hand.*
+`src/exokernel/exos/aegis.py` and `ash.py`; a test compares it. Do not edit it by hand.*
 
 {conventions}
 
@@ -59,6 +60,11 @@ def meanings(enumeration: type) -> dict[str, str]:
     return dict(re.findall(r"^    ([A-Z_0-9]+) = -?\w+  # (.+)$", inspect.getsource(enumeration), re.MULTILINE))
 
 
+def stub_of(description: Description) -> Any:
+    """The function that makes the call."""
+    return getattr(aegis, name_of(description), None) or getattr(ash, name_of(description))
+
+
 def paragraph(text: str | None) -> str:
     return inspect.cleandoc(text or "")
 
@@ -72,7 +78,7 @@ def conventions() -> str:
 def section(description: Description, cost: str) -> str:
     """One call."""
     names = ", ".join(argument.name for argument in description.arguments)
-    stub = getattr(aegis, name_of(description))
+    stub = stub_of(description)
     lines = [f"## {description.call.value}: `{name_of(description)}({names})`", "", paragraph(stub.__doc__), ""]
     if description.arguments:
         lines += ["| argument | register | unit |", "|---|---|---|"]

@@ -4,6 +4,7 @@ physical memory.
 
 The kernel's half is the same in every address space: the *direct map* shows all memory at DIRECT_MAP; the upper 2 GiB
 hold the kernel's image (2 MiB at IMAGE), the table of frames (FRAME_TABLE) and the devices (the last GiB of the first four).
+At HANDLER_MAP stand the windows of handlers, which `aegis/handlers.py` fills.
 What differs stands above the application's memory, in the same GiB, so that it needs no tables of its own. Because it
 stands at fixed addresses, loading the root switches the current environment, its save area and its page tables at once.
 
@@ -26,6 +27,7 @@ from exokernel.metal import Array, Ptr, asm, bits, field, inline, struct, u64
 
 PAGE = 4096
 DIRECT_MAP = 0xFFFF800000000000
+HANDLER_MAP = 0xFFFF808000000000  # 512 GiB, the next entry of every top table
 KERNEL_BASE = 0xFFFFFFFF80000000
 IMAGE_PHYSICAL = 0x200000
 IMAGE = KERNEL_BASE + IMAGE_PHYSICAL
@@ -94,6 +96,7 @@ GIGABYTE = 0x40000000
 FRAMES_PER_GIGABYTE = GIGABYTE // PAGE
 
 direct_map_frame: u64 = 0
+handlers_frame: u64 = 0  # entry n leads to the n-th GiB of HANDLER_MAP
 upper_frame: u64 = 0
 upper_directory_frame: u64 = 0
 vacant_frame: u64 = 0  # the shared node of WINDOW
@@ -126,12 +129,12 @@ def gigabytes_of(memory_end: u64) -> u64:
 
 def shared_tables(memory_end: u64) -> u64:
     """How many frames `build` takes, for memory that ends at a frame."""
-    return 7 + gigabytes_of(memory_end)
+    return 8 + gigabytes_of(memory_end)
 
 
 def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     """Builds what all address spaces share, in the frames from `first_free` on; returns the next free frame."""
-    global direct_map_frame, upper_frame, upper_directory_frame, vacant_frame
+    global direct_map_frame, upper_frame, upper_directory_frame, vacant_frame, handlers_frame
     direct_map_frame = first_free
     image_frame = first_free + 1
     devices_frame = first_free + 2
@@ -140,6 +143,8 @@ def build(first_free: u64, memory_end: u64, layout: ImageLayout) -> u64:
     upper_frame = first_free + 5
     upper_directory_frame = first_free + 6
     first = first_free + 7
+    handlers_frame = first + gigabytes_of(memory_end)
+    fill(handlers_frame, PageTableEntry())
     fill(upper_frame, PageTableEntry())
     fill(upper_directory_frame, PageTableEntry())
     table(upper_frame)[510] = node(upper_directory_frame)
@@ -235,6 +240,7 @@ def build_space(parts: Parts) -> None:
     visible = PageTableEntry(present=True, writable=True, user=True)
     top = table(parts[Part.ROOT])
     top[256] = node(direct_map_frame)
+    top[257] = node(handlers_frame)
     top[511] = node(upper_frame)
     visible.frame = parts[Part.LOWER]
     top[0] = visible

@@ -13,8 +13,9 @@ from exokernel.metal import *
 NETWORK_DEVICE = 1
 FEATURE_MAC = 5  # 5.1.3: the device knows its address
 FEATURE_VERSION_1 = 32  # 6: not the legacy interface
-QUEUE_LENGTH = 64
-DEVICE_WRITES = 2  # descriptor flag (2.7.5)
+QUEUE_LENGTH = 256
+FOLLOWED = 1  # descriptor flags (2.7.5): the buffer goes on in `next`
+DEVICE_WRITES = 2
 NO_INTERRUPT = 1  # flag of the available ring (2.7.6)
 
 ACKNOWLEDGE = 1  # device status (2.1)
@@ -86,12 +87,12 @@ class Used:
     flags: u16
     index: u16
     ring: Array[UsedElement, QUEUE_LENGTH]
-    unused: Array[u8, 2048 - 4 - 8 * QUEUE_LENGTH]
+    unused: Array[u8, 3072 - 4 - 8 * QUEUE_LENGTH]
 
 
 @struct
 class Queue:
-    """One page, shared with the device."""
+    """Two pages, shared with the device."""
 
     descriptors: Array[Descriptor, QUEUE_LENGTH]
     available: Available

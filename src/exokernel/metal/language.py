@@ -104,6 +104,13 @@ def calling_convention(name: str) -> Callable[[F], F]:
     return lambda function: _mark(function, "convention", name)
 
 
+def helper(number: int) -> Callable[[F], F]:
+    """In a packet handler, a call is one of the kernel's helper of this number, which takes and gives `u64`; elsewhere of
+    the function; flag `helper`.
+    """
+    return lambda function: _mark(function, "helper", int(number))
+
+
 # ---- initial values of module variables
 
 
@@ -356,6 +363,12 @@ def rotate_left(value: Any, amount: Any) -> Any:
 def multiply_high(a: Any, b: Any) -> Any:
     """The upper half of the unsigned 128-bit product of two u64."""
     return u64(int(coerce(u64, a)) * int(coerce(u64, b)) >> 64)
+
+
+def add_end_around(a: Any, b: Any) -> Any:
+    """The one's complement sum of two u64: the carry out of their sum is added to it."""
+    total = int(coerce(u64, a)) + int(coerce(u64, b))
+    return u64((total & 0xFFFF_FFFF_FFFF_FFFF) + (total >> 64))
 
 
 def format_into(buffer: Any, text: Any) -> Any:

@@ -181,6 +181,10 @@ class Lowering(Expressions, Calls, Formatting):
         body = node.body
         if function.flags.get("naked"):
             self.naked(body)
+        elif self.program.target.handler and "helper" in function.flags:
+            values = ", ".join(parameters).replace("noundef ", "")
+            self.emit(f"%answer = call i64 inttoptr (i64 {function.flags['helper']} to ptr)({values})")
+            self.emit("ret i64 %answer")
         else:
             self.block(body)
             self.finish()
