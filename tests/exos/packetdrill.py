@@ -13,7 +13,8 @@ A file holds several scripts, each headed by `=== what it shows` and perhaps opt
     $opened                                                        a handshake; see PIECES
 
 Sequence numbers count from each side's SYN; on the wire the peer's begin just below 2^32, so that they wrap. `win` and
-options in an expectation are compared when they are written; that nothing else is sent always is.
+options in an expectation are compared when they are written; that nothing else is sent always is. Timestamps are `TS 100`
+from the peer, whose clock it is, and `TS now 100` from the library: its clock must have gone on with ours, and the peer's.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ class Run:
         self.now = START
         self.sent: deque[tuple[int, bytes]] = deque()
         self.our_start: int | None = None
+        self.stamp: int | None = None  # our timestamp when the clock was 0
+        self.sent_at = 0  # when the segment left that is shown
         self.written = self.given = 0
         self.events: list[str] = []
         options = {"buffer": 65535, "pieces": 8, "rows": 8, "eager": 0} | script.options
@@ -211,6 +214,8 @@ class Run:
                 result += b"\0"
             elif name == "hex":
                 result += bytes.fromhex(values[0])
+            elif name == "TS":
+                result += struct.pack(">BBII", 8, 10, int(values[0]), 0)
             elif name == "sack":
                 edges = [int(edge) for value in values for edge in value.split(":")]
                 wire = [(edge + (self.our_start or 0)) & 0xFFFF_FFFF for edge in edges]
@@ -233,11 +238,20 @@ class Run:
                 words.append(f"wscale {body[0]}")
             elif kind == 4:
                 words.append("sackOK")
+            elif kind == 8:
+                words.append(f"TS {self.clock(int.from_bytes(body[:4], 'big'))} {int.from_bytes(body[4:], 'big')}")
             elif kind == 5:
                 edges = [(e - PEER_START) & 0xFFFF_FFFF for e in struct.unpack(f">{len(body) // 4}I", body)]
                 words.append("sack " + " ".join(f"{a}:{b}" for a, b in zip(edges[::2], edges[1::2], strict=True)))
             i += data[i + 1]
         return ",".join(words)
+
+    def clock(self, value: int) -> str:
+        """`now`, when our timestamp has gone on by as many ticks of 1.024 ms as the clock, and else by how many."""
+        if self.stamp is None:
+            self.stamp = value - (self.sent_at >> 10)
+        ticks = (value - self.stamp) & 0xFFFF_FFFF
+        return "now" if ticks == self.sent_at >> 10 else str(ticks - (self.sent_at >> 10))
 
     def show(self, segment: bytes) -> dict[str, Any]:
         """A segment of the library's as a script would write it."""
@@ -263,6 +277,7 @@ class Run:
         if not self.sent:
             raise Wrong(f"nothing was sent (the clock is at {(self.now - START) / 1e6})")
         time, segment = self.sent.popleft()
+        self.sent_at = time
         shown = self.show(segment)
         text = self.text(shown)
         wanted = {

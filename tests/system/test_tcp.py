@@ -16,13 +16,16 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import packets
 from tests.packets import GUEST, PEER
-from tests.system.guests import EXAMPLES, Link, free_tcp_port, link, running
+from tests.system.guests import EXAMPLES, Link, beside_linux, free_tcp_port, link, running
 from tests.system.test_network import through_a_tap
+
+from exokernel.host.namespace import GUEST as LINUX_SEES
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -240,6 +243,72 @@ def test_a_thousand_connections_in_sixteen_mebibytes() -> None:
                 assert b"HTTP/1.1 200 OK\r\n" in answer, port
                 numbers[port] = (number + len(answer) - 20) % 2**32
                 ask(port, 16, 1 + (turn + 1) * len(request), numbers[port])  # a buffer is held until then
+
+
+# Pages that go piece by piece
+
+LARGE = Path(__file__).parent / "library/large.py"
+CONTENT = bytes((i * i >> 8) & 0xFF for i in range(300_000))
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[int]:
+    number = free_tcp_port()
+    with running([LARGE], forward=[f"tcp:{number}:80"]) as guest:
+        guest.wait_for(b"ready")
+        yield number
+
+
+def test_pages_larger_than_any_buffer(large: int) -> None:
+    if (curl := shutil.which("curl")) is None:
+        pytest.skip("needs curl")
+    url = f"http://127.0.0.1:{large}"
+    command = [curl, "--silent", "--show-error", "--max-time", "20", "--noproxy", "*"]
+    for path, size in (("/large", 100_000), ("/larger", 300_000)):
+        run = subprocess.run([*command, url + path], capture_output=True, check=True, timeout=30)
+        assert run.stdout == CONTENT[:size]
+    head = subprocess.run([*command, "--head", url + "/larger"], capture_output=True, check=True, timeout=30).stdout
+    assert b"\r\nContent-Length: 300000\r\n" in head and head.endswith(b"\r\n\r\n")
+
+
+def test_large_pages_in_a_pipeline_with_small_ones(large: int) -> None:
+    """Read slowly, and the last request ends the connection."""
+    paths = ["/large", "/small", "/larger", "/large", "/small"]
+    with connect(large) as client:
+        for path in paths:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        client.sendall(b"GET /small HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        data = b""
+        while piece := client.recv(30_000):
+            data += piece
+            time.sleep(0.005)
+    for path in [*paths, "/small"]:
+        head, _, data = data.partition(b"\r\n\r\n")
+        body = {"/large": CONTENT[:100_000], "/larger": CONTENT}.get(path, b"small")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n") and data.startswith(body), path
+        data = data[len(body) :]
+    assert data == b""
+
+
+def test_who_leaves_in_the_midst_of_a_large_page_takes_nothing_along() -> None:
+    """With a reset; and a page that changes while it is sent ends its connection with one, rather than be cut or filled up
+    with something else.
+    """
+    request = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+    with beside_linux([LARGE]) as guest:
+        guest.wait_for(b"ready")
+        for _ in range(40):  # more than there are buffers or rows
+            with socket.create_connection((LINUX_SEES, 80), timeout=20) as client:
+                client.sendall(request % b"larger")
+                assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        with socket.create_connection((LINUX_SEES, 80), timeout=20) as client:
+            client.sendall(request % b"changing")
+            with pytest.raises(ConnectionResetError):
+                read_all(client)
+        with socket.create_connection((LINUX_SEES, 80), timeout=20) as client:
+            client.sendall(request % b"free")
+            assert client.recv(4096).endswith(b"\r\n\r\n16")
 
 
 # scapy, over the wire

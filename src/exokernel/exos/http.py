@@ -50,6 +50,7 @@ class Request:
     # For the answer, to be set by who makes it:
     status: u32
     kind: u8  # Kind
+    content: Span[u8]  # the page itself, if it lies somewhere already; of any length
 
 
 class Kind(IntEnum):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """TCP segments (RFC 9293 section 3.1): check one that arrived, read its options, write the header of one that leaves.
-Pure: no state, no hardware. The options known are the largest segment, the window's scale and, as far as being allowed
-goes, selective acknowledgments with their blocks (RFC 7323 section 2, RFC 2018); others are skipped.
+Pure: no state, no hardware. The options known are the largest segment, the window's scale, timestamps, and that
+selective acknowledgments are allowed, with their blocks (RFC 7323, RFC 2018); others are skipped.
 """
 
 from enum import IntFlag
@@ -9,7 +9,7 @@ from enum import IntFlag
 from exokernel.exos import checksum, ipv4
 from exokernel.exos.drop import Drop
 from exokernel.exos.sequence import Sequence
-from exokernel.metal import Span, struct, u8, u16, u16be, u32, u32be, u64, view
+from exokernel.metal import Span, inline, struct, u8, u16, u16be, u32, u32be, u64, view
 
 HEADER = 20
 LARGEST_SCALE = 14
@@ -23,6 +23,9 @@ LARGEST_SEGMENT = 2
 SCALE = 3
 SELECTIVE_ALLOWED = 4
 SELECTIVE = 5
+STAMPS = 8
+STAMPS_LENGTH = 12  # bytes of the timestamps, with two of padding before them
+STAMPS_HEAD = 0x0101_080A  # how nearly everybody begins them (RFC 7323 appendix A)
 
 
 class Flag(IntFlag):
@@ -59,6 +62,22 @@ class Half:
 
 
 @struct(packed=True)
+class Whole:
+    """Four."""
+
+    value: u32be
+
+
+@struct(packed=True)
+class Stamps:
+    """Timestamps: the sender's clock, and what it last had of the receiver's."""
+
+    head: u32be
+    value: u32be
+    echo: u32be
+
+
+@struct(packed=True)
 class Block:
     """A selective acknowledgment: the numbers from `start` up to, not including, `end`."""
 
@@ -73,6 +92,8 @@ class Options:
     largest: u16
     scale: u8
     selective: bool
+    stamped: bool
+    stamp: u32  # of the peer's clock
 
 
 def check(segment: Span[u8], source: u32, destination: u32) -> u8:
@@ -97,6 +118,7 @@ def read_options(data: Span[u8], options: Options) -> None:
     options.largest = 0
     options.scale = NO_SCALE
     options.selective = False
+    options.stamped = False
     i: u64 = 0
     while i < len(data) and data[i] != END:
         if data[i] == NOTHING:
@@ -112,7 +134,35 @@ def read_options(data: Span[u8], options: Options) -> None:
             options.scale = min(data[i + 2], LARGEST_SCALE)  # RFC 7323 section 2.3
         elif kind == SELECTIVE_ALLOWED and length == 2:
             options.selective = True
+        elif kind == STAMPS and length == 10:
+            options.stamped = True
+            options.stamp = view(Whole, data, i + 2).value
         i += length
+
+
+@inline
+def find_stamp(segment: Span[u8], end: u64) -> tuple[u32, bool]:
+    """The sender's clock among the options of a segment, which end there, and whether it is there."""
+    if end >= HEADER + STAMPS_LENGTH:
+        stamps = view(Stamps, segment, HEADER)
+        if stamps.head == STAMPS_HEAD:
+            return stamps.value, True
+    return search_stamp(segment[HEADER:end])
+
+
+def search_stamp(data: Span[u8]) -> tuple[u32, bool]:
+    options = Options()
+    read_options(data, options)
+    return options.stamp, options.stamped
+
+
+@inline
+def write_stamps(segment: Span[u8], offset: u64, value: u32, echo: u32) -> None:
+    """Write STAMPS_LENGTH bytes of options at an offset: our clock, and the peer's."""
+    stamps = view(Stamps, segment, offset)
+    stamps.head = STAMPS_HEAD
+    stamps.value = value
+    stamps.echo = echo
 
 
 def find_blocks(data: Span[u8]) -> Span[u8]:

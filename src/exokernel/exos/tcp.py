@@ -27,6 +27,7 @@ LARGEST = 1460  # bytes of a segment: Ethernet's 1500 without the headers
 DEFAULT_LARGEST = 536  # for a peer that says nothing (RFC 9293 section 3.7.1)
 SMALLEST = 64  # whatever a peer says: it cannot make us send in crumbs
 INITIAL_SEGMENTS = 10  # the congestion window at the start (RFC 6928)
+STAMPED_BLOCKS = 3  # of what is held that can be told beside timestamps
 DUPLICATES = 3  # acknowledgments that say "lost" (RFC 5681 section 3.2)
 EPHEMERAL = 49152  # ports of ours for connections that we open: from here on
 
@@ -37,6 +38,7 @@ CLOSED_WAIT = 60  # without progress, once nobody here reads any more
 TIME_WAIT = 60  # two lifetimes of a segment, 30 s each
 KEEP_ALIVE_INTERVAL = 75
 COOKIE_PERIOD = 64
+STAMP_LIFETIME = 24 * 24 * 60 * 60  # until a peer's clock may have gone half around (RFC 7323 section 5.5)
 
 # Fractions of a second
 SHORTEST_TIMEOUT = 5
@@ -117,6 +119,12 @@ class Connection:
     wants_room: bool
     scaled: bool  # both sides know window scaling
 
+    # Timestamps (RFC 7323 section 3)
+    stamped: bool  # both sides send them
+    stamp_offset: u32  # of our clock on this connection
+    recent: u32  # TS.Recent: of the peer's
+    told: Sequence  # Last.ACK.sent
+
     # Congestion
     congestion: u32  # the window
     threshold: u32  # of slow start
@@ -182,6 +190,7 @@ class Host:
     hand: u16  # where the search for a row that only waits goes on
     last_port: u16
     buffer_size: u32
+    stamp_shift: u8  # from the clock to timestamps of 1 ms or a little more
     buffers: Span[u8]
     listeners: Array[Listener, LISTENERS]
     cookies_until: u64  # when the last SYN cookie expires
@@ -235,6 +244,9 @@ def prepare(host: Host, connections: Span[Connection], buffers: Span[u8], buffer
     host.buffers = Span[u8](Ptr[u8](u64(addr(buffers[0]))), len(buffers))
     host.buffer_size = buffer_size
     host.next_deadline = NEVER
+    host.stamp_shift = 0
+    while host.second >> host.stamp_shift > 1000:
+        host.stamp_shift += 1
     host.half_open = 0
     host.hand = 0
     host.cookies_until = 0
@@ -331,6 +343,7 @@ def take_row(host: Host, address: u32, port: u16, local_port: u16, now: u64) -> 
     connection.receive_buffer = NONE
     connection.receive_scale = 0
     connection.scaled = True
+    connection.stamped = False
     connection.held_count = 0
     connection.retransmit_at = NEVER
     connection.acknowledge_at = NEVER
@@ -463,6 +476,7 @@ def connect_from(
     connection.state = State.SYN_SENT
     begin(host, connection, initial_sequence(host, address, port, local_port, now))
     connection.selective = True  # what is offered; the answer decides
+    connection.stamped = True
     connection.receive_scale = scale_for(host)
     send_syn(host, connection, now)
     return addr(connection)
@@ -685,6 +699,7 @@ def arrive_unknown(host: Host, station: u64, source: u32, packet: Span[u8], arri
     begin(host, connection, sequence)
     connection.receive_scale = scale_for(host)
     connection.selective = True
+    connection.stamped = True
     take_options(connection, options)
     take_peer(host, connection, arrival.sequence.plus(1), options.largest)
     take_window(connection, arrival, arrival.window)
@@ -771,6 +786,18 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
         arrival.flags ^= Flag.SYN  # both began at once, and the peer has heard us
         arrival.sequence = connection.expected
 
+    stamp: u32 = 0
+    if connection.stamped:
+        stamp, found = segment.find_stamp(packet, arrival.options)
+        if not found and arrival.flags & Flag.RST == 0:
+            return Drop.TCP_SEQUENCE
+        if not found:
+            stamp = connection.recent
+        elif is_old(host, connection, stamp, now) and arrival.flags & Flag.RST == 0:
+            connection.acknowledge_now = True
+            connection.must_acknowledge = True
+            return Drop.TCP_SEQUENCE
+
     syn = arrival.flags & Flag.SYN != 0
     fin = arrival.flags & Flag.FIN != 0
     length = u32(arrival.end - arrival.start) + u32(syn) + u32(fin)
@@ -819,17 +846,27 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
             if now >= host.cookies_until:
                 emit_bare(host, connection, Flag.RST, arrival.acknowledgment, Sequence(0), now)
             return Drop.TCP_SEQUENCE
+        connection.recent = stamp
         take_window(connection, arrival, arrival.window << connection.send_scale)
         return opened(host, connection, packet, arrival, now)
     old = arrival.acknowledgment.before(connection.unacknowledged.minus(connection.largest_window))
     if old or arrival.acknowledgment.after(connection.highest):  # RFC 5961 section 5
         challenge(host, connection, now)
         return Drop.TCP_SEQUENCE
+    if connection.stamped and not start.after(connection.told):
+        connection.recent = stamp  # it is the one to be echoed (RFC 7323 section 4.3)
     generation = connection.generation
     acknowledge(host, connection, packet, arrival, now)
     if connection.generation != generation:
         return Drop.NONE
     return take_data(host, connection, packet, arrival, now)
+
+
+@inline
+def is_old(host: Host, connection: Connection, stamp: u32, now: u64) -> bool:
+    """Whether a segment is an old duplicate, by its sender's clock (PAWS, RFC 7323 section 5)."""
+    behind = (stamp - connection.recent) & 0x8000_0000 != 0
+    return behind and now - connection.heard_at < STAMP_LIFETIME * host.second
 
 
 def take_data(host: Host, connection: Connection, packet: Span[u8], arrival: Arrival, now: u64) -> u8:
@@ -1028,7 +1065,8 @@ def acknowledge(host: Host, connection: Connection, packet: Span[u8], arrival: A
     """What an acceptable acknowledgment does to what is under way."""
     acknowledgment = arrival.acknowledgment
     window = arrival.window << connection.send_scale
-    if connection.selective and arrival.options > segment.HEADER:
+    usual = segment.HEADER + segment.STAMPS_LENGTH if connection.stamped else u64(segment.HEADER)
+    if connection.selective and arrival.options > usual:
         note_sacked(connection, segment.find_blocks(packet[segment.HEADER : arrival.options]))
     if acknowledgment.after(connection.unacknowledged):
         generation = connection.generation
@@ -1311,13 +1349,18 @@ def emit(
     """
     start: u64 = segment.HEADER
     output = host.output
+    if connection.stamped:
+        connection.told = connection.expected
+        segment.write_stamps(output, start, stamp_of(host, connection, now), connection.recent)
+        start += segment.STAMPS_LENGTH
     if count == 0 and connection.held_count != 0 and connection.selective:
+        blocks = min(u64(connection.held_count), u64(STAMPED_BLOCKS) if connection.stamped else u64(RANGES))
         output[start] = segment.NOTHING
         output[start + 1] = segment.NOTHING
         output[start + 2] = segment.SELECTIVE
-        output[start + 3] = 2 + segment.BLOCK * connection.held_count
+        output[start + 3] = u8(2 + segment.BLOCK * blocks)
         start += segment.BLOCKS_HEADER
-        for i in range(connection.held_count):
+        for i in range(blocks):
             block = view(segment.Block, output, start)
             block.start = connection.held[i].start.raw
             block.end = connection.held[i].end.raw
@@ -1347,6 +1390,12 @@ def emit(
     return True
 
 
+@inline
+def stamp_of(host: Host, connection: Connection, now: u64) -> u32:
+    """Our clock, as the peer is to see it."""
+    return u32(now >> host.stamp_shift) + connection.stamp_offset
+
+
 def send_syn(host: Host, connection: Connection, now: u64) -> None:
     """Send the first segment (again): a SYN, which acknowledges the peer's if that has come."""
     flags: u8 = Flag.SYN
@@ -1360,6 +1409,9 @@ def send_syn(host: Host, connection: Connection, now: u64) -> None:
     )
     window = u16(min(host.buffer_size, 0xFFFF))  # never scaled (RFC 7323 section 2.2)
     end = segment.HEADER + options
+    if connection.stamped:
+        segment.write_stamps(host.output, end, stamp_of(host, connection, now), connection.recent)
+        end += segment.STAMPS_LENGTH
     acknowledgment = connection.expected if flags & Flag.ACK else Sequence(0)
     ports = (u32(connection.local_port) << 16) | connection.port
     segment.write(
@@ -1434,12 +1486,17 @@ def begin(host: Host, connection: Connection, sequence: Sequence) -> None:
     connection.hole = sequence
     connection.expected = Sequence(0)
     connection.edge = Sequence(0)
+    connection.told = Sequence(0)
+    connection.recent = 0
+    connection.stamp_offset = sequence.raw * 0x9E37_79B1  # nothing of the one tells the other
     connection.segment_size = DEFAULT_LARGEST
 
 
 def take_options(connection: Connection, options: segment.Options) -> None:
     """Only what both sides want is done."""
     connection.selective = connection.selective and options.selective
+    connection.stamped = connection.stamped and options.stamped
+    connection.recent = options.stamp
     connection.scaled = options.scale != segment.NO_SCALE
     if connection.scaled:
         connection.send_scale = options.scale
@@ -1450,8 +1507,9 @@ def take_options(connection: Connection, options: segment.Options) -> None:
 def take_peer(host: Host, connection: Connection, expected: Sequence, largest: u16) -> None:
     """The peer's first byte has the number `expected`; `largest` is 0 if it did not say what it takes."""
     connection.expected = expected
-    size = u32(largest if largest != 0 else DEFAULT_LARGEST)
-    connection.segment_size = min(max(size, SMALLEST), LARGEST)
+    size = min(max(u32(largest if largest != 0 else DEFAULT_LARGEST), SMALLEST), LARGEST)
+    connection.segment_size = size - segment.STAMPS_LENGTH if connection.stamped else size  # RFC 6691
+    connection.told = expected
     connection.congestion = INITIAL_SEGMENTS * connection.segment_size
     connection.threshold = 1 << 30
     window = host.buffer_size
