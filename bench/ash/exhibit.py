@@ -9,6 +9,8 @@ answers, from its entry to its return, one by one (ptrace). `load` is inspection
 
 With `--wall`, `latency-N` is the round trip of figure 2 of the paper with N active processes (latency.py): the library's
 application waits for its slice among all the others, or owns every other slice and polls.
+
+On Linux `echo-library` and `echo-handler` are what an answer takes from the interrupt to the device (peer.py).
 """
 
 import ctypes
@@ -26,6 +28,7 @@ from exokernel.host.ash_machine import CONTEXT, DATA_END, LIBC, HandlerMachine
 from exokernel.host.ash_object import linked
 from exokernel.host.bench import EXHIBITS, Context, Figure, load
 from exokernel.host.build import REPOSITORY
+from exokernel.host.linux import Linux
 
 PROGRAMS = 1_000_000
 SHARE = 10_000
@@ -35,6 +38,8 @@ ECHO = REPOSITORY / "tests/host/handlers/udp_echo.py"
 LOADS = 200
 FOLDER = EXHIBITS / "ash"
 latency = load("latency", FOLDER / "latency.py")
+peer = load("peer", FOLDER / "peer.py")
+LINUX_PROCESSES = (1, 2, 4, 7, 10)
 PROCESSES = 10
 TRIPS = 100
 RECEIVERS = {"library": "echo_library.py", "library, every other slice": "echo_polling.py"}
@@ -70,6 +75,18 @@ def latencies(context: Context) -> Iterable[Figure]:
         for variant, application in RECEIVERS.items():
             times = latency.latency(FOLDER / application, processes, TRIPS)
             yield context.figure(f"latency-{processes}", "ns", times, variant=variant)
+
+
+def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
+    """The echo on Linux (peer.py)."""
+    for means, variant in peer.MEANS.items():
+        row = "echo-handler" if variant.startswith("XDP") else "echo-library"
+        counts = peer.paths(linux, means, latency.first_frame())
+        yield context.figure(row, "instructions", counts, "linux", variant)
+    for processes in LINUX_PROCESSES if context.wall else ():
+        for means, variant in peer.MEANS.items():
+            times = peer.latency(linux, means, processes, TRIPS, latency.measure)
+            yield context.figure(f"latency-{processes}", "ns", times, "linux", variant)
 
 
 @functools.cache

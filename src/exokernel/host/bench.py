@@ -305,7 +305,7 @@ def show(title: str, found: Sequence[Figure]) -> None:
     by_key = {key_of(figure): figure for figure in found}
     lines = []
     for figure in found:
-        if figure["system"] not in ("exos", "c") or operation_of(figure):
+        if figure["system"] not in OURS or operation_of(figure):
             continue
         theirs = counterpart(figure, found, "linux") if figure["system"] == "exos" else None
         linux_cells = [_cell(theirs, "median"), str(theirs["variant"])] if theirs else ["", ""]
@@ -325,6 +325,7 @@ def show(title: str, found: Sequence[Figure]) -> None:
     say("")
 
 
+OURS = ("exos", "c", "gcc", "clang")  # measured within our own programs
 COLUMNS = ("entries", "switches", "flushes", "invlpg")  # of operations.NAMES, medians
 
 

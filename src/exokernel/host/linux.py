@@ -13,6 +13,7 @@ import functools
 import lzma
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,7 @@ class Linux:
 
     def __post_init__(self) -> None:
         self._found: dict[str, dict[str, list[Line]]] = {}
+        self._wall: list[dict[str, list[Line]]] = []
         self.kernel = self._uncompressed()
 
     def _uncompressed(self) -> Path:
@@ -139,6 +141,17 @@ class Linux:
                 boots = {setting: pool.submit(self.boot, files, words) for setting, words in SETTINGS.items()}
                 self._found = {setting: boot.result() for setting, boot in boots.items()}
         return {setting: found[program] for setting, found in self._found.items()}
+
+    def wall_results(self, program: str, boots: int) -> list[list[Line]]:
+        """What a program found in each of so many boots by the host's clock, without guards against speculation."""
+        if not self._wall:
+            files = compiled(self.programs)
+            words = f"{SETTINGS['']} WALL=1 programs={','.join(self.programs)}"
+            for _ in range(boots):
+                with self.machine(files, words, icount=False) as machine:
+                    machine.wait()
+                    self._wall.append(lines_of(machine, []))
+        return [found[program] for found in self._wall]
 
     def boot(self, files: Mapping[str, Entry], words: str) -> dict[str, list[Line]]:
         """One boot; the lines of each program."""
@@ -242,12 +255,27 @@ def rows(exhibit: str, folder: Path, context: "Context") -> Iterable["Figure"]:
         for setting, lines in linux.results(exhibit).items():
             for line in lines:
                 variant = f"{line.variant}{setting}"
-                yield context.figure(line.row, line.unit, line.values, "linux", variant)
-                if line.unit == "instructions":
+                unit = "ratio" if line.unit == "ratio" else "instructions"  # a tick, or a nanosecond, is one
+                yield context.figure(line.row, unit, line.values, "linux", variant)
+                if unit == "instructions":
                     yield from context.operation_figures(line.row, variant, line.regions, line.operations, "linux")
+        if context.wall:
+            yield from wall_figures(exhibit, context, linux)
     of_its_own = getattr(sys.modules.get(f"exhibit_{exhibit}"), "peer_rows", None)
     if of_its_own:
         yield from of_its_own(context, linux)
+
+
+def wall_figures(exhibit: str, context: "Context", linux: Linux) -> Iterable["Figure"]:
+    """The median of each row in nanoseconds, of each of several boots: one alone may be off by a factor."""
+    from exokernel.host.bench import WALL_BOOTS
+
+    nanoseconds = {"ticks": 1e6 / host_khz(), "ns": 1.0}
+    for lines in zip(*linux.wall_results(exhibit, WALL_BOOTS), strict=True):
+        line = lines[0]
+        if line.unit in nanoseconds:
+            values = [statistics.median(boot.values) * nanoseconds[line.unit] for boot in lines]
+            yield context.figure(line.row, "ns", values, "linux", line.variant)
 
 
 def version(image: Path) -> str:
