@@ -44,7 +44,7 @@ def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, st
         with Machine(image.path, measured(icount=icount), timeout=TIMEOUT) as machine:
             machine.wait()
     found = re.findall(
-        rb"fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ children \d+ digest (\w+)",
+        rb"fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ children \d+ handlers [1-9]\d* digest (\w+)",
         machine.console,
         re.MULTILINE,
     )
