@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 from exokernel.host.wire import LARGEST, Wire, wire
 
 SPINNER = Path(__file__).with_name("spinner.py")
@@ -32,7 +32,7 @@ def latency(application: Path, processes: int, samples: int, ready: bytes = b"re
     answer, MachineError when none comes.
     """
     image = build([application, *[SPINNER] * (processes - 1)]).path
-    with wire() as cable, Machine(image, Options(link=cable.option), timeout=TIMEOUT) as machine:
+    with wire() as cable, Machine(image, measured(link=cable.option), timeout=TIMEOUT) as machine:
         cable.guest = machine
         machine.wait_for(ready, 60)
         return measure(cable, samples)

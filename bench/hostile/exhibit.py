@@ -21,7 +21,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 from exokernel.host.wire import Wire, wire
 
 FOLDER = Path(__file__).parent
@@ -68,7 +68,7 @@ class Done:
 def attack(frames: int, seed: int) -> Done:
     """So many hostile frames. Raises ValueError when anything is not as it must be."""
     image = build([FOLDER / "server.py", FOLDER / "witness.py"]).path
-    with wire() as cable, Machine(image, Options(link=cable.option), timeout=TIMEOUT) as machine:
+    with wire() as cable, Machine(image, measured(link=cable.option), timeout=TIMEOUT) as machine:
         cable.guest = machine
         machine.wait_for(b"ready")
         peer = Peer(cable)

@@ -7,8 +7,7 @@ with all acknowledgments; `new-connection` a whole life of one: handshake, reque
 `pipeline-16` has so many requests under way. With `--wall`, `requests` is what wrk gets done per second from Linux's TCP
 over a tap device (host/namespace.py; without root the row is left out, and says so). `memory` is what the machine has
 given away with a thousand connections open, served and idle: kernel, image, tables and buffers; `memory-per-connection`
-is what a thousand rows more take, each with its idle connection. `limit` is nginx
-on Linux on the machine of the design, as measured there.
+is what a thousand rows more take, each with its idle connection.
 
 `drive` and `rate` do not know who serves.
 """
@@ -39,7 +38,6 @@ SECONDS = 2
 IDLE = 1000
 MEMORY = 16  # MiB of the machine with the idle connections
 TIMEOUT = 120.0
-PEERS = (("keep-alive", 43_354), ("new-connection", 123_811))
 
 
 def rows(context: Context) -> Iterable[Figure]:
@@ -50,8 +48,6 @@ def rows(context: Context) -> Iterable[Figure]:
         for variant in VARIANTS:
             values = [work.of(lambda v=variant: drive(server.page, v, REQUESTS)) / REQUESTS for _ in range(runs)]
             yield context.figure("instructions-per-request", "instructions", values, variant=variant)
-    for variant, count in PEERS:
-        yield context.figure("instructions-per-request", "instructions", [count], system="limit", variant=variant)
     large, small = memory(1024), memory(24)
     yield context.figure("memory", "bytes", [large], variant=f"{IDLE} idle connections")
     yield context.figure("memory-per-connection", "bytes", [(large - small) / IDLE], variant="idle")

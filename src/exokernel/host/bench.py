@@ -225,7 +225,7 @@ def peer(parsed: argparse.Namespace, exhibits: dict[str, Path]) -> Linux | None:
 def _rows(context: Context, path: Path) -> Iterator[Figure]:
     """The figures of an exhibit: ours, the peer's, and what others report."""
     yield from (found := list(load(context.exhibit, path).rows(context)))
-    theirs = list(linux.rows(context.exhibit, context))
+    theirs = list(linux.rows(context.exhibit, path.parent, context))
     yield from theirs
     yield from wall_ratios(context, [*found, *theirs])
     yield from expectations.reported(context.exhibit, expectations.reports(path.parent))
