@@ -24,7 +24,7 @@ from exokernel.metal import Array, addr, struct, u32, u32be, u64, view
 FORWARD = ["udp:7777:7"]
 PORT = 7
 # UDP behind a header of twenty bytes, whole, for the port: what the handler then need not ask.
-FILTER = (packets.field(14, 8) == 0x45) & (packets.ip.protocol == ipv4.UDP) & (packets.ip.fragment == 0)
+FILTER = (packets.field(14, 8) == 0x45) & (packets.ip.protocol == ipv4.UDP) & ((packets.ip.fragment & 0x3FFF) == 0)
 FILTER &= packets.field(36, 16) == PORT
 ATOMS: Final[Array[Atom, packets.ATOMS]] = packets.atoms(FILTER)
 COUNT = len(packets.listed(FILTER))
@@ -70,6 +70,6 @@ def main() -> bool:
     filter = aegis.filter_bind(u64(addr(network.ring)), u64(addr(ATOMS[0])), COUNT, abi.ANY)
     if ash.attach(filter, HANDLER) < 0:
         return True
-    print(f"A handler counts on UDP port {PORT}.")
+    print(f"A handler is ready: it counts on UDP port {PORT}.")
     network.serve_forever()
     return False

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Handlers on the workstation: do a million generated programs do the same translated and interpreted; what do
-inspection and translation cost, and the handler that answers a UDP packet.
+"""Handlers: a counter in a 60-byte UDP message is counted up and answered by one in the kernel, and by the library; do a
+million generated programs do the same translated and interpreted; what do inspection and translation cost.
+
+`echo-handler` (examples/echo_ash.py) and `echo-library` (echo_library.py) are instructions from the first one of the
+device's interrupt to the store that tells the device of the answer (path.py). The message has no UDP checksum; with the
+variant `checksum` it has one, which the handler changes with the counter and the library verifies and makes anew.
 
 `differential` counts the programs compared: outcome, r0 (into which all registers are folded), memory, reason and place
 must agree, and what is mapped below the data must stay as it was; a single difference is no figure but an error naming
@@ -9,6 +13,8 @@ answers, from its entry to its return, one by one (ptrace). `load` is inspection
 
 With `--wall`, `latency-N` is the round trip of figure 2 of the paper with N active processes (latency.py): the library's
 application waits for its slice among all the others, or owns every other slice and polls.
+
+On Linux `echo-library` and `echo-handler` are what an answer takes from the interrupt to the device (peer.py).
 """
 
 import ctypes
@@ -21,20 +27,29 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from exokernel.aegis.inspection import Profile
+from exokernel.aegis.translation import CONTEXT, DATA_END
 from exokernel.host.ash_generator import Generator
-from exokernel.host.ash_machine import CONTEXT, DATA_END, LIBC, HandlerMachine
+from exokernel.host.ash_machine import LIBC, HandlerMachine
 from exokernel.host.ash_object import linked
 from exokernel.host.bench import EXHIBITS, Context, Figure, load
 from exokernel.host.build import REPOSITORY
+from exokernel.host.linux import Linux
 
+path = load("ash_path", EXHIBITS / "ash/path.py")
 PROGRAMS = 1_000_000
 SHARE = 10_000
 FIRST = 1 << 32  # not the seeds of the tests
 BELOW = 4096
 ECHO = REPOSITORY / "tests/host/handlers/udp_echo.py"
+EXAMPLE = REPOSITORY / "examples/echo_ash.py"
+LIBRARY = REPOSITORY / "bench/ash/echo_library.py"
+APPLICATIONS = (("echo-handler", EXAMPLE, b"A handler is ready"), ("echo-library", LIBRARY, b"ready"))
+HEADERS = 42
 LOADS = 200
 FOLDER = EXHIBITS / "ash"
 latency = load("latency", FOLDER / "latency.py")
+peer = load("peer", FOLDER / "peer.py")
+LINUX_PROCESSES = (1, 2, 4, 7, 10)
 PROCESSES = 10
 TRIPS = 100
 RECEIVERS = {"library": "echo_library.py", "library, every other slice": "echo_polling.py"}
@@ -43,6 +58,15 @@ TX = 3
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
+    for row, application, ready in APPLICATIONS:
+        for variant, checksum in (("", False), ("checksum", True)):
+            frames = [counter_frame(counter, checksum) for counter in range(context.runs)]
+            found = path.answers([application], ready, frames)
+            for counter, (answer, _) in enumerate(found):
+                if answer[HEADERS : HEADERS + 4] != (counter + 1).to_bytes(4, "big"):
+                    raise ValueError(f"{row}: {counter} was answered by {answer.hex()}")
+            yield context.figure(row, "instructions", [len(executed) for _, executed in found], variant=variant)
+    yield context.figure("echo-handler", "instructions", [103], system="limit")
     program = echo_program()
     machine = HandlerMachine()
     yield context.figure("echo-code", "bytes", [len(machine.machine_code(program, Profile.PACKET))])
@@ -70,6 +94,18 @@ def latencies(context: Context) -> Iterable[Figure]:
         for variant, application in RECEIVERS.items():
             times = latency.latency(FOLDER / application, processes, TRIPS)
             yield context.figure(f"latency-{processes}", "ns", times, variant=variant)
+
+
+def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
+    """The echo on Linux (peer.py)."""
+    for means, variant in peer.MEANS.items():
+        row = "echo-handler" if variant.startswith("XDP") else "echo-library"
+        counts = peer.paths(linux, means, latency.first_frame())
+        yield context.figure(row, "instructions", counts, "linux", variant)
+    for processes in LINUX_PROCESSES if context.wall else ():
+        for means, variant in peer.MEANS.items():
+            times = peer.latency(linux, means, processes, TRIPS, latency.measure)
+            yield context.figure(f"latency-{processes}", "ns", times, "linux", variant)
 
 
 @functools.cache
@@ -121,6 +157,27 @@ def compile_echo() -> bytes:
     from exokernel.metal.handler import compile_handler
 
     return compile_handler(handler_of(ECHO))
+
+
+def counter_frame(counter: int, checksum: bool) -> bytes:
+    """60 bytes for port 7 of 10.0.0.2."""
+    frame = bytearray(echo_frame())
+    frame[:6] = bytes.fromhex("525400123456")  # QEMU's default
+    frame[34:36] = (5000).to_bytes(2, "big")
+    frame[24:26] = ones_complement(bytes(frame[14:34])).to_bytes(2, "big")
+    frame[HEADERS : HEADERS + 4] = counter.to_bytes(4, "big")
+    if checksum:
+        pseudo = bytes(frame[26:34]) + bytes((0, 17)) + bytes(frame[38:40])
+        frame[40:42] = ones_complement(pseudo + bytes(frame[34:])).to_bytes(2, "big")
+    return bytes(frame)
+
+
+def ones_complement(data: bytes) -> int:
+    """RFC 1071."""
+    total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
 
 
 def echo_frame() -> bytes:

@@ -21,7 +21,7 @@ TIMEOUT = 120
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
     full, incremental = [], []
-    for _ in range(context.runs):
+    for _ in range(min(context.runs, 5)):
         with tempfile.TemporaryDirectory() as folder:
             full.append(timed_build(Path(folder)))
             incremental.append(timed_build(Path(folder)))

@@ -121,7 +121,7 @@ static void classify(int flows, const char *variant) {
         if (i >= 0) samples[i] = took;
     }
     snprintf(row, sizeof row, "classify-%d", flows);
-    report(row, variant, 1);
+    report_as(row, variant, "ns", 1, SAMPLES);
     write_frame(FLOWS);
     time_of(loaded, -1);  // no flow's
     close(loaded);

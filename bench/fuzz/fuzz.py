@@ -7,7 +7,7 @@ whole machine, and ends the machine when the others are done. Every other enviro
 that SEED and its number decide; under `-icount shift=0` two runs are the same. They pass capabilities to each other as
 the messages of transfers; the auditor passes those that only it can mint, of authorities and lines. They make children,
 which run a few instructions or none, and end them. It prints one line at its end:
-`fuzzer N calls C refused R checks K served S children H digest D`, and `violation ...` when a promise was broken.
+`fuzzer N calls C refused R checks K served S children H handlers L digest D`, and `violation ...` when a promise was broken.
 
 Checked after each call: the answer is a result or an error that the table names for this call. Every CHECK_EVERY calls,
 and after each that maps: what a page of the sandbox leads to is a frame of ours that knows of it, or one that a binding of
@@ -22,7 +22,8 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Authority, Call, Error, FrameKind, Kind, Right, State
-from exokernel.exos import aegis, exceptions
+from exokernel.aegis.handler_abi import HandlerPart, HandlerRequest
+from exokernel.exos import aegis, ash, exceptions
 from exokernel.exos.exceptions import Registers, Verdict
 from exokernel.host.interface import INTERFACE, Description
 from exokernel.machine.cpu import read_timestamp
@@ -55,10 +56,10 @@ NEVER = {"EXIT", "SHUTDOWN", "EXCEPTION_RETURN"}  # they do not come back; the a
 MESSAGES = {"TRANSFER", "TRANSFER_ASYNCHRONOUS"}  # carry a capability behind their argument
 KINDS = (
     "word", "page", "frame", "rights", "environment", "address", "length", "timestamp", "slice", "count", "truth",
-    "slot", "name", "capability", "mac", "fewer", "how", "new", "parts", "instruction",
+    "slot", "name", "capability", "mac", "fewer", "how", "new", "parts", "instruction", "filter", "handler", "request",
 )  # fmt: skip
-WORD, PAGE, FRAME, RIGHTS, ENVIRONMENT, ADDRESS, LENGTH, TIMESTAMP, SLICE, COUNT_OF_PAGES, TRUTH, *_CAPABLE = range(20)
-SLOT, NAME, CAPABILITY, MAC, FEWER, HOW, NEW, PARTS, INSTRUCTION = _CAPABLE
+WORD, PAGE, FRAME, RIGHTS, ENVIRONMENT, ADDRESS, LENGTH, TIMESTAMP, SLICE, COUNT_OF_PAGES, TRUTH, *_CAPABLE = range(23)
+SLOT, NAME, CAPABILITY, MAC, FEWER, HOW, NEW, PARTS, INSTRUCTION, FILTER, HANDLER, REQUEST = _CAPABLE
 DRAWN = [description for description in INTERFACE if description.call.name not in NEVER]
 COUNT = len(DRAWN)
 numbers: Final[Array[u8, COUNT]] = Array[u8, COUNT]([description.call for description in DRAWN])
@@ -121,6 +122,16 @@ environment_generations: Array[u32, abi.ENVIRONMENTS] = Array[u32, abi.ENVIRONME
 slice_generations: Array[u32, abi.SLICES] = Array[u32, abi.SLICES]()
 message: Array[aegis.Message, 1] = Array[aegis.Message, 1]([aegis.Message()])
 
+request: HandlerRequest = HandlerRequest()
+instructions: Array[u64, 24] = Array[u64, 24]()
+CLAIMED = HandlerPart.CODE + 2
+named_so_far: Array[u64, 16] = Array[u64, 16]()  # eight filters and eight handlers of ours
+# Of eBPF: r0 = 0, r0 += 1, r1 = 1, r6 = r1, calls of helpers, jumps, a load from the context, a store into the frame, exit.
+PLAUSIBLE: Final[Array[u64, 12]] = Array[u64, 12]([
+    0xB7, 0x1_00000007, 0x1_000001B7, 0x16BF, 0x5_00000085, 0x3E9_00000085, 0x3EC_00000085, 0x0001_0015, 0xFFFE_0005, 0x1061,
+    0xFFF8_0A7A, 0x95,
+])  # fmt: skip
+
 SPECIAL: Final[Array[u64, 20]] = Array[u64, 20]([
     0, 1, 2, 0xFFF, 0x1000, 0x200000, 0x201000, 0x3EFFFF, 0x3FFFFFFF, 0x40000000, 0x40000001, 0x7FFFFFFFFFF8, 0x800000000000,
     0x7FFFFFFFFFFFFFFF, 0x8000000000000000, 0xFFFF800000200000, 0xFFFFFFFF80200000, 0x3FC00000, 0xFFFFFFFFFEE00000,
@@ -139,6 +150,7 @@ named: u64 = 0  # the name that was drawn
 faulted: u64 = 0
 call_stack: u64 = 0
 served: u64 = 0
+loaded: u64 = 0
 
 
 def random() -> u64:
@@ -238,6 +250,10 @@ def draw(kind: u64, call: u64) -> u64:
         return u64(live) if below(16) != 0 else any_word(kind)
     if kind == PARTS and below(4) != 0:
         return draw_parts()
+    if kind == REQUEST and below(8) != 0:
+        return draw_request()
+    if (kind == FILTER or kind == HANDLER) and below(4) != 0:
+        return named_so_far[8 * (kind - FILTER) + below(8)]
     if kind >= SLOT and kind <= HOW:
         return draw_capability(kind, call)
     if below(8) == 0:
@@ -252,7 +268,7 @@ def draw(kind: u64, call: u64) -> u64:
         return below(6)
     if kind == ENVIRONMENT:
         return below(6) if below(4) != 0 else u64(children[below(CHILDREN)])
-    if kind == ADDRESS or kind == PARTS:
+    if kind == ADDRESS or kind == PARTS or kind == REQUEST:
         return draw_address()
     if kind == LENGTH:
         return below(80)
@@ -341,6 +357,42 @@ def draw_parts() -> u64:
     if below(16) == 0:
         parts[below(abi.ENVIRONMENT_FRAMES)] = draw_frame()
     return u64(addr(parts))
+
+
+def draw_request() -> u64:
+    """A handler's program, mostly one that is accepted, and claims what it is made of; one of the frames may not do."""
+    slots = 2 + below(22)
+    for i in range(slots - 2):
+        choice = below(16)
+        instructions[i] = random() if choice == 0 else PLAUSIBLE[below(len(PLAUSIBLE))]
+    instructions[slots - 2] = PLAUSIBLE[0]
+    instructions[slots - 1] = 0x95
+    request.program = u64(addr(instructions)) if below(16) != 0 else any_word(ADDRESS)
+    request.slots = u32(slots) if below(16) != 0 else u32(random())
+    request.budget = u32(below(12000))
+    request.code_frames = u32(1 + below(2)) if below(8) != 0 else u32(random() >> below(64))
+    for i in range(CLAIMED):
+        request.parts[i] = u32(max(aegis.frame_claim_table(abi.ANY), 0))
+    if below(8) == 0:
+        request.parts[below(CLAIMED)] = u32(draw_frame())
+    request.state_frames = u32(below(3)) if below(8) != 0 else u32(random() >> below(64))
+    for i in range(u64(len(request.state))):
+        request.state[i] = u32(draw_frame())
+    return u64(addr(request))
+
+
+def note_handler(result: i64) -> None:
+    """After each try to load one: gives back what was not used, and not for ever keeps what was."""
+    global loaded
+    for i in range(CLAIMED):
+        frame = u64(request.parts[i])
+        if frame >= BOOT_FRAMES or program[frame] == 0:
+            aegis.frame_release(frame)
+    if result >= 0:
+        loaded += 1
+        place = 8 + below(8)
+        ash.handler_remove(named_so_far[place])
+        named_so_far[place] = u64(result)
 
 
 def any_word(kind: u64) -> u64:
@@ -446,6 +498,8 @@ def note(call: u64, first: u64, second: u64, third: u64, fourth: u64, result: u6
         bound_rights[first] = u8(third)
     elif call == Call.UNBIND or call == Call.SLICE_TAKE or call == Call.ENVIRONMENT_END:
         bound[first] = 0
+    elif call == Call.FILTER_BIND:
+        named_so_far[below(8)] = result
     elif call == Call.WAIT:
         atomic_and(addr(aegis.environment_page().pending), ~result)
 
@@ -706,6 +760,8 @@ def fuzz() -> None:
                 violation("an error that the table does not name", call, u64(result))
         if call == Call.ENVIRONMENT_CREATE:
             note_child(first, result)
+        elif call == Call.HANDLER_LOAD:
+            note_handler(result)
         if result >= 0 and (call == Call.CAPABILITY_MINT or call == Call.CAPABILITY_WEAKEN):
             result = 0  # each boot has another key
         digest = (digest ^ call ^ u64(result)) * 0x100000001B3
@@ -735,6 +791,8 @@ def fuzz() -> None:
         served,
         "children",
         created,
+        "handlers",
+        loaded,
         f"digest {digest:#x}",
     )
 

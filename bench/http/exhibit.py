@@ -22,9 +22,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from exokernel.host import linux_servers
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
+from exokernel.host.linux import Linux
 from exokernel.host.machine import Forward, Link, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
 from exokernel.host.terminal import Failure, say
@@ -32,6 +34,7 @@ from exokernel.host.terminal import Failure, say
 APPLICATION = Path(__file__).with_name("page.py")
 PAGE = 1024
 VARIANTS = ("keep-alive", "new-connection", "pipeline-16")
+WARM = 48
 REQUESTS = 480  # a multiple of the pipeline's depth
 LOADS = (("keep-alive", 1), ("keep-alive", 8), ("keep-alive", 50), ("new-connection", 1), ("new-connection", 8))
 SECONDS = 2
@@ -56,6 +59,28 @@ def rows(context: Context) -> Iterable[Figure]:
             yield from requests(context, min(runs, 3))
         except Failure as reason:
             say(f"http: no row `requests`: {reason.message}")
+
+
+def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
+    """nginx of Debian on Linux: the same clients, the same page."""
+    runs = min(context.runs, 5)
+    service = linux_servers.nginx(bytes(97 + i % 26 for i in range(PAGE)))
+    with linux_servers.serving(linux, service) as server:
+        work = Work(server.work)
+        for variant in VARIANTS:
+            drive(server.port, variant, WARM)
+            values = [work.of(lambda v=variant: drive(server.port, v, REQUESTS)) / REQUESTS for _ in range(runs)]
+            yield context.figure("instructions-per-request", "instructions", values, "linux", f"nginx, {variant}")
+    if context.wall:
+        try:
+            with namespace() as link, linux_servers.serving(linux, service, link=link, icount=False):
+                for variant, connections in LOADS:
+                    values = [rate(GUEST, 80, variant, connections) for _ in range(min(runs, 3))]
+                    yield context.figure(
+                        "requests", "per-second", values, "linux", f"nginx, {variant}, {connections} at once"
+                    )
+        except Failure as reason:
+            say(f"http: no row `requests` of Linux: {reason.message}")
 
 
 def requests(context: Context, runs: int) -> Iterator[Figure]:

@@ -13,9 +13,11 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 
+from exokernel.host import linux_servers
 from exokernel.host.bench import EXHIBITS, Context, Figure
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.counting import Work, connect, free_port
+from exokernel.host.linux import Linux
 from exokernel.host.machine import Forward, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
 from exokernel.host.terminal import Failure, say
@@ -46,6 +48,27 @@ def rows(context: Context) -> Iterable[Figure]:
             yield from requests(context, min(runs, 3))
         except Failure as reason:
             say(f"kv: no row `requests`: {reason.message}")
+
+
+def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
+    """redis of Debian on Linux: the same clients."""
+    runs = min(context.runs, 5)
+    with linux_servers.serving(linux, linux_servers.redis()) as server:
+        work = Work(server.work)
+        for variant in VARIANTS:
+            drive(server.port, variant, depth_of(variant))
+            values = [work.of(lambda v=variant: drive(server.port, v, REQUESTS)) / REQUESTS for _ in range(runs)]
+            yield context.figure("instructions-per-request", "instructions", values, "linux", f"redis, {variant}")
+    if context.wall:
+        try:
+            with namespace() as link, linux_servers.serving(linux, linux_servers.redis(), link=link, icount=False):
+                for variant, count in LOADS:
+                    values = [rate(GUEST, 6379, variant, count) for _ in range(min(runs, 3))]
+                    yield context.figure(
+                        "requests", "per-second", values, "linux", f"redis, {variant}, {CONNECTIONS} at once"
+                    )
+        except Failure as reason:
+            say(f"kv: no row `requests` of Linux: {reason.message}")
 
 
 def requests(context: Context, runs: int) -> Iterator[Figure]:

@@ -134,6 +134,7 @@ static void second(void) { compute(&both[1]); }
 
 // Two children, whose first slice is as long as any other.
 static void preempted(const char *variant) {
+    if (getenv("WALL")) return;
     pid_t one = partner(first), other = partner(second);
     waitpid(one, 0, 0);
     waitpid(other, 0, 0);

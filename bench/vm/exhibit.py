@@ -16,17 +16,17 @@ paper's authors measured in their later program `vm-perf.c`:
   unprotects this one. Per page.
 - appel2 (protN+trap+unprot): 100 pages are protected, then each is touched in random order; the function unprotects
   it. Per page, with its hundredth of the first call.
-- demand-zero: the first load from a page, until it has its value; `without clearing`: less CLEARING, which the kernel
+- demand-zero: the first load from a page, until it has its value; `(without clearing)`: less CLEARING, which the kernel
   takes for the zeros. `frame-claim` is the kernel's part, clearing included.
 
 Processes: all that runs between two looks at the clock counts: parent, child and kernel, switches and ticks included.
 
 - fork: a process with 64 written pages beside those of program and stack forks; the child exits at once; until the
   parent, which waits for it, has its status. `the child writes` to one page first, which is its first page fault: then it
-  goes over its page table, which one that exits at once never does. `call alone` is the part until the parent's `fork`
-  returns. `afterwards` is what the kernel had not yet taken apart when the parent went on, and does in claims and at ticks.
+  goes over its page table, which one that exits at once never does. `(call alone)` is the part until the parent's `fork`
+  returns. `(afterwards)` is what the kernel had not yet taken apart when the parent went on, and does in claims and at ticks.
 - spawn: a program of the bundle is started without arguments, with four pages of stack; its main returns at once; until
-  the parent has its status. `call alone` is the part until `spawn` returns.
+  the parent has its status. `(call alone)` is the part until `spawn` returns.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,12 @@ PAGES = 100  # of one sample, where the row is for one page
 WHOLE = ("prot100", "unprot100", "frame-claim")
 
 TABLES = (("", HERE / "pages.py"), ("inverted", HERE / "inverted_pages.py"))
-VARIANTS = {"": "", "writing": "the child writes", "call": "call alone", "after": "afterwards"}
+VARIANTS = {
+    "": "",
+    "writing": "the child writes",
+    "call": "(call alone)",
+    "after": "(afterwards)",
+}  # in brackets: parts
 
 
 def rows(context: Context) -> Iterable[Figure]:
@@ -51,7 +56,7 @@ def rows(context: Context) -> Iterable[Figure]:
             yield context.figure(line.row, "instructions", values, variant=variant)
             if line.row == "demand-zero":
                 without = [value - CLEARING for value in values]
-                yield context.figure(line.row, "instructions", without, variant=f"{variant} without clearing".strip())
+                yield context.figure(line.row, "instructions", without, variant=f"{variant} (without clearing)".strip())
             pages = 1 if line.row in WHOLE else PAGES
             yield from context.operation_figures(line.row, variant, line.regions, pages)
         for line, times in context.wall_figures(application):

@@ -244,7 +244,9 @@ BETWEEN = {
     "call": instruction(0xBF, 7, 3) + instruction(0x85, 0, 1) + instruction(0xBF, 3, 7) + instruction(0xBF, 2, 7),
     "jump": instruction(0x15, 2, 0, 1) + instruction(0x07, 3, immediate=8),
     "jump the other way": instruction(0x55, 2, 0, 1) + instruction(0x07, 3, immediate=8),
-    "jump back": instruction(0x07, 3, immediate=8) + instruction(0x79, 5, 3) + instruction(0xA5, 3, 0, -3, 0x1FFFE8),
+    "jump back": instruction(0x07, 3, immediate=8)
+    + instruction(0x79, 5, 3)
+    + instruction(0xA5, 3, 0, -3, DATA_END - 24),
 }
 
 

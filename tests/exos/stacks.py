@@ -32,6 +32,8 @@ class Wire:
 
 left: interface.Interface = interface.new()
 right: interface.Interface = interface.new()
+left_output: Array[u8, 1514] = Array[u8, 1514]()
+right_output: Array[u8, 1514] = Array[u8, 1514]()
 pieces: Array[fragments.Datagram, 2] = Array[fragments.Datagram, 2]()
 left_neighbours: Array[arp.Neighbour, 4] = Array[arp.Neighbour, 4]()
 right_neighbours: Array[arp.Neighbour, 4] = Array[arp.Neighbour, 4]()
@@ -68,6 +70,8 @@ def reset() -> None:
     got_length = 0
     prepare(left, 0x5254_0012_3456, 0x0A00_0002)
     prepare(right, 0x0200_0000_00AA, 0x0A00_0001)
+    left.output = left_output
+    right.output = right_output
     left.neighbours = left_neighbours
     right.neighbours = right_neighbours
     for neighbour in left.neighbours:

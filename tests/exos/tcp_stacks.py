@@ -18,6 +18,8 @@ PORT = 80
 
 left: interface.Interface = interface.new()
 right: interface.Interface = interface.new()
+left_output: Array[u8, 1514] = Array[u8, 1514]()
+right_output: Array[u8, 1514] = Array[u8, 1514]()
 left_neighbours: Array[arp.Neighbour, 4] = Array[arp.Neighbour, 4]()
 right_neighbours: Array[arp.Neighbour, 4] = Array[arp.Neighbour, 4]()
 left_tcp: tcp.Host = tcp.new()
@@ -209,6 +211,8 @@ def reset(to_right: u64, to_left: u64, buffer: u32, pieces: u64, rows: u64, bite
     right.segment = segment_right
     left.timer = timer_left
     right.timer = timer_right
+    left.output = left_output
+    right.output = right_output
     left_tcp.output = left.output[interface.PAYLOAD :]
     right_tcp.output = right.output[interface.PAYLOAD :]
     left_tcp.transmit = send_left

@@ -275,3 +275,13 @@ def test_without_gcc_a_line_says_what_is_missing(exo: Exo, tmp_path: Path) -> No
     assert "are not counted: gcc is not installed" in run.stderr
     found = [json.loads(line) for line in run.stdout.splitlines()]
     assert any(f["row"] == "pipe" for f in found) and not any(f["unit"] == "count" for f in found)
+
+
+def test_the_products_own_paths_cost_as_in_c(exo: Exo, tmp_path: Path) -> None:
+    run = exo("bench", "paths", "--json", "figures.jsonl")
+    assert run.returncode == 0, run.stderr  # which it is not when C and the dialect differ in one result
+    figures = [json.loads(line) for line in (tmp_path / "figures.jsonl").read_text().splitlines()]
+    ratios = {f["row"]: f["median"] for f in figures if f["unit"] == "ratio"}
+    assert len(ratios) == 11
+    assert ratios["median"] <= 1.05
+    assert max(ratios.values()) < 1.2

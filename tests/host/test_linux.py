@@ -10,8 +10,11 @@ import pytest
 from tests.host.commands import Exo
 
 from exokernel.host import debian
+from exokernel.host.bench import EXHIBITS, load
+from exokernel.host.counting import Work
 from exokernel.host.initramfs import Entry, archive, uncompressed_kernel
 from exokernel.host.linux import SETTINGS, Linux, compile_c, compiled, find, version
+from exokernel.host.linux_servers import closure, nginx, serving
 from exokernel.host.terminal import Failure
 
 HERE = Path(__file__).parent
@@ -140,6 +143,24 @@ def test_linux_boots_and_counts_the_same_again(linux: Linux) -> None:
     assert len(call.values) == 101
     assert 100 < min(call.values) < 1000
     assert process.values[0] > 1
+
+
+@pytest.mark.parametrize("means", ["sockets", "native"])
+def test_linux_counts_messages(linux: Linux, means: str) -> None:
+    latency, peer = (load(name, EXHIBITS / "ash" / f"{name}.py") for name in ("latency", "peer"))
+    assert len(peer.latency(linux, means, 2, 5, latency.measure)) == 5  # which are all right, or it is an error
+
+
+def test_nginx_answers_on_linux_and_its_work_is_seen(linux: Linux) -> None:
+    http = load("http", EXHIBITS / "http/exhibit.py")
+    try:
+        service = nginx(bytes(http.PAGE))
+        closure(service.package, service.program)
+    except Failure as failure:
+        pytest.skip(f"no nginx here: {failure.message}")
+    with serving(linux, service) as server:
+        work = Work(server.work)
+        assert work.of(lambda: http.drive(server.port, "keep-alive", 64)) > 64 * 10_000
 
 
 def test_a_program_that_fails_on_linux_is_an_error(linux: Linux, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ the guest does the same as without them.
 import gzip
 import json
 import re
+import signal
 import socket
+import subprocess
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.host.commands import HELLO, REPOSITORY, Exo, Write
+from tests.host.commands import COMMAND, ENVIRONMENT, HELLO, REPOSITORY, Exo, Write
 
 from exokernel.host.build import build
 from exokernel.host.machine import Forward, Machine, Options
@@ -362,3 +364,27 @@ def test_a_profile_goes_to_standard_output_and_shows_the_most(exo: Exo) -> None:
     total = re.search(r"([\d,]+) instructions", result.stderr)
     assert "itself" in result.stderr and sum(counts) > 100_000
     assert total is None or sum(counts) == int(total[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("verb", ["trace", "profile"])
+def test_what_was_seen_until_an_interrupt_is_written(verb: str, tmp_path: Path, cache: Path) -> None:
+    """A server is ended with Ctrl-C."""
+    path = tmp_path / "seen"
+    command = [*COMMAND, verb, EXAMPLES / "echo.py", "-o", path, "--forward", "udp:0:7", "--timeout", "90"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        command[command.index("udp:0:7")] = f"udp:{free.getsockname()[1]}:7"
+    environment = ENVIRONMENT | {"EXO_CACHE": str(cache)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert "Echo on" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(60) == 128 + signal.SIGINT, said
+    if verb == "trace":
+        names = {e["name"] for e in json.loads(path.read_text())["traceEvents"]}
+        assert {"boot", "call console_write", "runs"} <= names
+    else:
+        assert "echo (0);start.start;start.begin;echo.main;" in path.read_text()

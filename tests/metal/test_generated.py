@@ -35,7 +35,7 @@ KINDS = [f"{sign}{width}" for sign in "ui" for width in WIDTHS]
 HEADER = """\
 from exokernel.metal import (
     Array, byte_swap, count_leading_zeros, count_ones, count_trailing_zeros, i8, i16, i16be, i32, i32be, i64, i64be,
-    multiply_high, rotate_left, struct, u8, u16, u16be, u32, u32be, u64, u64be,
+    add_end_around, multiply_high, rotate_left, struct, u8, u16, u16be, u32, u32be, u64, u64be,
 )
 """
 CONSTANT_MISTAKES = (
@@ -163,7 +163,8 @@ class Writer:
                 [f"count_ones({inner})", f"count_leading_zeros({inner})", f"count_trailing_zeros({inner})",
                  f"rotate_left({inner}, {self.expression('u8', scope, 0)})", f"rotate_left({inner}, {self.number(40)})"]
                 + [f"byte_swap({inner})"] * (kind != "u8")
-                + [f"multiply_high({inner}, {self.expression(kind, scope, down)})"] * (kind == "u64")
+                + [f"{what}({inner}, {self.expression(kind, scope, down)})" for what in ("multiply_high", "add_end_around")]
+                * (kind == "u64")
             ))  # fmt: skip
         if shape == "truth":
             return f"{kind}({self.condition(scope, down)})"

@@ -495,6 +495,11 @@ def test_multiply_high(a: int, b: int) -> None:
     assert multiply_high(u64(a), u64(b)) == a * b >> 64
 
 
+@given(st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 64) - 1))
+def test_add_end_around(a: int, b: int) -> None:
+    assert add_end_around(u64(a), u64(b)) == (a + b if a + b < 1 << 64 else a + b - (1 << 64) + 1)
+
+
 def test_atomics_give_the_old_value() -> None:
     array = Array[u8, 1]([250])
     p = Ptr[u8](addr(array))

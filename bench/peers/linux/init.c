@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The first process: mounts, and does what the kernel's command line says.
 //   address=A gateway=G   loads the modules that are there, and brings eth0 up
+//   neighbour=A/M         a station there that need not be asked for
 //   services=a:x,b:y      starts these programs, each with its argument, and with the serial line as its output
 //   programs=a,b,c        runs these one after the other, and passes what they print to port 0xe9, QEMU's control channel,
 //                         when they are done; then the machine ends (port 0xf4), if there are no services
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +90,20 @@ static void bring_up(const char *name, const char *address, const char *mask, co
     close(socket_number);
 }
 
+static void know(char *words) {
+    struct arpreq request = {.arp_flags = ATF_COM | ATF_PERM, .arp_dev = "eth0"};
+    unsigned char *station = (unsigned char *)request.arp_ha.sa_data;
+    char *after = strchr(words, '/');
+    if (!after) return;
+    *after++ = 0;
+    for (int i = 0; i < 6; i++) station[i] = strtol(after + 3 * i, 0, 16);
+    request.arp_ha.sa_family = ARPHRD_ETHER;
+    set_address(&request.arp_pa, words);
+    int socket_number = socket(AF_INET, SOCK_DGRAM, 0);
+    if (ioctl(socket_number, SIOCSARP, &request)) complain("neighbour", words);
+    close(socket_number);
+}
+
 // `folder/name:argument`; an argument is not needed.
 static void start(char *words) {
     char path[256];
@@ -147,6 +163,8 @@ int main(void) {
         for (int i = 0; i < 400 && stat("/sys/class/net/eth0", &found); i++) usleep(5000);
         bring_up("lo", "127.0.0.1", "255.0.0.0", 0);
         bring_up("eth0", address, "255.255.255.0", parameter("gateway"));
+        char *neighbour = parameter("neighbour");
+        if (neighbour) know(neighbour);
     }
     for (char *words = services ? strtok(services, ",") : 0; words; words = strtok(0, ",")) start(words);
     for (char *name = programs ? strtok(programs, ",") : 0; name; name = strtok(0, ",")) run(name);

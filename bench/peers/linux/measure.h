@@ -3,7 +3,11 @@
 // less what measuring nothing costs. Under `-icount shift=0` the counter counts instructions.
 //
 // Results are kept in memory until the program ends, and a pause lies before each row: output leaves interrupts behind.
-// A line is `row|variant|unit|operations|sample sample ...`: each sample is of so many operations.
+// A line is `row|variant|unit|operations|sample sample ...`: each sample is of so many operations. The unit is `ticks` of
+// the counter, or `ns` of Linux's clock, or `ratio`.
+//
+// With WALL in the environment (a word of the kernel's command line) the clock is the host's: pauses of the guest are
+// then no sign of an interrupt.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +51,7 @@ static inline void report_as(const char *row, const char *variant, const char *u
 }
 
 static inline void report_some(const char *row, const char *variant, unsigned operations, unsigned count) {
-    report_as(row, variant, "instructions", operations, count);
+    report_as(row, variant, "ticks", operations, count);
 }
 
 static inline void report(const char *row, const char *variant, unsigned operations) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What it costs that one of two who compute is stopped and the other goes on: from the last look at the clock of one to
-// the first of the other, less one turn of the loop that looks.
+// the first of the other, less one turn of the loop that looks. Not by the host's clock, which stops the guest at times.
 #define INTERRUPTIONS 24
 #define LONG_TURN 1000  // timestamps between two looks: longer than the loop, shorter than an interrupt
 

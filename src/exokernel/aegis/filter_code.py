@@ -300,6 +300,8 @@ def _choose_value(
 
 def _behind(table: Table, place: u64, last: u64, depth: u64) -> u64:
     """Where those end that have the same value as the one at `place`."""
+    if place + 1 == last or step_at(table, place + 1, depth).value != step_at(table, place, depth).value:
+        return place + 1
     return same_value(table, place, last, depth, step_at(table, place, depth).value)
 
 
@@ -380,8 +382,7 @@ HASH_BYTES = 51  # of the code that _hash writes
 def _fill(code: Code, table: Table, first: u64, last: u64, depth: u64, where: u64, bits: u64, multiplier: u32) -> bool:
     """Enter the values, with a distance that is not 0. False when one is PROBES steps or more from where it belongs."""
     common = step_at(table, first, depth).value
-    for i in range(u64(1) << bits):
-        view(Long, code.bytes, where + 8 * i).value = common
+    Span[u64](Ptr[u64](u64(addr(code.bytes[where]))), u64(1) << bits).fill(u64(common))
     place = first
     while place < last:
         value = step_at(table, place, depth).value

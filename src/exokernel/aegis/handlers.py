@@ -20,19 +20,15 @@ from exokernel.aegis.abi import *
 from exokernel.aegis.ebpf import DEPTH, FRAME_BYTES, Reason
 from exokernel.aegis.filter import FILTERS
 from exokernel.aegis.handler_abi import *
-from exokernel.aegis.translation import EFFECTS, RECORD, Record
+from exokernel.aegis.translation import CONTEXT, DATA_END, EFFECTS, FRAMES, RECORD, STATE, Record
 from exokernel.machine import cpu, paging
 from exokernel.machine.paging import PageTableEntry
 from exokernel.metal import *
 
 SPACING = 8 * paging.GIGABYTE
 CODE = 0x1000  # from where a handler's space begins
-WINDOW = 0x100000
-DATA_END = 0x20000  # offsets in the window
-CONTEXT = 0x30000
-FRAMES = 0x40000
+WINDOW = 0x12000
 FRAME_TOP = FRAMES + DEPTH * FRAME_BYTES
-STATE = 0x80000
 NONE = HANDLERS
 OTHER_ACTIONS = 4  # XDP's actions from here on are none
 

@@ -13,6 +13,7 @@ from exokernel.aegis.ebpf import *
 from exokernel.metal import Array, Span, i16, i32, i64, inline, struct, u8, u16, u32, u64
 
 ROUNDS = 64  # over the program, until the kinds do not change any more
+VISITS = 16  # of each instruction, on average, at most: a kernel keeps everybody waiting meanwhile
 
 # What a slot is.
 SECOND = 1  # the second half of a wide instruction
@@ -353,6 +354,7 @@ def _flow(program: Span[u64], profile: u64, work: Inspection, verdict: Verdict) 
     work.now[FRAME_POINTER] = known(FRAME, 0)
     _arrive(work, 0, LIMIT)
     begin: u64 = 0
+    visits: u64 = 0
     for _ in range(ROUNDS):
         work.again = 0
         for slot in range(len(program)):
@@ -362,6 +364,9 @@ def _flow(program: Span[u64], profile: u64, work: Inspection, verdict: Verdict) 
                 continue
             work.marks[slot] &= ~STALE
             verdict.place = u32(slot)
+            visits += 1
+            if visits > VISITS * len(program):
+                return Reason.TANGLED
             work.now.copy_from(work.kinds[slot * REGISTERS : (slot + 1) * REGISTERS])
             instruction = Instruction(program[slot])
             reason = _step(instruction, begin == 0, work)
@@ -380,11 +385,13 @@ def _flow(program: Span[u64], profile: u64, work: Inspection, verdict: Verdict) 
 
 def _arrive(work: Inspection, target: u64, slot: u64) -> None:
     """`slot` continues at `target` with the kinds `now`."""
+    before = work.kinds[target * REGISTERS : (target + 1) * REGISTERS]
     for register in range(REGISTERS):
-        place = target * REGISTERS + register
-        joined = join(work.kinds[place], work.now[register])
-        if joined != work.kinds[place]:
-            work.kinds[place] = joined
+        if before[register] == work.now[register]:
+            continue
+        joined = join(before[register], work.now[register])
+        if joined != before[register]:
+            before[register] = joined
             work.marks[target] |= STALE
             if target <= slot:
                 work.again = 1

@@ -5,7 +5,7 @@ The device writes only to the kernel's own buffers, and is not trusted: its answ
 counted. What cannot be delivered is counted in the system page.
 """
 
-from exokernel.aegis import capability, environment, handlers, information, processor, receiving, sending
+from exokernel.aegis import activation, capability, environment, handlers, information, processor, receiving, sending
 from exokernel.aegis.abi import *
 from exokernel.aegis.filter import FILTERS
 from exokernel.aegis.sending import BUFFER_BYTES, HEADER_BYTES, SHORTEST_FRAME
@@ -48,8 +48,22 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     virtio.acknowledge_interrupt()
     interrupts.end()
     receive()
-    sending.collect()  # nobody waits for it as for an answer
+    if sending.idle_pairs != sending.ALL:  # after the frames: nobody waits for it as for an answer
+        sending.collect()
+    if handlers.successor != environment.NOBODY:
+        return hand_over()
     return processor.after_interrupt()
+
+
+def hand_over() -> i64:
+    """A handler wants an environment to run: it does if the time is the handler's owner's. Returns the root to load."""
+    target = handlers.successor
+    handlers.successor = environment.NOBODY
+    owns = processor.owns(processor.position, handlers.successor_owner)
+    idle = environment.current().identifier == environment.IDLE
+    if not owns or idle or processor.borrower != environment.NOBODY or activation.runnable[target] == 0:
+        return processor.after_interrupt()
+    return processor.run(target)
 
 
 def receive() -> None:
@@ -168,9 +182,10 @@ def hurry() -> None:
 
 def attend(now: u64) -> None:
     """At a tick: goes on with what no call waits for."""
-    sending.collect()
+    if sending.idle_pairs != sending.ALL:
+        sending.collect()
     if receiving.unwritten:
         receiving.write()
-    if sending.idle_pairs != 0xFFFFFFFFFFFFFFFF:
+    if sending.idle_pairs != sending.ALL:
         processor.earliest = min(processor.earliest, now + information.page.timestamp_frequency // 100)
     hurry()

@@ -14,7 +14,7 @@ A part of the filters and rings is reserved, so that no environment can take wha
 
 from collections.abc import Callable
 
-from exokernel.aegis import environment, filter, filter_code, frames, handlers, information, tlb
+from exokernel.aegis import environment, filter, filter_code, frames, handlers, information, processor, tlb
 from exokernel.aegis.abi import *
 from exokernel.aegis.filter import FILTERS
 from exokernel.aegis.translation import EFFECTS
@@ -25,7 +25,7 @@ RINGS = 96
 RING_PAGES = sizeof(ReceiveRing) // paging.PAGE
 SLOTS_PER_PAGE = paging.PAGE // sizeof(ReceiveSlot)
 CODE_PAGES = 24  # 512 flows need 14
-CODE_STEPS = 384  # of `filter_code`, at once
+CODE_STEPS = 256  # of `filter_code`, at once
 FILTERS_EACH = 2  # that every environment can have, whatever the others have: an address by IPv4 and by ARP
 RINGS_EACH = 1
 CAPTORS = 4
@@ -96,7 +96,7 @@ def put(ring: Ring, frame: Span[u8], tag: u32) -> bool:
         indices.dropped += 1
         return False
     slot = slot_of(ring, ring.producer)
-    handlers.copy_words(u64(addr(slot.data)), u64(addr(frame[0])), min(len(frame), sizeof(ReceiveSlot) - 8))
+    handlers.copy_words(u64(addr(slot.data)), u64(addr(frame[0])), len(frame))  # at most BUFFER_BYTES, less a header
     slot.length = u32(len(frame))
     slot.tag = tag
     compiler_barrier()
@@ -365,5 +365,8 @@ def stop_capture(identifier: u64) -> None:
 def capture(frame: Span[u8], rights: u32) -> None:
     """Copies a frame to all who have one of these rights."""
     for i in range(captors):
-        if capturing[i].rights & rights != 0 and put(rings[capturing[i].ring], frame, u32(cpu.read_timestamp())):
+        ring = rings[capturing[i].ring]
+        if capturing[i].rights & rights != 0 and put(ring, frame, u32(cpu.read_timestamp())):
             information.page.network.captured += 1
+            environment.records[ring.owner].page[0].pending |= Event.NETWORK
+            processor.wake(ring.owner)

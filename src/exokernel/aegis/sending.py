@@ -7,7 +7,7 @@ ends meanwhile it is the kernel's, and free again when the device has read it. T
 The virtio header is always the kernel's. What the device answers is checked; that it answers cannot be enforced.
 """
 
-from exokernel.aegis import environment, frames, handlers, information, receiving, tlb
+from exokernel.aegis import environment, frames, handlers, information, processor, receiving, tlb
 from exokernel.aegis.abi import *
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import paging, virtio
@@ -21,6 +21,7 @@ SHORTEST_FRAME = 14
 # The queue's descriptors: of the buffers into which the kernel copies, then pairs of a header and a frame elsewhere.
 BUFFERS = 64
 PAIRS = 64
+ALL = 0xFFFFFFFFFFFFFFFF
 
 
 @struct
@@ -36,8 +37,8 @@ state: QueueState = QueueState()
 buffers: Array[Array[u8, BUFFER_BYTES], BUFFERS] = aligned(4096, Array[Array[u8, BUFFER_BYTES], BUFFERS]())
 header: Array[u8, HEADER_BYTES] = Array[u8, HEADER_BYTES]()
 pairs: Array[Pair, PAIRS] = Array[Pair, PAIRS]()
-idle_buffers: u64 = 0xFFFFFFFFFFFFFFFF  # bit n: buffer n is not with the device
-idle_pairs: u64 = 0xFFFFFFFFFFFFFFFF
+idle_buffers: u64 = ALL  # bit n: buffer n is not with the device
+idle_pairs: u64 = ALL
 
 
 def initialize() -> bool:
@@ -71,10 +72,11 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
         return error
     if length < SHORTEST_FRAME or length > TRANSMIT_LIMIT:
         return Error.BAD_ARGUMENT
-    collect()
     if idle_buffers == 0:
-        information.page.network.queue_full += 1
-        return Error.QUEUE_FULL
+        collect()
+        if idle_buffers == 0:
+            information.page.network.queue_full += 1
+            return Error.QUEUE_FULL
     number = count_trailing_zeros(idle_buffers)
     frame = buffers[number][HEADER_BYTES : HEADER_BYTES + length]
     if not copy_in(frame, UserAddress(address)):
@@ -83,6 +85,7 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
     queue.descriptors[number].length = u32(HEADER_BYTES + length)
     offer(frame, number)
     virtio.notify(QUEUE, state)
+    collect()  # what is back from before: the device need not wait for that
     return 0
 
 
@@ -123,6 +126,7 @@ def send(address: u64, count: u64, third: u64, fourth: u64) -> i64:
             count = i
             break
     virtio.notify(QUEUE, state)
+    processor.earliest = 0  # the next tick looks what has been read
     return i64(count)
 
 

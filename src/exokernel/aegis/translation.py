@@ -25,6 +25,11 @@ from exokernel.aegis.ebpf import *
 from exokernel.aegis.inspection import DATA, FUNCTION, KIND, KNOWN, SECOND, TARGET, Inspection, distance_of, target_of
 from exokernel.metal import Array, Span, i32, noinline, offsetof, struct, u8, u32, u64
 
+# The arena, by offsets in the window: what lies on both sides of each part is not mapped.
+DATA_END = 0x1A0000  # the data end here
+CONTEXT = 0x1B0000
+FRAMES = 0x1C0000
+STATE = 0x1D0000
 RECORD = 4096  # from the window down to the record
 EFFECTS = 4  # copies, and frames to be sent, of one run
 NOBODY = 255

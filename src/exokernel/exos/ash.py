@@ -22,10 +22,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from exokernel.aegis.abi import ANY, NOWHERE, PAGE_BYTES, Error, FrameKind
+from exokernel.aegis.abi import ANY, NAME_INDEX_BITS, NOWHERE, PAGE_BYTES, Error, FrameKind, Kind, Right
 from exokernel.aegis.ebpf import FAILED, KERNEL_LIMIT, TEXTS, Helper, Reason
 from exokernel.aegis.handler_abi import *
-from exokernel.exos import aegis
+from exokernel.exos import aegis, slots
 from exokernel.exos.aegis import call
 from exokernel.metal import *
 from exokernel.metal.language import helper
@@ -138,18 +138,20 @@ class Program:
     code: Array[u64, KERNEL_LIMIT]
 
 
-def program(source: types.FunctionType | str | Path, *, section: str = "", budget: int = BUDGET) -> Program:
-    """The handler that a function is, or an eBPF object (a path, relative to the file that says so, best
-    `Path(__file__).with_name(...)`), of which `section` names one of several programs. `budget` instructions are the most
-    that one run may take. Errors: the compiler's; what the kernel would refuse, it refuses when the handler is loaded.
+def program(source: types.FunctionType | Path | bytes, *, section: str = "", budget: int = BUDGET) -> Program:
+    """The handler that a function is, or instructions, or an eBPF object's path (`Path(__file__).with_name("echo.o")`), of
+    which `section` names one of several programs. `budget` instructions are the most that one run may take. Errors: the
+    compiler's; what the kernel would refuse, it refuses when the handler is loaded.
     """
     from exokernel.host import ash_object
     from exokernel.metal.handler import compile_handler
 
-    if isinstance(source, types.FunctionType):
+    if isinstance(source, bytes):
+        found = [ash_object.Handler(section, source)]
+    elif isinstance(source, types.FunctionType):
         found = ash_object.linked(compile_handler(source), source.__name__)
     else:
-        found = ash_object.programs(Path(source))
+        found = ash_object.programs(source)
     chosen = [handler.program for handler in found if section in ("", handler.name)]
     if not chosen:
         raise ValueError(f"there is no program {section}: there are {', '.join(h.name for h in found)}")
@@ -281,3 +283,20 @@ def attach_with(filter: i64, program: Program, state: Span[u8]) -> i64:
 def counted(handler: i64, count: u64) -> i64:
     """How often something, a `HandlerCount`, has happened."""
     return handler_count(u64(handler), count)
+
+
+def allow(handler: i64, environment: u64) -> i64:
+    """Lets a handler wake an environment that the caller created. Returns 0 or an Error."""
+    slot = slots.take(slots.bindings, 1)
+    if slot == slots.NOTHING:
+        return Error.NO_ROOM
+    name = u64(Kind.ENVIRONMENT) << NAME_INDEX_BITS | environment
+    rights = u64(aegis.system_page().environments[environment].generation) << 32 | Right.WRITE
+    error = aegis.capability_mint(name, rights)
+    if error >= 0:
+        error = aegis.bind(slot, name, rights, u64(error))
+    if error == 0:
+        error = handler_allow(u64(handler), slot)
+        aegis.unbind(slot)
+    slots.release(slots.bindings, slot, 1)
+    return error

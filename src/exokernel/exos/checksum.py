@@ -4,7 +4,7 @@
 folded (RFC 1071 section 2(B)). Pure: no state, no hardware.
 """
 
-from exokernel.metal import Ptr, Span, addr, byte_swap, inline, struct, u8, u16, u32, u64
+from exokernel.metal import Ptr, Span, add_end_around, addr, byte_swap, inline, rotate_left, struct, u8, u16, u32, u64
 
 
 @struct(packed=True)
@@ -32,13 +32,6 @@ class Quarter:
     value: u16
 
 
-@inline
-def with_carry(total: u64, word: u64) -> u64:
-    """Their one's complement sum."""
-    total += word
-    return total + u64(total < word)
-
-
 def add(total: u64, data: Span[u8]) -> u64:
     """The running sum `total` with `data` added. Only the last piece of a message may have an odd length, which counts
     as if a zero byte followed.
@@ -49,34 +42,36 @@ def add(total: u64, data: Span[u8]) -> u64:
     place = Ptr[u8](addr(data[0]))
     while left >= 32:
         words = Ptr[Words](place)[0]
-        total = with_carry(total, words.first)
-        total = with_carry(total, words.second)
-        total = with_carry(total, words.third)
-        total = with_carry(total, words.fourth)
+        total = add_end_around(total, words.first)
+        total = add_end_around(total, words.second)
+        total = add_end_around(total, words.third)
+        total = add_end_around(total, words.fourth)
         place += 32
         left -= 32
-    while left >= 8:
-        total = with_carry(total, Ptr[Word](place)[0].value)
+    if left & 16:
+        total = add_end_around(total, Ptr[Word](place)[0].value)
+        total = add_end_around(total, Ptr[Word](place)[1].value)
+        place += 16
+    if left & 8:
+        total = add_end_around(total, Ptr[Word](place)[0].value)
         place += 8
-        left -= 8
     if left & 4:
-        total = with_carry(total, u64(Ptr[Half](place)[0].value))
+        total = add_end_around(total, u64(Ptr[Half](place)[0].value))
         place += 4
     if left & 2:
-        total = with_carry(total, u64(Ptr[Quarter](place)[0].value))
+        total = add_end_around(total, u64(Ptr[Quarter](place)[0].value))
         place += 2
     if left & 1:
-        total = with_carry(total, u64(place[0]))
+        total = add_end_around(total, u64(place[0]))
     return total
 
 
 def fold(total: u64) -> u16:
     """The 16-bit one's complement sum as a number: 0xffff for a message that includes a right checksum."""
-    total = (total & 0xFFFF_FFFF) + (total >> 32)
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return byte_swap(u16(total))
+    low = u32(total)
+    half = low + u32(total >> 32)
+    half += u32(half < low)
+    return byte_swap(u16((half + rotate_left(half, 16)) >> 16))  # the carry of the lower halves' sum comes round
 
 
 def finish(total: u64) -> u16:

@@ -58,7 +58,7 @@ class Interface:
     transmit: Callable[[Span[u8]], bool]
     segment: Callable[[u64, Span[u8], u64], u8]  # of TCP: sender's station, the datagram, now; why it was dropped
     timer: Callable[[u64], u64]  # of TCP: do what is due now; when it wants to be called again
-    output: Array[u8, ethernet.LARGEST_FRAME]  # the frame being built
+    output: Span[u8]  # where a frame is built, LARGEST_FRAME bytes; `transmit` may lead it elsewhere
 
     def drop(self, reason: u8) -> None:
         self.dropped[reason] += 1

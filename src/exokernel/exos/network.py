@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: MIT
 """The machine's network interface, on Aegis's receive ring: start it, bind handlers to ports, serve. One application
-has it; frames stay in the ring, in its own memory, while they are handled. This is the only file of the network that
-knows the kernel; what is done with a frame is decided in `interface`.
+has it; frames stay in the ring, in its own memory, while they are handled, and the device reads what is sent, if it is
+not short, where it was built. This is the only file of the network that knows the kernel; what is done with a frame is
+decided in `interface`.
 """
 
 from collections.abc import Callable
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, arp, console, interface
+from exokernel.exos import aegis, arp, console, ethernet, interface
+from exokernel.exos.drop import Drop
 from exokernel.exos.interface import Peer
 from exokernel.machine.cpu import read_timestamp
-from exokernel.metal import Array, Span, addr, atomic_and, compiler_barrier, u8, u16, u32, u64
+from exokernel.metal import Array, Span, addr, aligned, atomic_and, compiler_barrier, u8, u16, u32, u64
 
 NEIGHBOURS = 16
+OUTGOING = 32  # frames that are being built, wait for their company, or are with the device
+TOGETHER = 8  # of them go with one call
+COPIED = 256  # bytes: the kernel copies what is shorter and goes alone, which costs less than lending it the page
 USER_NETWORK_HOST = 2  # QEMU's user network: the gateway is host 2 of the network
 PREFIX_MASK = 0xFFFF_FF00
 
@@ -24,6 +29,10 @@ DEFAULT_ADDRESS = 0x0A00_0002
 card: interface.Interface = interface.new()
 neighbours: Array[arp.Neighbour, NEIGHBOURS] = Array[arp.Neighbour, NEIGHBOURS]()
 ring: abi.ReceiveRing = abi.ReceiveRing()
+outgoing: Array[abi.SendSlot, OUTGOING] = aligned(4096, Array[abi.SendSlot, OUTGOING]())
+building: u64 = 0  # the slot that `card.output` is in
+together: u64 = 0  # so many before it are complete, and not yet sent
+polling: bool = False  # `poll` sends them when it ends
 
 
 def start() -> bool:
@@ -42,6 +51,7 @@ def start() -> bool:
     card.next_deadline = interface.NEVER
     card.neighbours = neighbours
     card.transmit = transmit
+    card.output = outgoing[building].data[: ethernet.LARGEST_FRAME]
     return aegis.network_bind(ring) == 0
 
 
@@ -59,8 +69,10 @@ def poll() -> u64:
     """Handle what has arrived, at most one ring of frames, and what is due. How many things that were; after 0 it is
     time to sleep.
     """
+    global polling
     count: u64 = 0
     now = read_timestamp()
+    polling = True
     if now >= card.next_deadline:
         interface.tick(card, now)
         count += 1
@@ -73,6 +85,9 @@ def poll() -> u64:
         consumer += 1
         ring.indices.consumer = consumer
         count += 1
+    polling = False
+    if together != 0:
+        flush()
     return count
 
 
@@ -93,11 +108,61 @@ def serve_forever() -> None:
 
 
 def transmit(frame: Span[u8]) -> bool:
-    """Hand a frame to the device; wait for room at most ten milliseconds."""
-    result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
-    if result == abi.Error.QUEUE_FULL:
-        limit = read_timestamp() + card.second // 100
-        while result == abi.Error.QUEUE_FULL and read_timestamp() < limit:
-            aegis.yield_to(abi.ANY_ENVIRONMENT)
-            result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
-    return result == 0
+    """Send the frame that stands in `card.output`; wait for room at most ten milliseconds. In `poll` True says that it
+    goes when there are TOGETHER, or at the end.
+    """
+    global building, together
+    if len(frame) < COPIED and together == 0 and (not polling or ring.indices.producer == ring.indices.consumer + 1):
+        result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
+        if result == abi.Error.QUEUE_FULL:
+            limit = patience()
+            while result == abi.Error.QUEUE_FULL and read_timestamp() < limit:
+                aegis.yield_to(abi.ANY_ENVIRONMENT)
+                result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
+        return result == 0
+    following = (building + 1) % OUTGOING
+    if outgoing[following].busy != 0 and not get_back(following):
+        return False
+    outgoing[building].length = u32(len(frame))
+    together += 1
+    building = following
+    card.output = outgoing[building].data[: ethernet.LARGEST_FRAME]
+    if polling and together < TOGETHER and building != 0:
+        return True
+    return flush()
+
+
+def flush() -> bool:
+    """Hand what is complete to the device. False: not all of it in time; what is left is dropped."""
+    global together
+    first = (building + OUTGOING - together) % OUTGOING
+    limit: u64 = 0
+    while together != 0:
+        result = aegis.network_send(u64(addr(outgoing[first])), together)
+        if result > 0:
+            first += u64(result)
+            together -= u64(result)
+            continue
+        if limit == 0:
+            limit = patience()
+        if result != abi.Error.QUEUE_FULL or read_timestamp() >= limit:
+            card.dropped[Drop.SEND_BUSY] += together
+            together = 0
+            return False
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    return True
+
+
+def get_back(number: u64) -> bool:
+    """Wait until the device has read a slot; False: not in time."""
+    limit = patience()
+    flush()
+    while outgoing[number].busy != 0 and read_timestamp() < limit:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+        aegis.network_send(u64(addr(outgoing[number])), 0)
+    return outgoing[number].busy == 0
+
+
+def patience() -> u64:
+    """Until when to wait for the device."""
+    return read_timestamp() + card.second // 100

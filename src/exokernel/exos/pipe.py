@@ -242,9 +242,11 @@ def write_apart(end: End, data: Span[u8]) -> i64:
     """When it is not simply a word."""
     at: u64 = 0
     while at != len(data):
-        room = await_room(end)
-        if room < 0:
-            return room
+        room = writable(end.ring[0].taken, end.count)
+        if room <= 0:
+            room = await_room(end)
+            if room < 0:
+                return room
         size = min(u64(room), len(data) - at)
         copy_in(end, data[at : at + size])
         at += size
@@ -281,9 +283,11 @@ def read_apart(end: End, data: Span[u8]) -> i64:
     """When it is not simply a word."""
     if len(data) == 0:
         return 0
-    there = await_bytes(end)
+    there = readable(end.ring[0].written, end.count)
     if there <= 0:
-        return there if there != BROKEN else 0
+        there = await_bytes(end)
+        if there <= 0:
+            return there if there != BROKEN else 0
     size = min(u64(there), len(data))
     copy_out(end, data[:size])
     return i64(size)

@@ -31,7 +31,9 @@ def start(connections: Span[Connection], buffers: Span[u8], buffer_size: u32) ->
 
 
 def transmit(address: u32, station: u64, length: u64, now: u64) -> bool:
-    return interface.send_ipv4(network.card, address, station, ipv4.TCP, length, now)
+    sent = interface.send_ipv4(network.card, address, station, ipv4.TCP, length, now)
+    host.output = network.card.output[interface.PAYLOAD :]
+    return sent
 
 
 def receive(station: u64, packet: Span[u8], now: u64) -> u8:

@@ -69,6 +69,9 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
 
 def check(parsed: argparse.Namespace) -> int:
     """`exo ash check`: one line and a bound, or a reason, for each program. 1 if one is refused."""
+    from dataclasses import replace
+
+    from exokernel.aegis.ebpf import KERNEL_LIMIT, Reason
     from exokernel.host.ash_machine import DEFAULT_BUDGET, HandlerMachine
     from exokernel.host.ash_object import programs
     from exokernel.host.ash_worker import PROFILES
@@ -78,6 +81,8 @@ def check(parsed: argparse.Namespace) -> int:
     status = 0
     for handler in handlers:
         found = machine.inspect(handler.program, PROFILES[parsed.profile])
+        if not found.reason and len(handler.program) // 8 > KERNEL_LIMIT:
+            found = replace(found, reason=Reason.LONG_FOR_KERNEL, place=KERNEL_LIMIT)
         print(f"{handler.name}: {len(handler.program) // 8} instructions: ", end="")
         if found.reason:
             status = REFUSED

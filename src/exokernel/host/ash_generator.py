@@ -8,7 +8,7 @@ go wrong they do so on purpose: wild addresses, loops without an end, tight budg
 from dataclasses import dataclass
 from random import Random
 
-from exokernel.aegis.ebpf import Atomic, Class, Jump, Mode, Operation
+from exokernel.aegis.ebpf import Atomic, Class, Helper, Jump, Mode, Operation
 
 EDGES = (
     0,
@@ -62,10 +62,11 @@ class Case:
 
 
 class Generator:
-    """Makes cases from a seed."""
+    """Makes cases from a seed; `helpers`: they call these."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, helpers: bool = True) -> None:
         self.random = Random(seed)
+        self.helpers = helpers
 
     def value(self) -> int:
         """A number that is likely to be at some edge."""
@@ -105,7 +106,7 @@ class Generator:
                         fields[2:8] = bytes(2) + distance.to_bytes(4, "little", signed=True)
                     else:
                         fields[2:4] = distance.to_bytes(2, "little", signed=True)
-                elif opcode == 0x85:
+                elif opcode == 0x85 and item[1]:
                     callee = index + item[4]
                     if callee < len(functions):
                         fields[4:8] = (starts[callee][0] - at - 1).to_bytes(4, "little", signed=True)
@@ -139,6 +140,8 @@ class Generator:
     def step(self, pointers: set[int], size: int) -> list[bytes]:
         random = self.random
         kind = random.randrange(20)
+        if self.helpers and random.randrange(16) == 0:
+            return self.help(pointers, size)
         if kind < 8:
             return [self.arithmetic(pointers)]
         if kind < 12:
@@ -162,6 +165,29 @@ class Generator:
         register = random.randrange(10)
         pointers.discard(register)
         return [wide(register, self.value())]
+
+    def help(self, pointers: set[int], size: int) -> list[bytes]:
+        """A helper's call: mostly with what it wants, sometimes with lengths and addresses that reach too far."""
+        random = self.random
+        helper = random.choice(list(Helper))
+        items = []
+        if helper in (Helper.COPY, Helper.TRANSMIT):
+            base = random.choice(sorted(pointers))
+            items.append(instruction(0xBF, 1, base))
+            items.append(
+                instruction(
+                    0x07, 1, immediate=random.randrange(-512, 0) if base == 10 else random.choice((0, 0, 1, 8, -8))
+                )
+            )
+            length = random.choice((random.randrange(size + 2), size, random.randrange(64), 0, 13, 14, 1514, 1515))
+            items += [wide(2, length), wide(3, self.value())]
+        else:
+            items.append(wide(1, random.choice((0, 0, 1, 63, 64, self.value()))))
+        pointers -= {0, 1, 2, 3, 4, 5}
+        if helper == Helper.STATE:
+            pointers.add(0)
+        again = [wide(register, self.value()) for register in range(1, 6)]
+        return [*items, instruction(0x85, immediate=helper), *again]
 
     def arithmetic(self, pointers: set[int]) -> bytes:
         random = self.random

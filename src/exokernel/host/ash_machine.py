@@ -21,7 +21,7 @@ from typing import Any
 
 from exokernel.aegis.ebpf import DEPTH, FRAME_BYTES, LIMIT, TEXTS, Reason
 from exokernel.aegis.inspection import ContextField, Profile, Verdict
-from exokernel.aegis.translation import EFFECTS, NOBODY, RECORD, Record, Translation
+from exokernel.aegis.translation import CONTEXT, DATA_END, EFFECTS, FRAMES, NOBODY, RECORD, STATE, Record, Translation
 from exokernel.host import ash_entry
 from exokernel.host.ash_entry import Workspace
 from exokernel.host.ash_interpreter import Effects, Interpreter, Memory, OverBudget, WildAccess
@@ -30,13 +30,9 @@ from exokernel.metal import native, offsetof, sizeof
 
 WINDOW = 1 << 32
 GUARD = 1 << 16
-DATA_END = 0x200000  # offsets in the window: data end here, nothing is mapped behind them
 DATA_LIMIT = 0x100000
-CONTEXT = 0x300000
-FRAMES = 0x400000
 FRAME_PAGE = DEPTH * FRAME_BYTES
 FRAME_TOP = FRAMES + FRAME_PAGE
-STATE = 0x500000
 STATE_BYTES = mmap.PAGESIZE
 CODE_ROOM = 1 << 20
 DEFAULT_BUDGET = 1_000_000

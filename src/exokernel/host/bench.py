@@ -21,7 +21,7 @@ from types import ModuleType
 
 from exokernel.host import expectations, figures, linux
 from exokernel.host.build import REPOSITORY, build
-from exokernel.host.expectations import Verdict, best, grown, judged
+from exokernel.host.expectations import COSTS, Verdict, counterpart, grown, judged
 from exokernel.host.figures import KEYS, NUMBERS, UNITS, Figure, checked, key_of, number, summary
 from exokernel.host.linux import Linux
 from exokernel.host.machine import Machine, measured
@@ -95,12 +95,12 @@ class Context:
         return _run(console, regions)
 
     def operation_figures(
-        self, row: str, variant: str, regions: Sequence[Operations], operations: int = 1
+        self, row: str, variant: str, regions: Sequence[Operations], operations: int = 1, system: str = "exos"
     ) -> Iterator[Figure]:
         """What was counted beside a row, for each of the `operations` of a region; nothing if nothing was."""
         if regions:
             for name, values in columns(regions, operations).items():
-                yield self.figure(row, "count", values, variant=f"{variant}, {name}" if variant else name)
+                yield self.figure(row, "count", values, system, f"{variant}, {name}" if variant else name)
 
     def wall_figures(self, *applications: Path, timeout: float = 60.0) -> Iterator[tuple[Printed, list[float]]]:
         """Each line of a program with its medians, in nanoseconds of each of several boots; nothing without --wall."""
@@ -196,6 +196,7 @@ def _measured(parsed: argparse.Namespace, chosen: Sequence[str], known: dict[str
     operations = _can_count()
     beside = peer(parsed, {name: known[name] for name in chosen})
     if beside:
+        beside.counts = operations
         results.machine["peer"] = f"Linux {linux.version(beside.image)}"
     for place, name in enumerate(chosen, 1):
         context = Context(
@@ -234,7 +235,7 @@ def _rows(context: Context, path: Path) -> Iterator[Figure]:
 def wall_ratios(context: Context, found: Sequence[Figure]) -> Iterator[Figure]:
     """Wall time of ours over the peer's best of the same run, for rows that both have."""
     for ours in found:
-        theirs = best(found, context.exhibit, str(ours["row"]), "ns", "linux")
+        theirs = counterpart(ours, found, "linux")
         if ours["system"] == "exos" and ours["unit"] == "ns" and theirs is not None:
             ratio = number(ours, "median") / number(theirs, "median")
             variant = ", ".join(filter(None, (str(ours["variant"]), "wall time to linux")))
@@ -293,8 +294,8 @@ def sentence(verdict: Verdict) -> str:
 
 
 def show(title: str, found: Sequence[Figure]) -> None:
-    """The table of one exhibit, for a person: what was measured, beside the peer and the least that is possible. What
-    the paper reports is of other machines, so it is only in the report.
+    """The table of one exhibit, for a person: what was measured, beside the peer's best way and the least that is
+    possible. All variants of the peer, and what the paper reports of other machines, are in the file and the report.
     """
     from rich.console import Console
     from rich.table import Table
@@ -302,18 +303,20 @@ def show(title: str, found: Sequence[Figure]) -> None:
     by_key = {key_of(figure): figure for figure in found}
     lines = []
     for figure in found:
-        if figure["system"] not in ("exos", "linux", "c") or operation_of(figure):
+        if figure["system"] not in ("exos", "c") or operation_of(figure):
             continue
+        theirs = counterpart(figure, found, "linux") if figure["system"] == "exos" else None
+        linux_cells = [_cell(theirs, "median"), str(theirs["variant"])] if theirs else ["", ""]
         ratios = [ratio(figure, found, system) for system in ("linux", "limit")]
         beside = [by_key.get(key_of(figure)._replace(unit="count", variant=v)) for v in operation_variants(figure)]
-        cells = [_cell(figure, key) for key in KEYS[1:]] + [f"{r:.3g}" if r else "" for r in ratios]
+        cells = [_cell(figure, key) for key in KEYS[1:]] + linux_cells + [f"{r:.3g}" if r else "" for r in ratios]
         counts = [_cell(f, "median") if f and figure["unit"] == "instructions" else "" for f in beside]
         lines.append([*cells, *counts])
     table = Table(title=title, box=None, title_justify="left", header_style="bold", pad_edge=False)
-    names = (*KEYS[1:], "/linux", "/limit", *COLUMNS)
+    names = (*KEYS[1:], "linux", "by", "/linux", "/limit", *COLUMNS)
     used = [i for i, name in enumerate(names) if name in NUMBERS or any(line[i] for line in lines)]
     for i in used:
-        table.add_column(names[i], justify="left" if i < KEYS.index("min") - 1 else "right")
+        table.add_column(names[i], justify="left" if names[i] in (*KEYS[:5], "by") else "right")
     for line in lines:
         table.add_row(*(line[i] for i in used))
     Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 180).print(table)
@@ -336,9 +339,9 @@ def operation_of(figure: Figure) -> str:
 
 def ratio(figure: Figure, found: Sequence[Figure], system: str) -> float | None:
     """A figure of ours to the best of another system; nothing where there is none, or where it is no cost."""
-    if figure["system"] != "exos" or figure["unit"] not in ("instructions", "ns", "bytes"):
+    if figure["system"] != "exos" or figure["unit"] not in COSTS:
         return None
-    other = best(found, str(figure["exhibit"]), str(figure["row"]), str(figure["unit"]), system)
+    other = counterpart(figure, found, system)
     return number(figure, "median") / number(other, "median") if other and number(other, "median") else None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exokernel.host import charts
 from exokernel.host.bench import EXHIBITS, Results, discover, operation_of, operation_variants, ratio, sentence
-from exokernel.host.expectations import Verdict, best, reports
+from exokernel.host.expectations import COSTS, Verdict, best, counterpart, reports
 from exokernel.host.figures import Figure, key_of, number
 from exokernel.host.operations import NAMES
 
@@ -41,7 +41,6 @@ SYSTEMS = {
     "paper-mpf": "MPF",
     "paper-pathfinder": "PATHFINDER",
 }
-COSTS = ("instructions", "ns", "bytes")
 NEWEST = "DEC5000/125"  # the paper's fastest machine
 
 
@@ -109,17 +108,13 @@ def page(results: Results, folder: Path = EXHIBITS) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    names = sorted(
-        {str(f["exhibit"]) for f in results.figures}, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n)
-    )
-    sections = [section(name, results, folder) for name in names]
     return environment.from_string(TEMPLATE.read_text()).render(
         machine=results.machine,
         peer=results.machine.get("peer", ""),
-        sections=sections,
+        sections=sections_of(results, folder),
         glance=glance(results.figures),
         headline=headline(results),
-        losses=losses(results.figures),
+        losses=losses(results.figures, results.verdicts),
         above=above(results.figures),
         verdicts=results.verdicts,
         sentence=sentence,
@@ -128,6 +123,13 @@ def page(results: Results, folder: Path = EXHIBITS) -> str:
         operations=NAMES,
         units=UNITS,
     )
+
+
+def sections_of(results: Results, folder: Path) -> list[Section]:
+    """All exhibits of which there are figures, as the paper goes."""
+    names = {str(f["exhibit"]) for f in results.figures}
+    ordered = sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return [section(name, results, folder) for name in ordered]
 
 
 def section(name: str, results: Results, folder: Path) -> Section:
@@ -158,8 +160,8 @@ def main_figures(found: Iterable[Figure], unit: str) -> list[Figure]:
 
 def line_of(figure: Figure, found: Sequence[Figure]) -> Line:
     """A figure of ours beside others'."""
-    exhibit, row, unit = str(figure["exhibit"]), str(figure["row"]), str(figure["unit"])
-    linux, least, sel4 = (best(found, exhibit, row, unit, system) for system in ("linux", "limit", "sel4"))
+    row, unit = str(figure["row"]), str(figure["unit"])
+    linux, least, sel4 = (counterpart(figure, found, system) for system in ("linux", "limit", "sel4"))
     times = advantage(figure, linux)
     by_key = {key_of(f): f for f in found}
 
@@ -320,7 +322,7 @@ def plots(name: str, found: Sequence[Figure]) -> Iterable[str]:
     for figure in main_figures(found, "instructions"):
         points = [charts.Point(number(figure, "median"), "exos", f"ours: {cell(figure, 'median')}")]
         for system in ("linux", "c", "sel4", "limit"):
-            other = best(found, name, str(figure["row"]), "instructions", system)
+            other = counterpart(figure, found, system)
             if other:
                 told = ", ".join(filter(None, (system_name(system), str(other["variant"]))))
                 points.append(charts.Point(number(other, "median"), system, f"{told}: {cell(other, 'median')}"))
@@ -373,23 +375,29 @@ def stride_plot(found: Sequence[Figure]) -> Iterable[str]:
         yield charts.key({shape: name for shape, name in names.items() if shape in shapes})
 
 
+def plain(found: Sequence[Figure]) -> list[Figure]:
+    """Our instruction counts, of each row without a variant where there is one."""
+    ours = [f for f in found if f["system"] == "exos" and f["unit"] == "instructions"]
+    rows = {(f["exhibit"], f["row"]) for f in ours if not f["variant"]}
+    return [f for f in ours if not f["variant"] or (f["exhibit"], f["row"]) not in rows]
+
+
 def glance(found: Sequence[Figure]) -> str:
     """How many times better than the best Linux each row is, and than Ultrix it was."""
     lines = []
-    for figure in found:
-        if figure["system"] != "exos" or figure["unit"] != "instructions" or figure["variant"] != "":
-            continue
+    for figure in plain(found):
         exhibit, row = str(figure["exhibit"]), str(figure["row"])
-        linux = best(found, exhibit, row, "instructions", "linux")
+        linux = counterpart(figure, found, "linux")
         times = advantage(figure, linux)
         if linux is None or times is None:
             continue
         title = f"over Linux ({linux['variant']}): {as_times(times)}"
         points = [charts.Point(times, "exos", title)]
         paper = paper_advantage([f for f in found if f["exhibit"] == exhibit], row)
-        if paper:
+        if paper and not figure["variant"]:
             points.append(charts.Point(paper, "paper", f"the paper, over Ultrix: {as_times(paper)}"))
-        lines.append(charts.Row(f"{exhibit} {row}", as_times(times), tuple(points), bar=True))
+        name = ", ".join(filter(None, (f"{exhibit} {row}", str(figure["variant"]))))
+        lines.append(charts.Row(name, as_times(times), tuple(points), bar=True))
     if not lines:
         return ""
     lines.sort(key=lambda line: -line.points[0].value)
@@ -405,8 +413,7 @@ def glance(found: Sequence[Figure]) -> str:
 
 def headline(results: Results) -> list[tuple[str, str]]:
     """A few numbers to begin with: value and what it is."""
-    plain = [f for f in results.figures if f["system"] == "exos" and f["unit"] == "instructions" and not f["variant"]]
-    pairs = [(f, best(results.figures, str(f["exhibit"]), str(f["row"]), "instructions", "linux")) for f in plain]
+    pairs = [(f, counterpart(f, results.figures, "linux")) for f in plain(results.figures)]
     times = sorted(t for f, other in pairs if (t := advantage(f, other)) is not None)
     facts = []
     if times:
@@ -421,17 +428,24 @@ def headline(results: Results) -> list[tuple[str, str]]:
     return [*facts, (f"{len(results.figures):,}", "figures, all of them below")]
 
 
-def losses(found: Sequence[Figure]) -> list[str]:
-    """Rows in which Linux's best is better."""
+def losses(found: Sequence[Figure], verdicts: Sequence[Verdict] = ()) -> list[str]:
+    """Rows in which Linux's best is better, and why, where an aim says so."""
+    reasons = {
+        (v.threshold.exhibit, v.threshold.row, v.threshold.variant): v.threshold.missed
+        for v in verdicts
+        if v.threshold.to == "linux"
+    }
     said = []
     for figure in found:
         if figure["system"] == "exos" and not operation_of(figure):
-            linux = best(found, str(figure["exhibit"]), str(figure["row"]), str(figure["unit"]), "linux")
+            linux = counterpart(figure, found, "linux")
             times = advantage(figure, linux)
             if linux is not None and times is not None and times < 0.995:
                 name = ", ".join(filter(None, (f"{figure['exhibit']} {figure['row']}", str(figure["variant"]))))
                 by = f"Linux by {linux['variant']}" if linux["variant"] else "Linux"
-                said.append(f"{name}: {cell(figure, 'median')}, {by} {cell(linux, 'median')}: {as_times(times)}")
+                reason = reasons.get((str(figure["exhibit"]), str(figure["row"]), str(figure["variant"])), "")
+                text = f"{name}: {cell(figure, 'median')}, {by} {cell(linux, 'median')}: {as_times(times)}"
+                said.append(f"{text}. {reason[:1].upper()}{reason[1:]}." if reason else text)
     return said
 
 
@@ -440,7 +454,7 @@ def above(found: Sequence[Figure]) -> list[tuple[float, str]]:
     said = []
     for figure in found:
         times = ratio(figure, found, "limit")
-        least = best(found, str(figure["exhibit"]), str(figure["row"]), str(figure["unit"]), "limit")
+        least = counterpart(figure, found, "limit")
         if times is not None and least is not None and times > 1.005:
             name = ", ".join(filter(None, (f"{figure['exhibit']} {figure['row']}", str(figure["variant"]))))
             said.append((times, f"{name}: {cell(figure, 'median')}, the least is {cell(least, 'median')}"))

@@ -29,6 +29,13 @@ def connect(port: int) -> socket.socket:
     return found
 
 
+def look(port: int) -> tuple[int, int]:
+    """What the server tells on that port: the counter, and the turns in which nothing was to do."""
+    with connect(port) as connection, connection.makefile() as file:
+        counter, turns = file.read().split()
+        return int(counter), int(turns)
+
+
 class Work:
     """The server that tells its numbers on `port`."""
 
@@ -42,9 +49,7 @@ class Work:
 
     def look(self) -> tuple[int, int]:
         """The counter, and the turns in which nothing was to do."""
-        with connect(self.port) as connection, connection.makefile() as file:
-            counter, turns = file.read().split()
-            return int(counter), int(turns)
+        return look(self.port)
 
     def _after_a_rest(self) -> tuple[int, int]:
         time.sleep(REST)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Debian's packages, fetched and unpacked into the cache, never installed: what a peer runs is theirs, not the host's.
 
-Needs `apt-get`, `apt-cache` and `dpkg`, and a network the first time; a package that is in the cache is taken as it is.
+Needs `apt-get`, `apt-cache` and `dpkg`, and a network the first time; a package that is in the cache is taken as it is,
+until its folder is deleted.
 """
 
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from exokernel.host.build import cache_folder
@@ -18,20 +19,19 @@ TIMEOUT = 300  # seconds of one command
 
 
 def unpacked(package: str) -> Path:
-    """The folder with a package's files, as of the version that apt would install. Raises `Failure`."""
+    """The folder with a package's files, as of the version that apt would install if it is not there yet. Raises
+    `Failure`.
+    """
     folder = cache_folder() / "debian"
     known = sorted(folder.glob(f"{package}_*"))
+    if known:
+        return known[-1]
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        if known:
-            return known[-1]
         raise Failure(f"the Debian package {package} cannot be fetched: there is no apt-get here")
     version = _field(_about(package), "Version") or ""
-    if not version and known:
-        return known[-1]
     place = folder / f"{package}_{version}".replace(":", "%3a")
-    if not place.is_dir():
-        with progress(f"Fetching {package} {version} ..."):
-            _fetch(package, version, place)
+    with progress(f"Fetching {package} {version} ..."):
+        _fetch(package, version, place)
     return place
 
 
@@ -42,6 +42,24 @@ def dependency(package: str) -> str:
     if not name:
         raise Failure(f"apt knows no dependency of {package}")
     return name[0]
+
+
+def libraries(package: str) -> Iterator[str]:
+    """The packages with libraries that a package depends on, and what it is split into, nearest first."""
+    without = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
+    graph: dict[str, list[str]] = {}
+    for line in _output("apt-cache", "depends", "--recurse", *without, package).splitlines():
+        if not line.startswith(" "):
+            edges = graph.setdefault(line, [])
+        elif found := re.match(r" *\|?(?:Pre)?Depends: ([a-z0-9.+-]+)$", line):
+            edges.append(found[1])
+    prefixes = ("lib", "zlib", package.split("-", maxsplit=1)[0] + "-")
+    seen, near = {package}, [package]
+    while near:
+        further = [other for name in near for other in graph.get(name, []) if other.startswith(prefixes)]
+        near = [name for name in dict.fromkeys(further) if name not in seen]
+        seen |= set(near)
+        yield from near
 
 
 def _about(package: str) -> str:

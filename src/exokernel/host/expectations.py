@@ -15,6 +15,7 @@ from typing import Any
 from exokernel.host.figures import UNITS, Figure, Key, figure, key_of, number
 from exokernel.host.terminal import Failure
 
+COSTS = ("instructions", "ns", "bytes")  # of these, less is better
 GROWTH = 1.02  # a row that needs more than 2 % more than it did is named
 
 
@@ -156,7 +157,7 @@ def _value(aim: Threshold, figures: Sequence[Figure]) -> float | None:
     ours = best(figures, aim.exhibit, aim.row, aim.unit, "exos", aim.variant)
     if ours is None or not aim.to:
         return None if ours is None else number(ours, "median")
-    theirs = best(figures, aim.exhibit, aim.row, aim.unit, aim.to)
+    theirs = counterpart(ours, figures, aim.to)
     return None if theirs is None else number(ours, "median") / number(theirs, "median")
 
 
@@ -175,6 +176,28 @@ def best(
     ]
     choose = max if unit == "per-second" else min
     return choose(found, key=lambda f: number(f, "median"), default=None)
+
+
+def counterpart(figure: Figure, figures: Sequence[Figure], system: str) -> Figure | None:
+    """What a system has beside a figure of ours: the best of its variants that have ours in their names (`nginx,
+    keep-alive` beside `keep-alive`), or if there are none, of those that have no other's; where less is not better, the
+    first. Nothing beside what is only a part of a row, which says so in brackets.
+    """
+    exhibit, row, variant, unit = (str(figure[name]) for name in ("exhibit", "row", "variant", "unit"))
+    if "(" in variant:
+        return None
+    theirs = [f for f in figures if key_of(f)[:3] == (exhibit, row, system) and f["unit"] == unit]
+    same = [f for f in theirs if _parts(figure) <= _parts(f)] if variant else []
+    ours = [f for f in figures if key_of(f)[:3] == (exhibit, row, "exos") and f["unit"] == unit and f["variant"]]
+    others = [f for f in theirs if not any(_parts(our) <= _parts(f) for our in ours)]
+    if unit in COSTS or unit == "per-second":
+        return best(same or others, exhibit, row, unit, system)
+    return next(iter(same or others), None)
+
+
+def _parts(figure: Figure) -> set[str]:
+    """Of a variant: `nginx, keep-alive` has two."""
+    return set(str(figure["variant"]).split(", "))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import functools
 import lzma
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from exokernel.host import debian
 from exokernel.host.build import REPOSITORY, cache_folder
 from exokernel.host.initramfs import Entry, archive, uncompressed_kernel
 from exokernel.host.machine import Machine, measured
+from exokernel.host.operations import Operations, counted, counter
 from exokernel.host.terminal import Failure
 
 if TYPE_CHECKING:
@@ -47,24 +49,35 @@ REPEATABLE = ("-seed", "1", "-rtc", "base=2020-01-01,clock=vm")
 
 
 class Line(NamedTuple):
-    """What a program found: the samples of a row, each divided by the operations in it."""
+    """What a program found: the samples of a row, each of so many `operations`, and what was counted beside them."""
 
     row: str
     variant: str
     unit: str
-    values: tuple[float, ...]
+    operations: int
+    samples: tuple[int, ...]
+    regions: list[Operations]
+
+    @property
+    def values(self) -> list[float]:
+        """The samples, each divided by the operations in it."""
+        return [sample / self.operations for sample in self.samples]
 
 
 @dataclass
 class Linux:
-    """A kernel to boot, and what its boots have found. `programs` are the exhibits' sources by name."""
+    """A kernel to boot, and what its boots have found. `programs` are the exhibits' sources by name; `counts` whether
+    kernel entries and so on are counted.
+    """
 
     image: Path
     modules: Path
     programs: Mapping[str, Path] = field(default_factory=dict)
+    counts: bool = False
 
     def __post_init__(self) -> None:
         self._found: dict[str, dict[str, list[Line]]] = {}
+        self._wall: list[dict[str, list[Line]]] = []
         self.kernel = self._uncompressed()
 
     def _uncompressed(self) -> Path:
@@ -129,11 +142,25 @@ class Linux:
                 self._found = {setting: boot.result() for setting, boot in boots.items()}
         return {setting: found[program] for setting, found in self._found.items()}
 
+    def wall_results(self, program: str, boots: int) -> list[list[Line]]:
+        """What a program found in each of so many boots by the host's clock, without guards against speculation."""
+        if not self._wall:
+            files = compiled(self.programs)
+            words = f"{SETTINGS['']} WALL=1 programs={','.join(self.programs)}"
+            for _ in range(boots):
+                with self.machine(files, words, icount=False) as machine:
+                    machine.wait()
+                    self._wall.append(lines_of(machine, []))
+        return [found[program] for found in self._wall]
+
     def boot(self, files: Mapping[str, Entry], words: str) -> dict[str, list[Line]]:
         """One boot; the lines of each program."""
-        with self.machine(files, f"{words} programs={','.join(self.programs)}") as machine:
-            machine.wait()
-            return lines_of(machine)
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder, "operations")
+            extra = counter(out) if self.counts else ()
+            with self.machine(files, f"{words} programs={','.join(self.programs)}", extra=extra) as machine:
+                machine.wait()
+                return lines_of(machine, counted(out) if self.counts else [])
 
 
 @functools.cache
@@ -146,10 +173,12 @@ def host_khz() -> int:
         return int(subprocess.run([program], capture_output=True, text=True, timeout=20, check=True).stdout)
 
 
-def lines_of(machine: Machine) -> dict[str, list[Line]]:
-    """What was printed, by program. Raises `ValueError` when one failed."""
+def lines_of(machine: Machine, regions: list[list[Operations]]) -> dict[str, list[Line]]:
+    """What was printed, by program. Raises `ValueError` when one failed. `regions` of each line, or nothing."""
     found: dict[str, list[Line]] = {}
     ends = 0
+    rows = iter(regions)
+    last: tuple[tuple[int, ...], list[Operations]] = (), []
     for text in machine.control:
         if text.startswith("program "):
             lines = found.setdefault(text.removeprefix("program "), [])
@@ -159,8 +188,13 @@ def lines_of(machine: Machine) -> dict[str, list[Line]]:
             ends += 1
         else:
             row, variant, unit, operations, numbers = text.split("|")
-            lines.append(Line(row, variant, unit, tuple(int(n) / int(operations) for n in numbers.split())))
-    if not found or ends != len(found):
+            samples = tuple(map(int, numbers.split()))
+            beside = next(rows, [])[-len(samples) :]  # programs warm up
+            if not beside and samples == last[0]:
+                beside = last[1]  # the same samples are two rows
+            last = samples, beside
+            lines.append(Line(row, variant, unit, int(operations), samples, beside))
+    if not found or ends != len(found) or next(rows, None) is not None:
         raise ValueError(f"Linux did not run all programs\n{machine.transcript()}")
     return found
 
@@ -199,7 +233,8 @@ def find(image: Path | None = None, modules: Path | None = None) -> tuple[Path, 
         if not image.is_file():
             raise Failure(f"{image} does not exist", "--linux-kernel takes a bzImage, or an ELF vmlinux")
         return image, modules or image.parent
-    root = debian.unpacked(debian.dependency(META_PACKAGE))
+    known = sorted((cache_folder() / "debian").glob("linux-image-*-cloud-amd64_*"))
+    root = known[-1] if known else debian.unpacked(debian.dependency(META_PACKAGE))
     found = sorted(root.glob("boot/vmlinuz-*"))
     if not found:
         raise Failure(f"there is no kernel in {root}")
@@ -219,10 +254,28 @@ def rows(exhibit: str, folder: Path, context: "Context") -> Iterable["Figure"]:
     if (folder / "linux.c").exists():
         for setting, lines in linux.results(exhibit).items():
             for line in lines:
-                yield context.figure(line.row, line.unit, line.values, "linux", f"{line.variant}{setting}")
+                variant = f"{line.variant}{setting}"
+                unit = "ratio" if line.unit == "ratio" else "instructions"  # a tick, or a nanosecond, is one
+                yield context.figure(line.row, unit, line.values, "linux", variant)
+                if unit == "instructions":
+                    yield from context.operation_figures(line.row, variant, line.regions, line.operations, "linux")
+        if context.wall:
+            yield from wall_figures(exhibit, context, linux)
     of_its_own = getattr(sys.modules.get(f"exhibit_{exhibit}"), "peer_rows", None)
     if of_its_own:
         yield from of_its_own(context, linux)
+
+
+def wall_figures(exhibit: str, context: "Context", linux: Linux) -> Iterable["Figure"]:
+    """The median of each row in nanoseconds, of each of several boots: one alone may be off by a factor."""
+    from exokernel.host.bench import WALL_BOOTS
+
+    nanoseconds = {"ticks": 1e6 / host_khz(), "ns": 1.0}
+    for lines in zip(*linux.wall_results(exhibit, WALL_BOOTS), strict=True):
+        line = lines[0]
+        if line.unit in nanoseconds:
+            values = [statistics.median(boot.values) * nanoseconds[line.unit] for boot in lines]
+            yield context.figure(line.row, "ns", values, "linux", line.variant)
 
 
 def version(image: Path) -> str:

@@ -609,7 +609,7 @@ static void write_profile(void)
     FILE *file = fopen(path, "w");
     if (!file)
         return;
-    fprintf(file, "total %lu\ncut %lu\n", count - undone, cut);
+    fprintf(file, "total %lu\ncut %lu\n", count - undone, cut + header->names_lost);
     for (uint64_t i = 0; i < header->names; i++)
         fprintf(file, "name %lu %u %s\n", i, names[i].environment, names[i].name);
     for (uint32_t i = 0; i < node_count; i++)

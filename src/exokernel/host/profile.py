@@ -44,8 +44,8 @@ class Programs:
 
 
 def stacks(text: str, programs: Programs) -> tuple[Stacks, int, int]:
-    """Instructions by stack, the environment first; the instructions of the whole run; and how many times a stack was
-    too much to be remembered. Raises ValueError for what is not whole.
+    """Instructions by stack, the environment first; the instructions of the whole run; and how many times a stack, or
+    an environment, was too much to be remembered. Raises ValueError for what is not whole.
     """
     names: list[str] = []
     nodes: list[tuple[int, int, int]] = []
@@ -121,7 +121,7 @@ def profile(parsed: argparse.Namespace) -> int:
             warn("QEMU was ended before it could say what it had counted")
             return
         if cut:
-            warn(f"{cut} calls on stacks of too many different kinds are counted as their callers'")
+            warn(f"there were too many stacks or environments: {cut} times another one was taken for it")
         text = "".join(f"{line}\n" for line in folded(found))
         if parsed.output == Path("-"):
             print(text, end="", flush=True)

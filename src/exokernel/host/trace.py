@@ -49,11 +49,14 @@ PROCESSOR, WIRE, LIFE = MACHINE, MACHINE + 1, MACHINE + 2  # its tracks
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a ring holds. `lost`: older events, which newer ones overwrote. `timed`: whether idle time is known."""
+    """What a ring holds. `lost`: older events, which newer ones overwrote. `unnamed`:
+    environments for whose names there was no room. `timed`: whether idle time is known.
+    """
 
     names: list[tuple[int, int, int, str]]  # time, environment, generation, name
     events: list[tuple[int, int, int, int, int]]  # time, kind, environment, detail, value
     lost: int
+    unnamed: int
     timed: bool
     end: int
     instructions: int
@@ -63,7 +66,7 @@ def read(data: bytes) -> Recorded:
     """The ring's content, in order. Raises ValueError if it is none."""
     if len(data) < EVENTS_OFFSET:
         raise ValueError("too short for a ring of events")
-    magic, capacity, written, name_count, _, instructions, end, timed = HEADER.unpack_from(data)
+    magic, capacity, written, name_count, unnamed, instructions, end, timed = HEADER.unpack_from(data)
     if magic != MAGIC or len(data) != EVENTS_OFFSET + capacity * EVENT.size:
         raise ValueError("not a ring of events")
     names = []
@@ -72,7 +75,8 @@ def read(data: bytes) -> Recorded:
         names.append((time, environment, generation, name.split(b"\0")[0].decode(errors="replace")))
     events = list(EVENT.iter_unpack(data[EVENTS_OFFSET : EVENTS_OFFSET + min(written, capacity) * EVENT.size]))
     start = written % capacity if written > capacity else 0
-    return Recorded(names, events[start:] + events[:start], max(written - capacity, 0), bool(timed), end, instructions)
+    lost = max(written - capacity, 0)
+    return Recorded(names, events[start:] + events[:start], lost, unnamed, bool(timed), end, instructions)
 
 
 @dataclass
@@ -251,6 +255,8 @@ def trace(parsed: argparse.Namespace) -> int:
             raise Failure(f"cannot write {parsed.output}: {error.strerror}") from None
         if recorded.lost:
             warn(f"{recorded.lost:,} older events were lost; --events keeps more")
+        if recorded.unnamed:
+            warn(f"{recorded.unnamed:,} environments are shown as the last one that had their number")
         if not recorded.timed:
             warn("this QEMU does not tell its clock: while the machine idles, no time passes in the trace")
         say(f"{parsed.output}: {len(recorded.events):,} events; open it at https://ui.perfetto.dev")

@@ -5,6 +5,7 @@ The compiler behind it is not imported here; a program that only uses the types 
 """
 
 from exokernel.metal.language import (
+    add_end_around,
     addr,
     align,
     aligned,
@@ -71,6 +72,7 @@ __all__ = [
     "Array",
     "Ptr",
     "Span",
+    "add_end_around",
     "addr",
     "align",
     "aligned",

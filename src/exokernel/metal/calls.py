@@ -641,6 +641,13 @@ class Calls:
         product = self.let(f"lshr i128 {self.let(f'mul i128 {wide[0]}, {wide[1]}')}, 64")
         return self.make(u64, self.let(f"trunc i128 {product} to i64"))
 
+    def in_add_end_around(self: Lowering, node: ast.Call) -> Value:
+        u64 = self.program.integers["u64"]
+        a, b = (self.convert(self.value(n, u64), u64, n) for n in self.arguments(node, 2))
+        both = self.let(f"call {{i64, i1}} @llvm.uadd.with.overflow.i64(i64 {a.ir}, i64 {b.ir})")
+        total, carry = (self.let(f"extractvalue {{i64, i1}} {both}, {i}") for i in (0, 1))
+        return self.make(u64, self.let(f"add i64 {total}, {self.let(f'zext i1 {carry} to i64')}"))
+
     def in_trap(self: Lowering, node: ast.Call) -> Value:
         self.arguments(node, 0)
         self.stop("trap")
@@ -737,7 +744,8 @@ INTRINSICS: dict[Any, Any] = {
     language.compiler_barrier: Calls.in_compiler_barrier, language.byte_swap: _bits("bswap"),
     language.count_leading_zeros: _bits("ctlz"), language.count_trailing_zeros: _bits("cttz"),
     language.count_ones: _bits("ctpop"), language.rotate_left: Calls.in_rotate_left,
-    language.multiply_high: Calls.in_multiply_high, language.trap: Calls.in_trap,
+    language.multiply_high: Calls.in_multiply_high, language.add_end_around: Calls.in_add_end_around,
+    language.trap: Calls.in_trap,
     language.unreachable: Calls.in_unreachable, language.aligned: Calls.in_misplaced,
     language.placed: Calls.in_misplaced, language.module_asm: Calls.in_misplaced,
 }  # fmt: skip

@@ -365,6 +365,12 @@ def multiply_high(a: Any, b: Any) -> Any:
     return u64(int(coerce(u64, a)) * int(coerce(u64, b)) >> 64)
 
 
+def add_end_around(a: Any, b: Any) -> Any:
+    """The one's complement sum of two u64: the carry out of their sum is added to it."""
+    total = int(coerce(u64, a)) + int(coerce(u64, b))
+    return u64((total & 0xFFFF_FFFF_FFFF_FFFF) + (total >> 64))
+
+
 def format_into(buffer: Any, text: Any) -> Any:
     """Write text into a Span[u8]; its length in bytes. Trap if it does not fit."""
     content = text.encode() if isinstance(text, str) else bytes(text)

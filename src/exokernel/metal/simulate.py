@@ -946,8 +946,10 @@ class _Rewriter:
             return Typed(call, _native(arguments[0].kind.target))
         if target in SAME_AS_FIRST:
             return Typed(call, arguments[0].kind)
-        if target is language.atomic_compare_exchange or target is language.multiply_high:
-            return Typed(call, u64 if target is language.multiply_high else bool)
+        if target is language.multiply_high or target is language.add_end_around:
+            return Typed(call, u64)
+        if target is language.atomic_compare_exchange:
+            return Typed(call, bool)
         self.error(node, f"`{target.__name__}` works at module level only")
 
     def address(self, node: ast.expr) -> Typed:

@@ -327,9 +327,9 @@ def machine(v: u32) -> tuple[u32, u32, u32, bool, u32]:
 compare(machine, 0, 1, 5)
 
 
-def bit_tricks(x: u64, n: u64, a: u64, b: u64) -> tuple[u64, u64, u64, u64, u64, u64]:
+def bit_tricks(x: u64, n: u64, a: u64, b: u64) -> tuple[u64, u64, u64, u64, u64, u64, u64]:
     zeros = count_leading_zeros(x) * 100 + count_trailing_zeros(x)
-    return byte_swap(x), zeros, count_ones(x), rotate_left(x, n), multiply_high(a, b), n
+    return byte_swap(x), zeros, count_ones(x), rotate_left(x, n), multiply_high(a, b), add_end_around(a, b), n
 
 
 compare(bit_tricks, (0, 0, 0, 0), (0x1234, 77, 1 << 63, 6))

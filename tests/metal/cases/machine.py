@@ -174,6 +174,13 @@ def upper_half(a: u64, b: u64) -> u64:
 
 
 compare_edges(upper_half)
+
+
+def ones_complement_sum(a: u64, b: u64) -> u64:
+    return add_end_around(a, b)
+
+
+compare_edges(ones_complement_sum)
 expect(upper_half, (0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF), 0xFFFFFFFFFFFFFFFE)
 
 
