@@ -21,7 +21,7 @@ from pathlib import Path
 
 from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
-from exokernel.host.machine import Machine, Options
+from exokernel.host.machine import Machine, measured
 from exokernel.host.wire import Wire, wire
 
 FOLDER = Path(__file__).parent
@@ -68,7 +68,7 @@ class Done:
 def attack(frames: int, seed: int) -> Done:
     """So many hostile frames. Raises ValueError when anything is not as it must be."""
     image = build([FOLDER / "server.py", FOLDER / "witness.py"]).path
-    with wire() as cable, Machine(image, Options(link=cable.option), timeout=TIMEOUT) as machine:
+    with wire() as cable, Machine(image, measured(link=cable.option), timeout=TIMEOUT) as machine:
         cable.guest = machine
         machine.wait_for(b"ready")
         peer = Peer(cable)
@@ -104,7 +104,7 @@ def attack(frames: int, seed: int) -> Done:
             setattr(done, name, after[name] - before[name])
         done.leaked = {name: before[name] - after[name] for name in LEAKS}
         seen = machine.console.count(b"witness")
-        machine.wait_for(b"witness %d\n" % (seen + 2))  # also now
+        machine.wait_for(b"witness %d\n" % (10 * (seen + 2)))  # also now
         done.witness = machine.console.count(b"witness") - told
         ended = [e for e in machine.events if e.name in ("ended", "panic")]
         if ended or any(done.leaked.values()) or done.received < frames or b"changed" in machine.console:
@@ -241,7 +241,7 @@ class Client:
     def __init__(self, peer: Peer, port: int, to: int) -> None:
         self.peer, self.port, self.to = peer, port, to
         self.sequence, self.expected, self.acknowledged = 7, 0, 0
-        self.opened = self.ended = False
+        self.opened, self.ended = False, ""
         self.data = b""
         peer.clients[port] = self
 
@@ -251,7 +251,7 @@ class Client:
 
     def take(self, flags: int, sequence: int, acknowledgment: int, data: bytes) -> None:
         if flags & RST and self.opened and sequence == self.expected:
-            self.ended = True
+            self.ended = f"by a reset with acknowledgment {acknowledgment}, while at {self.sequence}"
         elif flags & SYN and not self.opened and acknowledgment == self.sequence + 1:
             self.opened, self.expected = True, (sequence + 1) & 0xFFFFFFFF
             self.sequence += 1
@@ -269,11 +269,11 @@ class Client:
         """Send until it has been answered."""
         for attempt in range(60):
             send()
-            if self.peer.until(lambda: reached() or self.ended, 0.05 * (1 + attempt)):
+            if self.peer.until(lambda: reached() or self.ended != "", 0.05 * (1 + attempt)):
                 break
         if self.ended or not reached():
             guest = self.peer.cable.guest
-            raise ValueError(f"port {self.port}: {what}: ended {self.ended}\n{guest and guest.transcript()}")
+            raise ValueError(f"port {self.port}: {what}, ended {self.ended or 'not'}\n{guest and guest.transcript()}")
 
     def open(self) -> None:
         self.again(lambda: self.send(SYN), lambda: self.opened, "no connection")

@@ -2,20 +2,23 @@
 """All of the network at once, as a target: pages on TCP port 80, an echo on TCP and UDP port 7, fragments joined. Each echo
 connection has a block of the heap as long as it lives. UDP port 8 tells what is free or taken, when nothing else does.
 
-TCP's second is a FASTER-th of one here, so that whatever has to time out does so within a test.
+TCP's second is a FASTER-th of one here, so that whatever has to time out does so within a test. Only the two honest
+connections are never given up, or a computer that is busy with something else would end them.
 """
 
 from exokernel.exos import aegis, arp, blocks, fragments, heap, http, network, pages, streams, tcp
 from exokernel.exos.http import Request
 from exokernel.exos.interface import Peer
 from exokernel.exos.tcp import Connection, Event
-from exokernel.metal import Array, Ptr, Span, format_into, u8, u16, u64
+from exokernel.metal import Array, Ptr, Span, format_into, u8, u16, u32, u64
 
 CONNECTIONS = 256
 BUFFER = 16384
 BUFFERS = 64
 FASTER = 16
 BLOCK = 300
+HONEST = 0x0A00_0001  # the address, and below these ports
+HONEST_PORTS = 1002
 ENDED = 1  # in Connection.user, beside the block's address: the peer sends no more
 
 connections: Array[Connection, CONNECTIONS] = Array[Connection, CONNECTIONS](
@@ -32,10 +35,20 @@ def answer(request: Request, target: bytes, page: Span[u8]) -> u64:
     return format_into(page, "still here\n")
 
 
+def is_honest(connection: Connection) -> bool:
+    return connection.address == HONEST and connection.port < HONEST_PORTS
+
+
+def serve(connection: Connection, event: u8) -> None:
+    pages.serve(connection, event)
+    if event == Event.OPENED and is_honest(connection):
+        streams.set_patience(connection, 0)
+
+
 def echo(connection: Connection, event: u8) -> None:
     """What comes goes back, at the pace at which the peer takes it."""
     if event == Event.OPENED:
-        streams.set_patience(connection, 30)
+        streams.set_patience(connection, u32(0) if is_honest(connection) else u32(30))
         connection.user = u64(heap.allocate(BLOCK))
         if connection.user == 0:
             streams.abort(connection)
@@ -106,7 +119,8 @@ def main() -> None:
     network.card.fragments = datagrams
     streams.start(connections, buffers, BUFFER)
     streams.host.second = network.card.second // FASTER
-    pages.start(80, answer)
+    pages.server.answer = answer
+    streams.listen(80, serve)
     streams.listen(7, echo)
     network.bind(7, echo_datagram)
     network.bind(8, tell)

@@ -254,4 +254,4 @@ def test_a_hostile_crowd_breaks_nothing_and_leaves_nothing_behind() -> None:
     done = hostile.attack(30_000, seed=5)
     assert sum(done.sent.values()) == 30_000 and min(done.sent.values()) > 2_000
     assert done.opened > 100 and done.cookies > 500, "strangers come in, and too many knock"
-    assert done.received >= 30_000 and done.answers >= 60 and done.witness >= 2
+    assert done.received >= 30_000 and done.answers >= 60 and done.witness >= 1

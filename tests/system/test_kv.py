@@ -78,6 +78,9 @@ def test_every_command(client: Client) -> None:
     assert client.do("SET", "n", -5) == "+OK" and client.do("INCR", "n") == -4
     assert str(client.do("INCR", "a")).startswith("-ERR")
     assert client.do("MGET", "a", "none", "n") == [b"", None, b"-4"]
+    assert client.do("MSET", "m", 1, "a", "", "m", 2) == "+OK" and client.do("MGET", "m", "a") == [b"2", b""]
+    assert str(client.do("MSET", "m", 1, "x" * 65, 2)).startswith("-ERR") and client.do("DEL", "m") == 1
+    assert client.do("CONFIG", "GET", "save") == [b"save", b""]
     assert client.do("EXISTS", "a", "n", "none") == 2 and client.do("DBSIZE") == 2
     assert client.do("DEL", "a", "none") == 1 and client.do("GET", "a") is None
     assert b"keys=1" in bytes(client.do("INFO") or b"")  # type: ignore[arg-type]
@@ -161,12 +164,26 @@ def test_nonsense_ends_only_its_connection(port: int, client: Client) -> None:
     assert client.do("PING") == "+PONG"
 
 
+UNKNOWN = "ERR unknown command, or a wrong number of arguments"
+
+
 def test_redis_cli(port: int) -> None:
     if (tool := shutil.which("redis-cli")) is None:
         pytest.skip("needs redis-cli (package redis-tools)")
-    for words, expected in ((["set", "a", "1"], "OK"), (["incr", "a"], "2"), (["get", "a"], "2"), (["ping"], "PONG")):
-        run = subprocess.run([tool, "-p", str(port), *words], capture_output=True, timeout=20, check=True)
-        assert run.stdout.decode().strip() == expected
+    for line, expected in (
+        ("flushall", "OK"), ("set a 1", "OK"), ("incr a", "2"), ("get a", "2"), ("get none", ""), ("ping", "PONG"),
+        ("ping hello", "hello"), ("echo hello", "hello"), ("mset b 3 c 4", "OK"), ("mget a none c", "2\n\n4"),
+        ("expire a 100", "1"), ("expire none 1", "0"), ("ttl b", "-1"), ("exists a b none", "2"), ("dbsize", "3"),
+        ("del a b none", "2"), ("get a", ""), ("set d e ex 100", "OK"), ("ttl d", "100"), ("config get save", "save\n"),
+        ("get", UNKNOWN), ("mset a", UNKNOWN),
+        ("mset a 1 b", "ERR wrong number of arguments for 'mset' command"), ("hgetall a", UNKNOWN),
+        ("incr d", "ERR value is not an integer or out of range"), ("set a b xx", "ERR syntax error"),
+        ("set a b ex 0", "ERR syntax error"), ("set a " + 600 * "x", "ERR keys have at most 64 bytes, values 512"),
+    ):  # fmt: skip
+        run = subprocess.run([tool, "-p", str(port), *line.split()], capture_output=True, timeout=20, check=True)
+        assert run.stdout.decode().removesuffix("\n").removesuffix("\n" if "ERR" in expected else "") == expected, line
+    info = subprocess.run([tool, "-p", str(port), "info"], capture_output=True, timeout=20, check=True).stdout.decode()
+    assert "db0:keys=2" in info and "total_commands_processed:" in info
 
 
 def test_redis_benchmark(port: int) -> None:

@@ -31,8 +31,8 @@ from exokernel.host.namespace import GUEST as LINUX_SEES
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from scapy.layers.inet import IP, TCP
-    from scapy.layers.l2 import Ether
+    from scapy.layers.inet import ICMP, IP, TCP, UDP
+    from scapy.layers.l2 import ARP, Ether
     from scapy.packet import Raw
 
 READY = b"Pages on TCP"
@@ -350,6 +350,44 @@ def test_scapy_opens_and_asks(wire: Link) -> None:
     assert bytes(answer.payload).startswith(b"HTTP/1.1 200 OK\r\n") and answer.ack == 1001 + len(REQUEST)
     exchange(wire, TCP(sport=4000, dport=80, flags="R", seq=answer.ack), expect=False)
     assert_alive(wire)
+
+
+def test_scapy_asks_below_tcp(wire: Link) -> None:
+    """ARP, a ping, a datagram to a closed port: by what another stack makes of the answers."""
+    ethernet = Ether(dst=GUEST.station, src=PEER.station)
+    question = Ether(dst="ff:ff:ff:ff:ff:ff", src=PEER.station)
+    wire.send(bytes(question / ARP(op=1, hwsrc=PEER.station, psrc="10.0.0.1", pdst="10.0.0.2")))
+    answer = Ether(wire.receive())[ARP]
+    assert (answer.op, answer.psrc, answer.hwsrc) == (2, "10.0.0.2", "52:54:00:12:34:56")
+    ip = IP(src="10.0.0.1", dst="10.0.0.2")
+    wire.send(bytes(ethernet / ip / ICMP(id=7, seq=3) / Raw(b"hello")))
+    answer = Ether(wire.receive())[ICMP]
+    assert (answer.type, answer.id, answer.seq) == (0, 7, 3) and bytes(answer.payload)[:5] == b"hello"
+    wire.send(bytes(ethernet / ip / UDP(sport=4000, dport=9) / Raw(b"anybody?")))
+    answer = Ether(wire.receive())[ICMP]
+    assert (answer.type, answer.code) == (3, 3) and answer.payload.dport == 9
+
+
+@pytest.mark.parametrize("flags", ["", "F", "FPU", "FSRPAU", "SF", "SR", "SFRPAU", "P", "U", "R", "RA"])
+def test_odd_flags_open_nothing(wire: Link, flags: str) -> None:
+    """Of no connection: a reset without an ACK or silence, as RFC 9293 section 3.10.7.1 has it, and never a SYN."""
+    exchange(wire, TCP(sport=4100, dport=80, flags=flags, seq=5, ack=9), expect=False)
+    answers = [Ether(frame)[TCP] for frame in wire.receive_all(quiet=0.2)]
+    assert all("R" in answer.flags and "S" not in answer.flags for answer in answers), answers
+    assert len(answers) == (1 if "A" in flags and "R" not in flags else 0)
+    assert_alive(wire)
+
+
+def test_odd_flags_on_an_open_connection(wire: Link) -> None:
+    """None of them ends it or is taken for data without an ACK."""
+    segment = opened(wire, 4101)
+    exchange(wire, segment, expect=False)
+    for flags in ("", "F", "FPU", "SF", "SFPU", "P", "SA"):
+        exchange(wire, TCP(sport=4101, dport=80, flags=flags, seq=1001, ack=segment.ack) / Raw(b"x"), expect=False)
+    wire.receive_all(quiet=0.3)
+    segment.flags = "PA"
+    assert bytes(exchange(wire, segment / Raw(REQUEST)).payload).startswith(b"HTTP/1.1 200 OK\r\n")
+    exchange(wire, TCP(sport=4101, dport=80, flags="R", seq=1001 + len(REQUEST)), expect=False)
 
 
 def test_a_closed_port_refuses(wire: Link) -> None:
