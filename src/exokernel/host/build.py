@@ -6,6 +6,7 @@ cache with a manifest of every file that was read for it. While that holds, neit
 The cache is only ever a copy: deleting it costs one build.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -129,7 +130,7 @@ def _checked(path: Path) -> Path:
         raise Failure(f"{path} is a directory; an application is a Python file", hint)
     if not path.exists():
         raise Failure(f"{path} does not exist", "give the path of a Python file with a function `main`")
-    if path.suffix != ".py":
+    if path.suffix != ".py" or not path.is_file():
         raise Failure(f"{path} is not a Python file (.py)")
     return path.resolve()
 
@@ -163,6 +164,8 @@ def _declared_files(programs: list[Compiled]) -> tuple[File, ...]:
                 hint = f"a file is found by the path that is declared: at most {FILE_NAME_BYTES - 1} bytes"
                 raise _wrong(program, declared, "FILES", "is too long a name", hint)
             try:
+                if path.exists() and not (path.is_file() or path.is_dir()):  # a device may have no end
+                    raise OSError(errno.EINVAL, "it is no ordinary file")
                 data = path.read_bytes()
             except OSError as error:
                 hint = "paths are relative to this file's folder, and a folder's files are declared one by one"
@@ -250,10 +253,18 @@ def _run_workers(programs: list[tuple[str, str]], places: dict[tuple[str, str], 
 def _complaint(program: tuple[str, str], status: int, output: str) -> str:
     if status in (WRONG_PROGRAM, INTERNAL_ERROR):
         return output.rstrip("\n")
+    if "error:" not in output:
+        # Nobody said why: the program's own module level ended the process, or the computer's memory did.
+        ended = f"by signal {-status}" if status < 0 else f"with status {status}"
+        said = f"\n{output.rstrip()}" if output.strip() else ""
+        return (
+            Failure(f"compiling {program[1]} ended {ended}", "what stands at module level runs here").render(colored())
+            + said
+        )
     # LLVM ended the worker: it does so on assembly text that it cannot read.
     from exokernel.metal.backend import llvm_diagnostic
 
-    diagnostic = llvm_diagnostic(output or f"the compiler ended with status {status}")
+    diagnostic = llvm_diagnostic(output)
     return f"{diagnostic.render(colored())}\n(while compiling {program[1]})"
 
 
