@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.host.commands import COMMAND, ENVIRONMENT, HELLO, Write
 
+from exokernel.aegis import abi
 from exokernel.host.build import BuildError, build
-from exokernel.host.image import File, read_bundle
+from exokernel.host.image import ENVIRONMENTS, File, read_bundle
 from exokernel.host.terminal import Failure
 
 APPLICATION = """
@@ -220,6 +221,24 @@ def test_nothing_is_written_beside_the_application(tmp_path: Path, application: 
     path = application(APPLICATION, "mine/application.py")
     build([path], cache=cache)
     assert list(folder.iterdir()) == [path]
+
+
+def test_more_applications_than_environments_are_an_error_and_not_a_kernel_that_finds_its_bundle_bad(
+    application: Write, cache: Path
+) -> None:
+    assert ENVIRONMENTS == abi.ENVIRONMENTS
+    path = application(APPLICATION)
+    assert len(build([path] * ENVIRONMENTS, cache=cache).applications) == ENVIRONMENTS
+    with pytest.raises(Failure, match="65 applications are given, and a machine has 64"):
+        build([path] * (ENVIRONMENTS + 1), cache=cache)
+
+
+@pytest.mark.parametrize("name", ["llvmlite.py", "exokernel.py", "json.py", "kernel.py"])
+def test_an_application_with_the_name_of_a_library_hides_nothing(
+    name: str, tmp_path: Path, application: Write, cache: Path
+) -> None:
+    (tmp_path / "llvmlite.py").write_text("raise ImportError('the wrong one')\n")
+    assert build([application(APPLICATION, name)], cache=cache).applications[0].name == Path(name).stem
 
 
 def test_equal_names_are_told_apart(tmp_path: Path, application: Write, cache: Path) -> None:

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from exokernel.host.image import FILE_NAME_BYTES, NAME_BYTES, Bundle, File, Program, assemble
+from exokernel.host.image import ENVIRONMENTS, FILE_NAME_BYTES, NAME_BYTES, Bundle, File, Program, assemble
 from exokernel.host.terminal import Failure, colored, progress
 
 KERNEL_MODULE = "exokernel.aegis.kernel"
@@ -96,6 +96,11 @@ def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: i
     started = time.monotonic()
     folder = (cache or cache_folder()) / "build"
     paths = [_checked(path) for path in applications]
+    if len(paths) > ENVIRONMENTS:
+        raise Failure(
+            f"{len(paths)} applications are given, and a machine has {ENVIRONMENTS} environments",
+            "declare in PROGRAMS what is to be started later",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -53,7 +53,10 @@ def compile_program(entry_module: str | Path, *, kind: str, isolated: bool = Fal
 
 def import_application(path: Path) -> types.ModuleType:
     """The application's module, imported by CPython. Its folder is searched for its own modules."""
-    name = path.stem if path.stem not in sys.stdlib_module_names else f"application_{path.stem}"
+    # What the compiler still needs is imported before the application's folder can provide something of that name.
+    importlib.import_module("llvmlite.binding")
+    taken = path.stem in sys.stdlib_module_names or path.stem in sys.modules
+    name = f"application_{path.stem}" if taken else path.stem
     sys.path.insert(0, str(path.resolve().parent))
     specification = importlib.util.spec_from_file_location(name, path.resolve())
     assert specification is not None and specification.loader is not None
