@@ -34,6 +34,7 @@ __all__ = ["KEYS", "UNITS", "Context", "Figure", "Run", "discover", "load", "sum
 EXHIBITS = REPOSITORY / "bench"
 BASELINE = EXHIBITS / "baseline.jsonl"
 WALL_BOOTS = 5  # a wall-clock figure is over so many boots; one alone may be off by a factor
+WALL_RATIO = "wall time to linux"  # a variant
 LINE = re.compile(r"^([a-z0-9-]+)((?: [a-z]+)*)((?: -?\d+)+)$", re.MULTILINE)
 
 
@@ -253,7 +254,7 @@ def wall_ratios(context: Context, found: Sequence[Figure]) -> Iterator[Figure]:
         theirs = counterpart(ours, found, "linux")
         if ours["system"] == "exos" and ours["unit"] == "ns" and theirs is not None:
             ratio = number(ours, "median") / number(theirs, "median")
-            variant = ", ".join(filter(None, (str(ours["variant"]), "wall time to linux")))
+            variant = ", ".join(filter(None, (str(ours["variant"]), WALL_RATIO)))
             yield context.figure(str(ours["row"]), "ratio", [ratio], variant=variant)
 
 
@@ -318,7 +319,7 @@ def show(title: str, found: Sequence[Figure]) -> None:
     by_key = {key_of(figure): figure for figure in found}
     lines = []
     for figure in found:
-        if figure["system"] not in OURS or operation_of(figure):
+        if figure["system"] not in OURS or operation_of(figure) or str(figure["variant"]).endswith(WALL_RATIO):
             continue
         theirs = counterpart(figure, found, "linux") if figure["system"] == "exos" else None
         linux_cells = [_cell(theirs, "median"), str(theirs["variant"])] if theirs else ["", ""]
@@ -334,7 +335,7 @@ def show(title: str, found: Sequence[Figure]) -> None:
         table.add_column(names[i], justify="left" if names[i] in (*KEYS[:5], "by") else "right")
     for line in lines:
         table.add_row(*(line[i] for i in used))
-    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 180).print(table)
+    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 240).print(table)
     say("")
 
 
