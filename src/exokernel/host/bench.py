@@ -374,7 +374,7 @@ def _cell(figure: Figure, key: str) -> str:
 
 
 def _purpose(path: Path) -> str:
-    """The first sentence of an exhibit's description, read without running it."""
+    """The first paragraph of an exhibit's description, read without running it."""
     import ast
 
-    return (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
+    return " ".join((ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0].split())
