@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Handlers: a counter in a 60-byte UDP message is counted up and answered by one in the kernel, and by the library; do a
-million generated programs do the same translated and interpreted; what do inspection and translation cost.
+"""Handlers: a counter in a 60-byte UDP message is counted up and answered by one in the kernel, and by the library; what
+inspection and translation cost.
 
 `echo-handler` (examples/echo_ash.py) and `echo-library` (echo_library.py) are instructions from the first one of the
 device's interrupt to the store that tells the device of the answer (path.py). The message has no UDP checksum; with the
 variant `checksum` it has one, which the handler changes with the counter and the library verifies and makes anew.
 
-`differential` counts the programs compared: outcome, r0 (into which all registers are folded), memory, reason and place
-must agree, and what is mapped below the data must stay as it was; a single difference is no figure but an error naming
-its seed. `echo-executed` counts the machine instructions of tests/host/handlers/udp_echo.py for a 60-byte frame that it
+`echo-executed` counts the machine instructions of tests/host/handlers/udp_echo.py for a 60-byte frame that it
 answers, from its entry to its return, one by one (ptrace). `load` is inspection and translation of that handler.
 
 With `--wall`, `latency-N` is the round trip of figure 2 of the paper with N active processes (latency.py): the library's
@@ -18,7 +16,6 @@ On Linux `echo-library` and `echo-handler` are what an answer takes from the int
 """
 
 import ctypes
-import functools
 import os
 import signal
 import time
@@ -27,8 +24,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from exokernel.aegis.inspection import Profile
-from exokernel.aegis.translation import CONTEXT, DATA_END
-from exokernel.host.ash_generator import Generator
+from exokernel.aegis.translation import CONTEXT
 from exokernel.host.ash_machine import LIBC, HandlerMachine
 from exokernel.host.ash_object import linked
 from exokernel.host.bench import EXHIBITS, Context, Figure, load
@@ -36,10 +32,6 @@ from exokernel.host.build import REPOSITORY
 from exokernel.host.linux import Linux
 
 path = load("ash_path", EXHIBITS / "ash/path.py")
-PROGRAMS = 1_000_000
-SHARE = 10_000
-FIRST = 1 << 32  # not the seeds of the tests
-BELOW = 4096
 ECHO = REPOSITORY / "tests/host/handlers/udp_echo.py"
 EXAMPLE = REPOSITORY / "examples/echo_ash.py"
 LIBRARY = REPOSITORY / "bench/ash/echo_library.py"
@@ -75,21 +67,6 @@ def rows(context: Context) -> Iterable[Figure]:
     yield context.figure("echo-code", "bytes", [len(machine.machine_code(program, Profile.PACKET))])
     yield context.figure("echo-executed", "count", [executed(machine, program, echo_frame())])
     yield context.figure("load", "ns", [load_time(machine, program) for _ in range(context.runs)])
-    started = time.perf_counter()
-    workers = len(os.sched_getaffinity(0))
-    totals = [0, 0, 0]
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        try:
-            for found in pool.map(compare, range(FIRST, FIRST + PROGRAMS, SHARE)):
-                totals = [a + b for a, b in zip(totals, found, strict=True)]
-        except BaseException:  # whoever ends us does not want to wait for the rest
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    seconds = time.perf_counter() - started
-    yield context.figure("differential", "count", [PROGRAMS])
-    for row, number in zip(("returned", "aborted", "refused"), totals, strict=True):
-        yield context.figure(f"differential-{row}", "count", [number])
-    yield context.figure("differential", "per-second", [PROGRAMS / seconds])
     if context.wall:
         yield from latencies(context)
 
@@ -113,30 +90,6 @@ def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
         for means, variant in peer.MEANS.items():
             times = peer.latency(linux, means, processes, TRIPS, latency.measure)
             yield context.figure(f"latency-{processes}", "ns", times, "linux", variant)
-
-
-@functools.cache
-def this_machine() -> HandlerMachine:
-    """One in each process."""
-    return HandlerMachine()
-
-
-def compare(first: int) -> list[int]:
-    """A share of the programs; how many returned, were aborted, were refused."""
-    machine = this_machine()
-    counts = {"returned": 0, "aborted": 0, "refused": 0}
-    for seed in range(first, first + SHARE):
-        case = Generator(seed).case()
-        below = machine.window + DATA_END - len(case.data) - BELOW
-        ctypes.memset(below, 0x5E, BELOW)
-        translated = machine.run(case.program, Profile.MEMORY, case.data, case.budget)
-        if ctypes.string_at(below, BELOW) != b"\x5e" * BELOW:
-            raise ValueError(f"seed {seed}: memory below the data was written")
-        interpreted = machine.run(case.program, Profile.MEMORY, case.data, case.budget, interpret=True)
-        if translated != interpreted:
-            raise ValueError(f"seed {seed}: translated {translated}, interpreted {interpreted}")
-        counts[translated.outcome] += 1
-    return list(counts.values())
 
 
 def load_time(machine: HandlerMachine, program: bytes) -> float:

@@ -34,6 +34,7 @@ __all__ = ["KEYS", "UNITS", "Context", "Figure", "Run", "discover", "load", "sum
 EXHIBITS = REPOSITORY / "bench"
 BASELINE = EXHIBITS / "baseline.jsonl"
 WALL_BOOTS = 5  # a wall-clock figure is over so many boots; one alone may be off by a factor
+WALL_RATIO = "wall time to linux"  # a variant
 LINE = re.compile(r"^([a-z0-9-]+)((?: [a-z]+)*)((?: -?\d+)+)$", re.MULTILINE)
 
 
@@ -161,7 +162,16 @@ def bench(parsed: argparse.Namespace) -> int:
         raise Failure(f"there is no exhibit {unknown[0]}", f"there are: {', '.join(known)}")
     chosen = parsed.exhibits or list(known)
     baseline = figures.read(BASELINE) if parsed.check else []
-    results = _kept(parsed, chosen) if parsed.source else _measured(parsed, chosen, known)
+    results = Results()
+    if parsed.source:
+        _keep(results, parsed, chosen)
+    else:
+        try:
+            _measure(results, parsed, chosen, known)
+        except BaseException:
+            if parsed.json and results.figures:  # what was measured until now took its time
+                figures.write(parsed.json, results.figures, results.machine)
+            raise
     aims = [aim for name in chosen for aim in expectations.thresholds(name, known[name].parent)]
     results.verdicts = judged(aims, results.figures)
     if parsed.json:
@@ -181,22 +191,22 @@ def bench(parsed: argparse.Namespace) -> int:
     return max(check(results, baseline) if parsed.check else 0, int(bool(results.failed)))
 
 
-def _kept(parsed: argparse.Namespace, chosen: Sequence[str]) -> Results:
+def _keep(results: Results, parsed: argparse.Namespace, chosen: Sequence[str]) -> None:
     """An earlier run's figures."""
-    kept = [f for f in figures.read(parsed.source) if f["exhibit"] in chosen]
+    results.figures = [f for f in figures.read(parsed.source) if f["exhibit"] in chosen]
+    results.machine = figures.read_machine(parsed.source)
     if not parsed.html and not parsed.json and not parsed.check:
-        for name in dict.fromkeys(str(f["exhibit"]) for f in kept):
-            show(name, [f for f in kept if f["exhibit"] == name])
-    return Results(kept, figures.read_machine(parsed.source))
+        for name in dict.fromkeys(str(f["exhibit"]) for f in results.figures):
+            show(name, [f for f in results.figures if f["exhibit"] == name])
 
 
-def _measured(parsed: argparse.Namespace, chosen: Sequence[str], known: dict[str, Path]) -> Results:
+def _measure(results: Results, parsed: argparse.Namespace, chosen: Sequence[str], known: dict[str, Path]) -> None:
     """This run's figures."""
     from exokernel.host.kvm import choose_accelerator
     from exokernel.host.surroundings import surroundings
 
     accelerator = choose_accelerator(parsed.accel) if parsed.wall else "tcg"
-    results = Results(machine=surroundings(accelerator))
+    results.machine = surroundings(accelerator)
     operations = _can_count()
     beside = peer(parsed, {name: known[name] for name in chosen})
     if beside:
@@ -214,13 +224,11 @@ def _measured(parsed: argparse.Namespace, chosen: Sequence[str], known: dict[str
             if os.environ.get("EXO_TRACEBACK"):
                 raise
             results.failed[name] = str(error).split("\n")[0]
+            results.machine["failed"] = ", ".join(results.failed)
             say(f"{paint('error', RED)}: {name} failed: {error}")
             continue
         show(f"{name} ({place} of {len(chosen)}, {time.monotonic() - started:.0f} s)", found)
         results.figures += found
-    if results.failed:
-        results.machine["failed"] = ", ".join(results.failed)
-    return results
 
 
 def peer(parsed: argparse.Namespace, exhibits: dict[str, Path]) -> Linux | None:
@@ -253,7 +261,7 @@ def wall_ratios(context: Context, found: Sequence[Figure]) -> Iterator[Figure]:
         theirs = counterpart(ours, found, "linux")
         if ours["system"] == "exos" and ours["unit"] == "ns" and theirs is not None:
             ratio = number(ours, "median") / number(theirs, "median")
-            variant = ", ".join(filter(None, (str(ours["variant"]), "wall time to linux")))
+            variant = ", ".join(filter(None, (str(ours["variant"]), WALL_RATIO)))
             yield context.figure(str(ours["row"]), "ratio", [ratio], variant=variant)
 
 
@@ -318,7 +326,7 @@ def show(title: str, found: Sequence[Figure]) -> None:
     by_key = {key_of(figure): figure for figure in found}
     lines = []
     for figure in found:
-        if figure["system"] not in OURS or operation_of(figure):
+        if figure["system"] not in OURS or operation_of(figure) or str(figure["variant"]).endswith(WALL_RATIO):
             continue
         theirs = counterpart(figure, found, "linux") if figure["system"] == "exos" else None
         linux_cells = [_cell(theirs, "median"), str(theirs["variant"])] if theirs else ["", ""]
@@ -334,7 +342,7 @@ def show(title: str, found: Sequence[Figure]) -> None:
         table.add_column(names[i], justify="left" if names[i] in (*KEYS[:5], "by") else "right")
     for line in lines:
         table.add_row(*(line[i] for i in used))
-    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 180).print(table)
+    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 240).print(table)
     say("")
 
 
@@ -373,7 +381,7 @@ def _cell(figure: Figure, key: str) -> str:
 
 
 def _purpose(path: Path) -> str:
-    """The first sentence of an exhibit's description, read without running it."""
+    """The first paragraph of an exhibit's description, read without running it."""
     import ast
 
-    return (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0]
+    return " ".join((ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0].split())
