@@ -59,7 +59,9 @@ def show(second: u64) -> None:
         "unmatched,",
         end="",
     )
-    print("", network.ring_full, "too many,", network.transmitted, "sent")
+    print("", network.ring_full, "too many,", network.malformed, "malformed,", network.searched, "searched", end="")
+    print(",", network.captured, "copies")
+    print("sent:", network.transmitted, "frames,", network.uncopied, "uncopied,", network.queue_full, "refused")
     events = system.events
     print("events:", events.interrupts, "packet interrupts,", events.lines, "lines,", events.wakes, "wakes,", end="")
     print("", events.created, "environments created,", events.ended, "ended,", events.repossessed, "repossessed")

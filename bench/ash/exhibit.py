@@ -12,7 +12,7 @@ its seed. `echo-executed` counts the machine instructions of tests/host/handlers
 answers, from its entry to its return, one by one (ptrace). `load` is inspection and translation of that handler.
 
 With `--wall`, `latency-N` is the round trip of figure 2 of the paper with N active processes (latency.py): the library's
-application waits for its slice among all the others, or owns every other slice and polls.
+application waits for its slice among all the others, or owns every other slice and polls, or a handler answers.
 
 On Linux `echo-library` and `echo-handler` are what an answer takes from the interrupt to the device (peer.py).
 """
@@ -52,7 +52,11 @@ peer = load("peer", FOLDER / "peer.py")
 LINUX_PROCESSES = (1, 2, 4, 7, 10)
 PROCESSES = 10
 TRIPS = 100
-RECEIVERS = {"library": "echo_library.py", "library, every other slice": "echo_polling.py"}
+RECEIVERS = {
+    "library": (LIBRARY, b"ready"),
+    "library, every other slice": (FOLDER / "echo_polling.py", b"ready"),
+    "handler": (EXAMPLE, b"A handler is ready"),
+}
 TX = 3
 
 
@@ -66,7 +70,6 @@ def rows(context: Context) -> Iterable[Figure]:
                 if answer[HEADERS : HEADERS + 4] != (counter + 1).to_bytes(4, "big"):
                     raise ValueError(f"{row}: {counter} was answered by {answer.hex()}")
             yield context.figure(row, "instructions", [len(executed) for _, executed in found], variant=variant)
-    yield context.figure("echo-handler", "instructions", [103], system="limit")
     program = echo_program()
     machine = HandlerMachine()
     yield context.figure("echo-code", "bytes", [len(machine.machine_code(program, Profile.PACKET))])
@@ -76,8 +79,12 @@ def rows(context: Context) -> Iterable[Figure]:
     workers = len(os.sched_getaffinity(0))
     totals = [0, 0, 0]
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        for found in pool.map(compare, range(FIRST, FIRST + PROGRAMS, SHARE)):
-            totals = [a + b for a, b in zip(totals, found, strict=True)]
+        try:
+            for found in pool.map(compare, range(FIRST, FIRST + PROGRAMS, SHARE)):
+                totals = [a + b for a, b in zip(totals, found, strict=True)]
+        except BaseException:  # whoever ends us does not want to wait for the rest
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     seconds = time.perf_counter() - started
     yield context.figure("differential", "count", [PROGRAMS])
     for row, number in zip(("returned", "aborted", "refused"), totals, strict=True):
@@ -91,8 +98,8 @@ def latencies(context: Context) -> Iterable[Figure]:
     """The rows `latency-N`."""
     yield context.figure("latency-floor", "ns", latency.floor(TRIPS), system="limit")
     for processes in range(1, PROCESSES + 1):
-        for variant, application in RECEIVERS.items():
-            times = latency.latency(FOLDER / application, processes, TRIPS)
+        for variant, (application, ready) in RECEIVERS.items():
+            times = latency.latency(application, processes, TRIPS, ready)
             yield context.figure(f"latency-{processes}", "ns", times, variant=variant)
 
 

@@ -44,7 +44,7 @@ def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, st
         with Machine(image.path, measured(icount=icount), timeout=TIMEOUT) as machine:
             machine.wait()
     found = re.findall(
-        rb"fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ children \d+ handlers [1-9]\d* digest (\w+)",
+        rb"fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ children \d+ handlers (\d+) digest (\w+)",
         machine.console,
         re.MULTILINE,
     )
@@ -54,7 +54,9 @@ def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, st
     if b"violation" in machine.console or len(found) != ENVIRONMENTS or machine.status != 0 or reasons != {"exit"}:
         said = b"\n".join(re.findall(rb"^(?:violation|fuzzer|auditor) .*$", machine.console, re.MULTILINE))
         raise ValueError(f"seed {seed}: a promise was broken\n{said.decode()}\n" + "\n".join(machine.control))
-    return {int(number): (int(count), digest.decode()) for number, count, _, digest in found}
+    if not any(int(loaded) for *_, loaded, _ in found):
+        raise ValueError(f"seed {seed}: no handler was loaded")
+    return {int(number): (int(count), digest.decode()) for number, count, *_, digest in found}
 
 
 def with_constants(text: str, **values: int) -> str:

@@ -4,7 +4,7 @@
 `thread-yield`: from before `give_way` in one thread to behind that of the next. `mutex-lock-unlock`: both, nobody else
 wants it. `thread-create-join`: of a thread whose function returns at once. `thread-preempted`: from the last instruction
 of a thread whose slice ends to the first of the next, the kernel's part included, less the instructions of the loops that
-look.
+look. There is no wall time: what interrupts the loops of a busy computer would be taken for a switch.
 """
 
 from collections.abc import Iterable
@@ -20,5 +20,3 @@ def rows(context: Context) -> Iterable[Figure]:
     for line in context.run(APPLICATION).printed:
         yield context.figure(line.row, "instructions", line.values)
         yield from context.operation_figures(line.row, "", line.regions)
-    for line, values in context.wall_figures(APPLICATION):
-        yield context.figure(line.row, "ns", values)

@@ -25,8 +25,8 @@ def test_each_file_is_listed_once_and_exists() -> None:
 
 
 NETWORK = {
-    "arp", "ash", "checksum", "dhcp", "dns", "drop", "ethernet", "fragments", "hosts", "http", "icmp", "interface", "ipv4",
-    "network", "packets", "pages", "resp", "segment", "sequence", "siphash", "streams", "tcp", "udp",
+    "arp", "ash", "capture", "checksum", "dhcp", "dns", "drop", "ethernet", "fragments", "hosts", "http", "icmp", "interface",
+    "ipv4", "network", "packets", "pages", "resp", "segment", "sequence", "siphash", "streams", "tcp", "udp",
 }  # fmt: skip
 HANDLERS = {"ebpf", "inspection", "translation", "helpers", "handler_abi", "handlers", "loading"}
 MEASURING = {"measure"}  # nothing of the library uses it

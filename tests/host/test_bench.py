@@ -12,7 +12,7 @@ from exokernel.host import bench, expectations
 from exokernel.host.bench import KEYS, UNITS, Context, discover, summary
 from exokernel.host.cli import parse
 from exokernel.host.expectations import Threshold, comparable, grown, judged
-from exokernel.host.figures import Figure, figure, read, write
+from exokernel.host.figures import Figure, figure, read, read_machine, write
 from exokernel.host.operations import NAMES
 from exokernel.host.terminal import Failure
 
@@ -205,6 +205,26 @@ def test_a_file_that_has_something_else_in_it_is_an_error(tmp_path: Path) -> Non
         (tmp_path / "figures.jsonl").write_text(text + "\n")
         with pytest.raises(Failure, match="line 1"):
             read(tmp_path / "figures.jsonl")
+
+
+def test_an_exhibit_that_fails_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (
+        (
+            "broken",
+            "def rows(context):\n    yield context.figure('row', 'count', [1])\n    raise ValueError('it is wet')",
+        ),
+        ("whole", "def rows(context):\n    yield context.figure('row', 'count', [1])"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "exhibit.py").write_text(text + "\n")
+    monkeypatch.setattr(bench, "discover", lambda: discover(tmp_path))
+    parsed = parse(["bench", "--peer", "none", "--json", str(tmp_path / "figures.jsonl")])
+    assert parsed.verb(parsed) == 1
+    assert [f["exhibit"] for f in read(tmp_path / "figures.jsonl")] == ["whole"]
+    assert "without broken, which failed: it is wet" in capsys.readouterr().err
+    assert read_machine(tmp_path / "figures.jsonl")["failed"] == "broken"
 
 
 # ---- kernel entries and so on

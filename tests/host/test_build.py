@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.host.commands import COMMAND, ENVIRONMENT, HELLO, Write
 
+from exokernel.aegis import abi
 from exokernel.host.build import BuildError, build
-from exokernel.host.image import File, read_bundle
+from exokernel.host.image import ENVIRONMENTS, File, read_bundle
 from exokernel.host.terminal import Failure
 
 APPLICATION = """
@@ -166,6 +167,7 @@ def test_a_program_that_runs_may_be_declared_too(application: Write, cache: Path
             ["'absent.txt' cannot be read: No such file", ":2:18", "^^^", "hint"],
         ),
         ('FILES = ["folder"]', ["'folder' cannot be read: Is a directory", ":1:10"]),
+        ('FILES = ["/dev/zero"]', ["'/dev/zero' cannot be read: it is no ordinary file", ":1:10"]),
         ('FILES = [""]', ["'' cannot be read: Is a directory", ":1:10"]),
         (f'FILES = ["{"x" * 112}"]', ["is too long a name", "at most 111 bytes", ":1:10"]),
         ('FILES = "there.txt"', ["FILES: it is a list of printable strings", ":1:1", 'write FILES = ["motd.txt"]']),
@@ -221,6 +223,24 @@ def test_nothing_is_written_beside_the_application(tmp_path: Path, application: 
     assert list(folder.iterdir()) == [path]
 
 
+def test_more_applications_than_environments_are_an_error_and_not_a_kernel_that_finds_its_bundle_bad(
+    application: Write, cache: Path
+) -> None:
+    assert ENVIRONMENTS == abi.ENVIRONMENTS
+    path = application(APPLICATION)
+    assert len(build([path] * ENVIRONMENTS, cache=cache).applications) == ENVIRONMENTS
+    with pytest.raises(Failure, match="65 applications are given, and a machine has 64"):
+        build([path] * (ENVIRONMENTS + 1), cache=cache)
+
+
+@pytest.mark.parametrize("name", ["llvmlite.py", "exokernel.py", "json.py", "kernel.py"])
+def test_an_application_with_the_name_of_a_library_hides_nothing(
+    name: str, tmp_path: Path, application: Write, cache: Path
+) -> None:
+    (tmp_path / "llvmlite.py").write_text("raise ImportError('the wrong one')\n")
+    assert build([application(APPLICATION, name)], cache=cache).applications[0].name == Path(name).stem
+
+
 def test_equal_names_are_told_apart(tmp_path: Path, application: Write, cache: Path) -> None:
     (tmp_path / "other").mkdir()
     one, two = application(APPLICATION), application(APPLICATION, "other/application.py")
@@ -244,6 +264,23 @@ def test_equal_names_are_told_apart(tmp_path: Path, application: Write, cache: P
         (
             "from exokernel.metal import asm\ndef main() -> None:\n    asm('frobnicate rax', '')\n",
             ["frobnicate"],
+        ),
+        ("def main(x: int) -> None:\n    pass\n", ["`main` has no parameters", "application.py:1:1", "def main(x"]),
+        (
+            "from __future__ import annotations\ndef main(x: Nothing) -> None:\n    pass\n",
+            ["`main` has no parameters", "application.py:2:1"],
+        ),
+        (
+            "def main() -> str:\n    return 'x'\n",
+            ["`main` returns nothing, an integer or a bool", "application.py:1:1"],
+        ),
+        ("import os\nos._exit(3)\n", ["application.py ended with status 3", "module level"]),
+        ("import os\nos.kill(os.getpid(), 11)\n", ["application.py ended by signal 11", "module level"]),
+        ("raise KeyboardInterrupt\n", ["KeyboardInterrupt", "application.py:1"]),
+        ("def main() -> None:\n    pass\n\0", ["null bytes", "application.py:1"]),
+        (
+            "from exokernel.metal import *\n@struct\nclass A:\n    x: u32\n    def __init__(self) -> None: ...\n",
+            ["A.__init__: a struct has no special methods", "application.py:2"],
         ),
     ],
 )
@@ -289,3 +326,6 @@ def test_paths_that_cannot_be_applications(tmp_path: Path, application: Write, c
         build([tmp_path / "absent.py"])
     with pytest.raises(Failure, match="is not a Python file"):
         build([application("", "notes.txt")])
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(Failure, match="is not a Python file"):
+        build([tmp_path / "pipe.py"])

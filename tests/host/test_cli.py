@@ -190,6 +190,26 @@ def test_a_signal_leaves_no_process_behind(number: signal.Signals, cache: Path, 
     assert qemu_processes(path.stem) == []
 
 
+@pytest.mark.skipif(Path(sys.prefix) != REPOSITORY / ".venv", reason="these tests were not started by ./exo test")
+def test_ctrl_c_while_python_starts_is_no_traceback(tmp_path: Path) -> None:
+    """Sent when `exo` has become the command line and that has not said anything yet: it waits and is obeyed."""
+    hello = [str(REPOSITORY / "exo"), "run", str(HELLO)]
+    starting = b"exokernel.host.cli"
+    with subprocess.Popen(
+        hello,
+        env=os.environ | {"EXO_CACHE": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        while starting not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 128 + signal.SIGINT
+
+
 def test_what_is_typed_reaches_the_console_and_ctrl_c_ends(cache: Path, application: Write) -> None:
     """In a terminal, with a terminal's own Ctrl-C."""
     path = application(HANGING, "in_a_terminal.py")

@@ -44,5 +44,14 @@ def test_is_refused_with_this_message(path: Path) -> None:
     assert rendered == golden.read_text()
 
 
+def test_an_expression_nested_too_deeply_is_an_error_at_its_statement(tmp_path: Path) -> None:
+    """It was a RecursionError of the compiler."""
+    path = tmp_path / "deep.py"
+    path.write_text(f"from exokernel.metal import i32\n\n\ndef main(x: i32) -> i32:\n    return {'-' * 2000}x\n")
+    with pytest.raises(CompileError) as caught:
+        native.compile_functions([load(path).main])
+    assert caught.value.render().startswith("error: this is nested too deeply\n") and ":5:5" in caught.value.render()
+
+
 def test_there_are_enough() -> None:
     assert len(PROGRAMS) >= 80

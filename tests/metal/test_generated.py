@@ -15,7 +15,7 @@ import random
 import sys
 import tempfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -72,6 +72,11 @@ class Scope:
     helpers: dict[str, tuple[list[str], str]] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)
     read_only: set[str] = field(default_factory=set)
+    references: dict[str, list[str]] = field(default_factory=dict)  # what may be passed where a reference is wanted
+
+    def within(self, more: dict[str, str], read_only: set[str] | None = None) -> Scope:
+        """This scope with more variables."""
+        return replace(self, variables={**self.variables, **more}, read_only=self.read_only | (read_only or set()))
 
 
 class Writer:
@@ -178,7 +183,10 @@ class Writer:
             if fitting:
                 name = self.pick(fitting)
                 arguments = [
-                    self.expression(self.pick([want, *NARROWER[want]]), scope, down) for want in scope.helpers[name][0]
+                    self.pick(scope.references[want])
+                    if want in scope.references
+                    else self.expression(self.pick([want, *NARROWER[want]]), scope, down)
+                    for want in scope.helpers[name][0]
                 ]
                 return f"{name}({', '.join(arguments)})"
         return self.leaf(kind, scope)
@@ -275,14 +283,14 @@ class Writer:
                 lines += [f"{indent}else:", *self.block(scope, inner, size, in_loop)]
             return lines
         if shape == "for":
-            name, kind = f"i{next(self.names)}", self.pick(("u8", "u32", "u64", "i16"))
+            name, kind = f"j{next(self.names)}", self.pick(("u8", "u32", "u64", "i16"))
             bound = self.expression(kind, scope, 1)
             how = self.pick(
                 [f"{bound} & 7", f"2, {bound} & 15, 3", f"{bound} & 7, 0, -1", f"{bound} & 15, 1, -4"]
                 + [f"{bound} | {limits(kind)[1] - 5}, {limits(kind)[1]}"]
                 + [f"-5, {bound} & 7"] * (kind[0] == "i")
             )
-            body = Scope({**scope.variables, name: kind}, scope.arrays, scope.helpers, scope.fields, scope.read_only)
+            body = scope.within({name: kind})
             lines = [f"{indent}for {name} in range({how}):", *self.block(body, inner, size, True)]
             if self.pick((True, False, False)):
                 lines += [f"{indent}else:", *self.block(scope, inner, size, in_loop)]
@@ -290,7 +298,7 @@ class Writer:
         if shape == "each" and scope.arrays:
             name, array, position = f"e{next(self.names)}", self.pick(scope.arrays), f"k{next(self.names)}"
             new = {name: scope.arrays[array][0], position: "u64"}
-            body = Scope({**scope.variables, **new}, scope.arrays, scope.helpers, scope.fields, scope.read_only)
+            body = scope.within(new)
             part = self.pick(("", "[1:]", "[:2]"))
             return [
                 f"{indent}for {position}, {name} in enumerate({array}{part}):",
@@ -298,15 +306,16 @@ class Writer:
             ]
         if shape == "while":
             name = f"w{next(self.names)}"
-            body = Scope(
-                {**scope.variables, name: "u8"}, scope.arrays, scope.helpers, scope.fields, scope.read_only | {name}
-            )
-            return [
+            body = scope.within({name: "u8"}, {name})
+            lines = [
                 f"{indent}{name}: u8 = 0",
                 f"{indent}while {name} < {1 + self.number(6)} and {self.condition(scope, 1)}:",
                 f"{inner}{name} += 1",
                 *self.block(body, inner, size, True),
             ]
+            if self.pick((True, False)):
+                lines += [f"{indent}else:", *self.block(scope, inner, size, in_loop)]
+            return lines
         if shape == "match":
             kind = self.kind()
             lines = [f"{indent}match {self.expression(kind, scope, 2)}:"]
@@ -435,6 +444,84 @@ def thorough(examples: int) -> settings:
 @thorough(80)
 @given(expression_modules())
 def test_expressions(text: str) -> None:
+    check(text)
+
+
+@st.composite
+def reference_modules(draw: Any) -> str:
+    """The same with objects that have several names: structs in structs and arrays, bits, spans of arrays, and helpers
+    that change what is passed to them, in the middle of an expression too.
+    """
+    writer = Writer(draw)
+    element = writer.kind()
+    bit_kinds = {name: writer.pick(("u8", "u16", "u32", "i8", "i16")) for name in ("x", "y")}
+    split = 1 + writer.number(7)
+    parts = {"x": (0, split - 1), "y": (split, split + writer.number(8))}
+    stored = {f"m{n}": writer.kind() for n in range(2)}
+    be = {n: kind + "be" if kind[1:] != "8" and writer.pick((True, False)) else kind for n, kind in stored.items()}
+    text = HEADER.replace("Array, ", "Array, Span, bits, field, ")
+    text += "\n\n@bits(u16)\nclass Flags:\n"
+    text += "".join(f"    {n}: {kind} = field({parts[n][0]}, {parts[n][1]})\n" for n, kind in bit_kinds.items())
+    text += f"\n\n@struct{writer.pick(('', '(packed=True)'))}\nclass Inner:\n" + "".join(
+        f"    {n}: {kind}\n" for n, kind in be.items()
+    )
+    text += f"\n\n@struct\nclass Record:\n    inner: Inner\n    flags: Flags\n    table: Array[{element}, 4]\n"
+
+    def places(name: str) -> dict[str, str]:
+        inner = {f"{name}.inner.{m}": kind for m, kind in stored.items()}
+        return inner | {f"{name}.flags.{m}": kind for m, kind in bit_kinds.items()}
+
+    helpers: dict[str, tuple[list[str], str]] = {}
+    span = f"Span[{element}]"
+    for n in range(2):
+        kind, result = writer.kind(), writer.kind()
+        scope = Scope(
+            {"a": kind}, {"s": (element, 3), "r.table": (element, 4)}, dict(helpers), places("r"),
+            references={"Record": ["r"], span: ["s", "s[:]", "r.table"], "Inner": ["r.inner"]},
+        )  # fmt: skip
+        lines = writer.statement(scope, "    ", 0, False) + writer.statement(scope, "    ", 1, False)
+        value = writer.expression(result, scope, 2)
+        text += f"\n\ndef h{n}(r: Record, s: {span}, a: {kind}) -> {result}:\n" + "\n".join(
+            [*lines, f"    return {value}\n"]
+        )
+        helpers[f"h{n}"] = (["Record", span, kind], result)
+    text += "\n\ndef chosen(a: Record, b: Record, first: bool) -> Record:\n    return a if first else b\n"
+    for n in range(2):
+        parameters = {name: writer.kind() for name in "ab"}
+        start = Scope(dict(parameters))
+        lines = [
+            "    r = Record()",
+            f"    t = Array[{element}, 6]([{', '.join(writer.expression(element, start, 1) for _ in range(6))}])",
+            "    rs = Array[Record, 3]()",
+            "    p = t[2:5]",
+            f"    q = {writer.pick(('rs[1]', 'r', 'rs[2]'))}",
+            f"    c = chosen(q, r, {writer.condition(start, 1)})",
+            f"    g = Flags(x={writer.expression(bit_kinds['x'], start, 1)})",
+        ]
+        names = ["r", "q", "c", "rs[1]"]
+        fields = {place: kind for name in names for place, kind in places(name).items()}
+        fields |= {f"g.{m}": kind for m, kind in bit_kinds.items()}
+        arrays = {"t": (element, 6), "p": (element, 3), "q.table": (element, 4), "rs[2].table": (element, 4)}
+        scope = Scope(
+            parameters, arrays, helpers, fields,
+            references={"Record": [*names, "rs[0]"], span: ["t", "p", "t[1:]", "p[:]", "c.table", "q.table"]},
+        )  # fmt: skip
+        for _ in range(4):
+            lines += writer.statement(scope, "    ", 2, False)
+        copying = ("rs[0].copy_from(c)", "r.table.copy_from(t[1:5])", "t[:5].copy_from(t[1:])", "p.copy_from(t[:3])")
+        lines += [f"    {writer.pick(copying)}", *writer.statement(scope, "    ", 1, False)]
+        results = {**parameters, **fields, "t[0]": element, "p[0]": element, "t[3]": element, "c.table[1]": element}
+        results |= {"g.raw": "u16", "rs[0].flags.raw": "u16", "rs[0].table[2]": element}
+        results = {name: results[name] for name in dict.fromkeys(writer.pick(results) for _ in range(14))}
+        spelled = ", ".join(f"{name}: {kind}" for name, kind in parameters.items())
+        text += f"\n\ndef f{n}({spelled}) -> tuple[{', '.join(results.values())}, bool]:\n"
+        text += "\n".join(lines) + f"\n    return {', '.join(results)}, q is c\n"
+    return text
+
+
+@thorough(60)
+@given(reference_modules())
+def test_objects_with_several_names(text: str) -> None:
     check(text)
 
 

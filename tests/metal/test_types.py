@@ -359,6 +359,24 @@ def test_what_structs_refuse() -> None:
         Node(wrong=1)
 
 
+def test_special_methods_are_refused_since_only_cpython_would_call_them() -> None:
+    for name in ("__init__", "__post_init__", "__new__", "__eq__", "__getitem__"):
+        method = {name: lambda self: None}
+        with pytest.raises(TypeError, match=f"S.{name}: a struct has no special methods"):
+            struct(type("S", (), {"__annotations__": {"x": u8}} | method))
+        with pytest.raises(TypeError, match=f"B.{name}: a bits type has no special methods"):
+            bits(u8)(type("B", (), method))
+
+
+def test_no_type_is_larger_than_memory() -> None:
+    with pytest.raises(TypeError, match="no memory holds an Array"):
+        Array[u8, 1 << 70]
+    with pytest.raises(TypeError, match="no memory holds an Array"):
+        Array[Array[u64, 1 << 40], 1 << 10]
+    with pytest.raises(TypeError, match="S: no memory holds"):
+        struct(type("S", (), {"__annotations__": {"x": Array[u64, 1 << 44], "y": u8}}))
+
+
 # ---- bit fields
 
 

@@ -30,7 +30,10 @@ def test_top_shows_what_the_kernel_shows() -> None:
         total, free, slices = map(int, re.findall(r"(\d+) frames, (\d+) free, (\d+) slices free", screen)[0])
         assert 0 < sum(int(frames) for _, _, frames, _, _ in rows) < total - free
         assert sum(int(owned) for _, _, _, owned, _ in rows) + slices == 64
-        delivered, sent = map(int, re.findall(r"(\d+) delivered.* (\d+) sent", screen)[0])
-        assert delivered > 0 and sent > 0, screen
+        counts = r"(\d+) received, (\d+) delivered, (\d+) unmatched, (\d+) too many, (\d+) malformed"
+        received, delivered, *lost = map(int, re.findall(counts, screen)[0])
+        assert received == delivered + sum(lost) and delivered > 0, screen
+        sent, uncopied = map(int, re.findall(r"sent: (\d+) frames, (\d+) uncopied, 0 refused", screen)[0])
+        assert sent > 0 and uncopied == 0, screen  # the answers are short
         interrupts, wakes = map(int, re.findall(r"events: (\d+) packet interrupts.* (\d+) wakes", screen)[0])
         assert 0 < interrupts <= delivered and wakes > 0, screen

@@ -30,7 +30,6 @@ CODE = 0x1000  # from where a handler's space begins
 WINDOW = 0x12000
 FRAME_TOP = FRAMES + DEPTH * FRAME_BYTES
 NONE = HANDLERS
-OTHER_ACTIONS = 4  # XDP's actions from here on are none
 
 
 @struct
@@ -82,6 +81,7 @@ record_page: RecordPage = aligned(4096, RecordPage())
 context_page: ContextPage = aligned(4096, ContextPage())
 outgoing: Array[Array[u8, 2048], EFFECTS] = Array[Array[u8, 2048], EFFECTS]()
 clock_factor: u64 = 0
+loaded: u64 = 0  # how many handlers there are
 
 # What runs asked for and nobody has done yet.
 woken: u64 = 0  # bit n: environment n is to be told; stays until somebody did
@@ -146,15 +146,20 @@ def run(number: u64, frame: Span[u8], send: Callable[[u64, u64], bool]) -> Span[
     if status != 0:
         end_run(number, status)
         return frame[:0]
-    action = u64(u32(result))
-    if action > HandlerCount.SENT_BACK:
-        action = HandlerCount.ABORTED
-    handler.counts[action] += 1
-    if action == HandlerCount.SENT_BACK and not send(changed, length):
-        handler.counts[HandlerCount.LOST] += 1
+    action = u32(result)
+    passed: u64 = 0
+    if action == HandlerCount.SENT_BACK:
+        handler.counts[HandlerCount.SENT_BACK] += 1
+        if not send(changed, length):
+            handler.counts[HandlerCount.LOST] += 1
+    elif action == HandlerCount.PASSED:
+        handler.counts[HandlerCount.PASSED] += 1
+        passed = length
+    else:
+        handler.counts[u64(action == HandlerCount.DROPPED)] += 1
     if handler.special:
         commit(handler, send)
-    return Span[u8](Ptr[u8](changed), length if action == HandlerCount.PASSED else u64(0))
+    return Span[u8](Ptr[u8](changed), passed)
 
 
 @inline

@@ -60,6 +60,7 @@ def load(address: u64, second: u64, third: u64, fourth: u64) -> i64:
         return error
     _fill(handlers.table[number], caller, number, needed)
     handlers.map_window(number)
+    handlers.loaded += 1
     return i64(u64(handlers.table[number].generation) << 32) | i64(number)
 
 
@@ -193,6 +194,7 @@ def _unload(number: u64) -> None:
         frames.entry(u64(handler.parts[i])).kind = FrameKind.SPARE
     for i in range(handler.state_bytes // paging.PAGE):
         frames.entry(u64(handler.state[i])).pins -= 1
+    handlers.loaded -= 1
     handler.owner = NOBODY
     handler.generation = (handler.generation + 1) & 0x7FFF_FFFF
 

@@ -19,6 +19,7 @@ BUFFERS = 64
 
 queue: Queue = aligned(4096, Queue())
 state: QueueState = QueueState()
+held: bool = False  # the device is not listened to
 buffers: Array[Array[u8, BUFFER_BYTES], BUFFERS] = aligned(4096, Array[Array[u8, BUFFER_BYTES], BUFFERS]())
 
 
@@ -47,7 +48,8 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     information.page.events.interrupts += 1
     virtio.acknowledge_interrupt()
     interrupts.end()
-    receive()
+    if not held:
+        receive()
     if sending.idle_pairs != sending.ALL:  # after the frames: nobody waits for it as for an answer
         sending.collect()
     if handlers.successor != environment.NOBODY:
@@ -66,8 +68,24 @@ def hand_over() -> i64:
     return processor.run(target)
 
 
+def listen() -> None:
+    """Ends a hold: takes what the device has received meanwhile."""
+    global held
+    held = False
+    receiving.crowded = ENVIRONMENTS
+    queue.available.flags = 0
+    fence()
+    receive()
+
+
 def receive() -> None:
-    """Delivers what the device has received, at most all buffers, and gives these back to it."""
+    """Delivers what the device has received, at most all buffers, and gives these back to it.
+
+    Who receives must also get to run. When a ring is half full the device is held: its frames stay with it until somebody
+    waits, or sends and has room, or until the next tick; if nobody else receives anything, that of a ring with room. Not
+    while there are handlers, which have everything at once.
+    """
+    global held
     statistics = information.page.network
     receivers: u64 = 0
     count = queue.used.index - state.next_used
@@ -100,6 +118,10 @@ def receive() -> None:
     if handlers.woken != 0:
         announce(handlers.woken, Event.HANDLER)
         handlers.woken = 0
+    if receiving.crowded != ENVIRONMENTS and not processor.resting and handlers.loaded == 0:
+        held = True
+        queue.available.flags = virtio.NO_INTERRUPT
+        processor.earliest = 0
 
 
 def announce(receivers: u64, event: u64) -> None:
@@ -176,12 +198,14 @@ def capture_bind(ring: u64, slot: u64, third: u64, fourth: u64) -> i64:
 
 def hurry() -> None:
     """Has the next tick look at what is not finished."""
-    if receiving.unwritten:
+    if receiving.unwritten or held:
         processor.earliest = 0
 
 
 def attend(now: u64) -> None:
     """At a tick: goes on with what no call waits for."""
+    if held and (receiving.is_shared(receiving.crowded) or receiving.has_room(receiving.crowded)):
+        listen()
     if sending.idle_pairs != sending.ALL:
         sending.collect()
     if receiving.unwritten:

@@ -10,7 +10,7 @@ whoever runs meanwhile, so nothing is won by yielding in an epilogue. The functi
 address of the root to load; `calls.save_context` continues there.
 """
 
-from exokernel.aegis import activation, bindings, capability, environment, information
+from exokernel.aegis import activation, bindings, capability, environment, information, network
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import NOBODY
 from exokernel.machine import cpu, paging, timer
@@ -347,6 +347,8 @@ def wait(deadline: u64, second: u64, third: u64, fourth: u64) -> i64:
     """The call `wait`; the caller's context is saved. Returns the root to load."""
     global ready, sleepers, earliest
     identifier = environment.current().identifier
+    if network.held:
+        network.listen()
     if activation.serves(environment.current()):
         environment.current().context.registers.rax = u64(i64(Error.BUSY))
         return dispatch(identifier)

@@ -56,6 +56,7 @@ filters_of: Array[u16, ENVIRONMENTS] = Array[u16, ENVIRONMENTS]()
 rings_of: Array[u16, ENVIRONMENTS] = Array[u16, ENVIRONMENTS]()
 capturing: Array[Captor, CAPTORS] = Array[Captor, CAPTORS]()
 captors: u64 = 0  # how many of them there are
+crowded: u64 = ENVIRONMENTS  # whose ring was when a frame was delivered to it
 spaces: Array[Array[u8, CODE_PAGES * 4096], 2] = aligned(4096, Array[Array[u8, CODE_PAGES * 4096], 2]())
 running: u64 = 1  # which of them is not to be written to
 code: u64 = 0  # the address of the code; 0: none, the table is searched
@@ -67,6 +68,7 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
     """Copies a frame into the ring of the filter that it belongs to, unless its handler decides otherwise. Returns the
     environment, or ENVIRONMENTS and counts why not. `send` sends a frame of the kernel's memory.
     """
+    global crowded
     if captors != 0:
         capture(frame, Right.READ | Right.WRITE)
     number = classify(frame)
@@ -86,7 +88,15 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
     if not put(ring, frame, 0):
         information.page.network.ring_full += 1
         return ENVIRONMENTS
+    if is_crowded(ring):
+        crowded = ring.owner
     return ring.owner
+
+
+@inline
+def is_crowded(ring: Ring) -> bool:
+    """Whether a ring has not surely room for all that the device can have received meanwhile."""
+    return ring.producer - indices_of(ring).consumer > RING_SLOTS // 2
 
 
 def put(ring: Ring, frame: Span[u8], tag: u32) -> bool:
@@ -170,6 +180,14 @@ def is_shared(identifier: u64) -> bool:
 
 def receives(identifier: u64) -> bool:
     return filters_of[identifier] != 0
+
+
+def has_room(identifier: u64) -> bool:
+    """Whether none of an environment's rings is crowded."""
+    for ring in rings:
+        if ring.uses != 0 and ring.owner == identifier and is_crowded(ring):
+            return False
+    return True
 
 
 def may_have(held: Array[u16, ENVIRONMENTS], identifier: u64, reserved: u64, total: u64) -> bool:

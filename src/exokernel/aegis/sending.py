@@ -7,7 +7,7 @@ ends meanwhile it is the kernel's, and free again when the device has read it. T
 The virtio header is always the kernel's. What the device answers is checked; that it answers cannot be enforced.
 """
 
-from exokernel.aegis import environment, frames, handlers, information, processor, receiving, tlb
+from exokernel.aegis import environment, frames, handlers, information, network, processor, receiving, tlb
 from exokernel.aegis.abi import *
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import paging, virtio
@@ -61,6 +61,8 @@ def refusal() -> i64:
         return Error.NO_NETWORK
     if receiving.table.count != 0 and not receiving.receives(environment.current().identifier):
         return Error.BUSY
+    if network.held and receiving.has_room(environment.current().identifier):
+        network.listen()
     return 0
 
 
@@ -78,7 +80,7 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
             information.page.network.queue_full += 1
             return Error.QUEUE_FULL
     number = count_trailing_zeros(idle_buffers)
-    frame = buffers[number][HEADER_BYTES : HEADER_BYTES + length]
+    frame = Span[u8](Ptr[u8](u64(addr(buffers[number])) + HEADER_BYTES), length)  # which fits
     if not copy_in(frame, UserAddress(address)):
         return Error.BAD_ADDRESS
     idle_buffers &= idle_buffers - 1
@@ -91,20 +93,35 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
 
 def send_copy(source: u64, length: u64) -> bool:
     """Sends a frame of the kernel's memory; False, and counted, if the device has no room."""
-    global idle_buffers
+    if receiving.captors == 0 and idle_buffers != 0:
+        _send_copy(source, length)
+        return True
+    return send_copy_slowly(source, length)
+
+
+@noinline
+def send_copy_slowly(source: u64, length: u64) -> bool:
+    """The same if somebody captures, or there may be no room."""
     if idle_buffers == 0:
         collect()
         if idle_buffers == 0:
             information.page.network.queue_full += 1
             return False
+    receiving.capture(Span[u8](Ptr[u8](source), length), Right.WRITE)
+    _send_copy(source, length)
+    return True
+
+
+@inline
+def _send_copy(source: u64, length: u64) -> None:
+    global idle_buffers
     number = count_trailing_zeros(idle_buffers)
     idle_buffers &= idle_buffers - 1
-    place = u64(addr(buffers[number])) + HEADER_BYTES
-    handlers.copy_words(place, source, length)
+    handlers.copy_words(u64(addr(buffers[number])) + HEADER_BYTES, source, length)
     queue.descriptors[number].length = u32(HEADER_BYTES + length)
-    offer(Span[u8](Ptr[u8](place), length), number)
+    virtio.offer(queue, state, u16(number))
+    information.page.network.transmitted += 1
     virtio.notify(QUEUE, state)
-    return True
 
 
 def send(address: u64, count: u64, third: u64, fourth: u64) -> i64:
@@ -125,8 +142,9 @@ def send(address: u64, count: u64, third: u64, fourth: u64) -> i64:
                 return error
             count = i
             break
-    virtio.notify(QUEUE, state)
-    processor.earliest = 0  # the next tick looks what has been read
+    if count != 0:
+        virtio.notify(QUEUE, state)
+        processor.earliest = 0  # the next tick looks what has been read
     return i64(count)
 
 

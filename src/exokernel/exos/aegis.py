@@ -286,7 +286,7 @@ def filter_bind(ring: u64, atoms: u64, count: u64, slot: u64) -> i64:
 
 
 @call
-def filter_remove(number: u64) -> i64:
+def filter_remove(filter: u64) -> i64:
     """Ends the caller's filter that `filter_bind` called so, its generation included. Returns 0, NOT_OWNER or BAD_ARGUMENT."""
 
 

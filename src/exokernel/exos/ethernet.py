@@ -44,8 +44,8 @@ def check(frame: Span[u8], station: u64) -> u8:
     if len(frame) < HEADER or len(frame) > LARGEST_FRAME:
         return Drop.ETHERNET_LENGTH
     header = view(Header, frame)
-    source = header.source.number()
-    if source & GROUP or source == 0:
+    high = header.source.high
+    if high & (GROUP >> 16) != 0 or (high == 0 and header.source.low == 0):
         return Drop.ETHERNET_SOURCE
     destination = header.destination.number()
     if destination != station and destination != BROADCAST:

@@ -32,6 +32,7 @@ ring: abi.ReceiveRing = abi.ReceiveRing()
 outgoing: Array[abi.SendSlot, OUTGOING] = aligned(4096, Array[abi.SendSlot, OUTGOING]())
 building: u64 = 0  # the slot that `card.output` is in
 together: u64 = 0  # so many before it are complete, and not yet sent
+stuck: bool = False  # we have waited for the device in vain
 polling: bool = False  # `poll` sends them when it ends
 
 
@@ -108,21 +109,14 @@ def serve_forever() -> None:
 
 
 def transmit(frame: Span[u8]) -> bool:
-    """Send the frame that stands in `card.output`; wait for room at most ten milliseconds. In `poll` True says that it
-    goes when there are TOGETHER, or at the end.
+    """Send the frame that stands in `card.output`; wait for room at most ten milliseconds, and not again before there was
+    some. In `poll` True says that it goes when there are TOGETHER, or at the end.
     """
     global building, together
-    if len(frame) < COPIED and together == 0 and (not polling or ring.indices.producer == ring.indices.consumer + 1):
-        result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
-        if result == abi.Error.QUEUE_FULL:
-            limit = patience()
-            while result == abi.Error.QUEUE_FULL and read_timestamp() < limit:
-                aegis.yield_to(abi.ANY_ENVIRONMENT)
-                result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
-        return result == 0
     following = (building + 1) % OUTGOING
-    if outgoing[following].busy != 0 and not get_back(following):
-        return False
+    alone = together == 0 and (not polling or ring.indices.producer == ring.indices.consumer + 1)
+    if (alone and len(frame) < COPIED) or outgoing[following].busy != 0:
+        return (together == 0 or flush()) and copy(frame)
     outgoing[building].length = u32(len(frame))
     together += 1
     building = following
@@ -132,14 +126,28 @@ def transmit(frame: Span[u8]) -> bool:
     return flush()
 
 
+def copy(frame: Span[u8]) -> bool:
+    """Have the kernel copy a frame."""
+    global stuck
+    result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
+    if result == abi.Error.QUEUE_FULL:
+        limit = patience()
+        while result == abi.Error.QUEUE_FULL and read_timestamp() < limit:
+            aegis.yield_to(abi.ANY_ENVIRONMENT)
+            result = aegis.network_transmit(u64(addr(frame[0])), len(frame))
+    stuck = result == abi.Error.QUEUE_FULL
+    return result == 0
+
+
 def flush() -> bool:
     """Hand what is complete to the device. False: not all of it in time; what is left is dropped."""
-    global together
+    global together, stuck
     first = (building + OUTGOING - together) % OUTGOING
     limit: u64 = 0
     while together != 0:
         result = aegis.network_send(u64(addr(outgoing[first])), together)
         if result > 0:
+            stuck = False
             first += u64(result)
             together -= u64(result)
             continue
@@ -148,21 +156,12 @@ def flush() -> bool:
         if result != abi.Error.QUEUE_FULL or read_timestamp() >= limit:
             card.dropped[Drop.SEND_BUSY] += together
             together = 0
+            stuck = True
             return False
         aegis.yield_to(abi.ANY_ENVIRONMENT)
     return True
 
 
-def get_back(number: u64) -> bool:
-    """Wait until the device has read a slot; False: not in time."""
-    limit = patience()
-    flush()
-    while outgoing[number].busy != 0 and read_timestamp() < limit:
-        aegis.yield_to(abi.ANY_ENVIRONMENT)
-        aegis.network_send(u64(addr(outgoing[number])), 0)
-    return outgoing[number].busy == 0
-
-
 def patience() -> u64:
     """Until when to wait for the device."""
-    return read_timestamp() + card.second // 100
+    return read_timestamp() + (0 if stuck else card.second // 100)

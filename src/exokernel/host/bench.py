@@ -8,6 +8,7 @@ counts, shows and stores. It must never change or choose among what was measured
 
 import argparse
 import importlib.util
+import os
 import re
 import statistics
 import sys
@@ -144,6 +145,7 @@ class Results:
 
     figures: list[Figure] = field(default_factory=list)
     machine: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)  # exhibits, and why
     verdicts: list[Verdict] = field(default_factory=list)
 
 
@@ -174,7 +176,9 @@ def bench(parsed: argparse.Namespace) -> int:
         except OSError as error:
             raise Failure(f"cannot write {parsed.html}: {error.strerror}") from None
         say(f"{paint('written', GREEN)}: {parsed.html}")
-    return check(results, baseline) if parsed.check else 0
+    for name, reason in results.failed.items():
+        say(f"{paint('error', RED)}: without {name}, which failed: {reason}")
+    return max(check(results, baseline) if parsed.check else 0, int(bool(results.failed)))
 
 
 def _kept(parsed: argparse.Namespace, chosen: Sequence[str]) -> Results:
@@ -203,10 +207,19 @@ def _measured(parsed: argparse.Namespace, chosen: Sequence[str], known: dict[str
             name, parsed.runs, "linux" if beside else "none", parsed.wall, beside, accelerator, operations
         )
         started = time.monotonic()
-        with progress(f"Measuring {name} ({place} of {len(chosen)}) ..."):
-            found = [checked(figure) for figure in _rows(context, known[name])]
+        try:
+            with progress(f"Measuring {name} ({place} of {len(chosen)}) ..."):
+                found = [checked(figure) for figure in _rows(context, known[name])]
+        except Exception as error:  # the others' figures are not lost for it
+            if os.environ.get("EXO_TRACEBACK"):
+                raise
+            results.failed[name] = str(error).split("\n")[0]
+            say(f"{paint('error', RED)}: {name} failed: {error}")
+            continue
         show(f"{name} ({place} of {len(chosen)}, {time.monotonic() - started:.0f} s)", found)
         results.figures += found
+    if results.failed:
+        results.machine["failed"] = ", ".join(results.failed)
     return results
 
 
@@ -233,7 +246,9 @@ def _rows(context: Context, path: Path) -> Iterator[Figure]:
 
 
 def wall_ratios(context: Context, found: Sequence[Figure]) -> Iterator[Figure]:
-    """Wall time of ours over the peer's best of the same run, for rows that both have."""
+    """Wall time of ours over the peer's best of the same run, for rows that both have. The peer is always emulated."""
+    if context.accelerator != "tcg":
+        return
     for ours in found:
         theirs = counterpart(ours, found, "linux")
         if ours["system"] == "exos" and ours["unit"] == "ns" and theirs is not None:
@@ -303,7 +318,7 @@ def show(title: str, found: Sequence[Figure]) -> None:
     by_key = {key_of(figure): figure for figure in found}
     lines = []
     for figure in found:
-        if figure["system"] not in ("exos", "c") or operation_of(figure):
+        if figure["system"] not in OURS or operation_of(figure):
             continue
         theirs = counterpart(figure, found, "linux") if figure["system"] == "exos" else None
         linux_cells = [_cell(theirs, "median"), str(theirs["variant"])] if theirs else ["", ""]
@@ -323,6 +338,7 @@ def show(title: str, found: Sequence[Figure]) -> None:
     say("")
 
 
+OURS = ("exos", "c", "gcc", "clang")  # measured within our own programs
 COLUMNS = ("entries", "switches", "flushes", "invlpg")  # of operations.NAMES, medians
 
 

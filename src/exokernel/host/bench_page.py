@@ -35,6 +35,8 @@ SYSTEMS = {
     "limit": "the least possible",
     "sel4": "seL4",
     "c": "C",
+    "gcc": "C by gcc",
+    "clang": "C by clang",
     "paper-exos": "Aegis/ExOS, 1995",
     "paper-ultrix": "Ultrix 4.2",
     "paper-l3": "L3",

@@ -6,6 +6,7 @@ cache with a manifest of every file that was read for it. While that holds, neit
 The cache is only ever a copy: deleting it costs one build.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from exokernel.host.image import FILE_NAME_BYTES, NAME_BYTES, Bundle, File, Program, assemble
+from exokernel.host.image import ENVIRONMENTS, FILE_NAME_BYTES, NAME_BYTES, Bundle, File, Program, assemble
 from exokernel.host.terminal import Failure, colored, progress
 
 KERNEL_MODULE = "exokernel.aegis.kernel"
@@ -95,6 +96,11 @@ def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: i
     started = time.monotonic()
     folder = (cache or cache_folder()) / "build"
     paths = [_checked(path) for path in applications]
+    if len(paths) > ENVIRONMENTS:
+        raise Failure(
+            f"{len(paths)} applications are given, and a machine has {ENVIRONMENTS} environments",
+            "declare in PROGRAMS what is to be started later",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -129,7 +135,7 @@ def _checked(path: Path) -> Path:
         raise Failure(f"{path} is a directory; an application is a Python file", hint)
     if not path.exists():
         raise Failure(f"{path} does not exist", "give the path of a Python file with a function `main`")
-    if path.suffix != ".py":
+    if path.suffix != ".py" or not path.is_file():
         raise Failure(f"{path} is not a Python file (.py)")
     return path.resolve()
 
@@ -163,6 +169,8 @@ def _declared_files(programs: list[Compiled]) -> tuple[File, ...]:
                 hint = f"a file is found by the path that is declared: at most {FILE_NAME_BYTES - 1} bytes"
                 raise _wrong(program, declared, "FILES", "is too long a name", hint)
             try:
+                if path.exists() and not (path.is_file() or path.is_dir()):  # a device may have no end
+                    raise OSError(errno.EINVAL, "it is no ordinary file")
                 data = path.read_bytes()
             except OSError as error:
                 hint = "paths are relative to this file's folder, and a folder's files are declared one by one"
@@ -250,10 +258,18 @@ def _run_workers(programs: list[tuple[str, str]], places: dict[tuple[str, str], 
 def _complaint(program: tuple[str, str], status: int, output: str) -> str:
     if status in (WRONG_PROGRAM, INTERNAL_ERROR):
         return output.rstrip("\n")
+    if "error:" not in output:
+        # Nobody said why: the program's own module level ended the process, or the computer's memory did.
+        ended = f"by signal {-status}" if status < 0 else f"with status {status}"
+        said = f"\n{output.rstrip()}" if output.strip() else ""
+        return (
+            Failure(f"compiling {program[1]} ended {ended}", "what stands at module level runs here").render(colored())
+            + said
+        )
     # LLVM ended the worker: it does so on assembly text that it cannot read.
     from exokernel.metal.backend import llvm_diagnostic
 
-    diagnostic = llvm_diagnostic(output or f"the compiler ended with status {status}")
+    diagnostic = llvm_diagnostic(output)
     return f"{diagnostic.render(colored())}\n(while compiling {program[1]})"
 
 

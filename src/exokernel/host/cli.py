@@ -41,9 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     fill_closed_streams()
     try:
-        parsed = parse(words)
-        verb: Callable[[argparse.Namespace], int] = parsed.verb
         with ending_on_signals():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what `exo` held back while Python started
+            parsed = parse(words)
+            verb: Callable[[argparse.Namespace], int] = parsed.verb
             status = verb(parsed)
             sys.stdout.flush()  # a full disk is found out here, not when the interpreter ends
             return status
@@ -342,7 +343,9 @@ def run_image(image: Image, options: Options, timeout: float, verbose: bool) -> 
     if status == -signal.SIGPIPE:
         return 128 + signal.SIGPIPE  # whoever read the console has gone
     if status < 0:
-        raise Failure(f"QEMU was ended by signal {-status}", status=NO_ORDERLY_END)
+        hint = "this computer's KVM may not be sound: ./exo doctor tries it; --accel tcg works everywhere"
+        hint = hint if options.accelerator == "kvm" else ""
+        raise Failure(f"QEMU was ended by signal {-status}", hint, NO_ORDERLY_END)
     raise Failure(
         f"the machine stopped without an orderly end (QEMU's status {status})",
         "the processor met an exception that the kernel could not take; -v shows how far it came",

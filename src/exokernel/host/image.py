@@ -32,6 +32,7 @@ FILE = struct.Struct("<112s2Q")
 SEGMENTS_PER_PROGRAM = 4
 PROGRAM_BYTES = PROGRAM.size + SEGMENTS_PER_PROGRAM * SEGMENT.size
 NAME_BYTES = 32
+ENVIRONMENTS = 64  # as in `aegis.abi`, which takes longer to import than a build that changes nothing
 FILE_NAME_BYTES = 112
 
 EXECUTE, WRITE = 1, 2  # rights in the bundle, other than reading, which all segments have

@@ -63,7 +63,6 @@ ARGUMENTS = {
     "line": ("of a device, 0 to 23", "word"),
     "mac": ("as minted", "mac"),
     "name": ("kind from bit 56 on, number below", "name"),
-    "number": ("of a packet filter, and its generation from bit 32 on", "word"),
     "position": ("of a time slice, 0 to 63", "slice"),
     "position:any": ("of a time slice, 0 to 63, or ANY", "slice"),
     "rights": ("Right bits, and a protection key in bits 4 to 7", "rights"),
@@ -163,7 +162,7 @@ network_send | slots count:slots | slots taken | NO_NETWORK BUSY BAD_ADDRESS NOT
 filter_bind | ring atoms count:atoms slot:filter | number, and its generation from bit 32 on |
     NO_NETWORK IN_USE NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER | owner of the ring's frames |
     512 filters compared, a piece of the code written | 5.6
-filter_remove | number | 0 | NOT_OWNER | owner of the filter | 512 filters moved, a piece of the code written | 5.6
+filter_remove | filter | 0 | NOT_OWNER | owner of the filter | 512 filters moved, a piece of the code written | 5.6
 capture_bind | ring slot:capture | 0 | NO_NETWORK NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER |
     the capability, owner of the ring's frames | the ring's pages | not in the paper: looking at the wire
 

@@ -39,7 +39,7 @@ def kept() -> Results:
     found = figures.read(KEPT)
     names = {str(f["exhibit"]) for f in found}
     aims = [a for name, path in discover().items() if name in names for a in expectations.thresholds(name, path.parent)]
-    return Results(found, figures.read_machine(KEPT), judged(aims, found))
+    return Results(found, figures.read_machine(KEPT), verdicts=judged(aims, found))
 
 
 def document(results: Results) -> str:

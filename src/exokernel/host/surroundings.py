@@ -23,7 +23,7 @@ def surroundings(accelerator: str = "tcg") -> dict[str, str]:
     found = {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "sources": _sources(),
-        "command": " ".join(["./exo", *sys.argv[1:]]),
+        "command": " ".join(["./exo", *_measuring(sys.argv[1:])]),
         "machine": f"QEMU {command[command.index('-M') + 1]}, 1 processor, {measured().memory} MiB",
         "processor": f"QEMU's {command[command.index('-cpu') + 1]}, emulated (TCG); one instruction a tick where counted",
         "wall time": "QEMU's emulation" if accelerator == "tcg" else f"accelerator {accelerator}",
@@ -34,6 +34,16 @@ def surroundings(accelerator: str = "tcg") -> dict[str, str]:
         "C compiler": _first_line("gcc", "--version"),
     }
     return {name: text for name, text in found.items() if text}
+
+
+def _measuring(words: list[str]) -> list[str]:
+    """The command line without where its results went."""
+    kept = list(words)
+    for option in ("--json", "--html"):
+        while option in kept:
+            place = kept.index(option)
+            del kept[place : place + 2]
+    return kept
 
 
 def _first_line(*command: str) -> str:

@@ -44,12 +44,12 @@ def main(kind: str, source: str, place: str, color: bool) -> int:
         except CompileError as error:
             print(error.render(color))
             return WRONG_PROGRAM
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             if (rendered := _render(error, source, color)) is None:
                 raise
             print(rendered)
             return WRONG_PROGRAM
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         if os.environ.get("EXO_TRACEBACK"):
             traceback.print_exc()
         name = f"{type(error).__name__}: {error}"
@@ -129,6 +129,8 @@ def _render(error: BaseException, source: str, color: bool) -> str | None:
         end = max((error.end_offset or 0) - 1, column + 1) if error.end_lineno == error.lineno else column + 1
         return Diagnostic(error.msg, error.filename, error.lineno or 1, column, end).render(color)
     place = _deepest(error.__traceback__, Path(source))
+    if place is None and isinstance(error, SyntaxError):
+        place = source, 1  # CPython does not say where a null byte is
     if place is None:
         return None
     file, line = place

@@ -344,10 +344,11 @@ def acknowledge_interrupt() -> None:
 @inline
 def offer(queue: Queue, state: QueueState, descriptor: u16) -> None:
     """Gives a buffer to the device (2.7.13)."""
+    following = state.next_available + 1
     queue.available.ring[state.next_available % QUEUE_LENGTH] = descriptor
-    state.next_available += 1
+    state.next_available = following
     compiler_barrier()
-    queue.available.index = state.next_available
+    queue.available.index = following
 
 
 @inline

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import sys
 import types
 import typing
+from contextlib import suppress
 from pathlib import Path
 
 from exokernel.metal.backend import compile_ir, emit_object
 from exokernel.metal.errors import CompileError, Diagnostic
+from exokernel.metal.kinds import is_integer
 from exokernel.metal.linker import Layout, link
 from exokernel.metal.program import APPLICATION, KERNEL, Program
 
@@ -38,7 +41,7 @@ def compile_program(entry_module: str | Path, *, kind: str, isolated: bool = Fal
     else:
         application = import_application(Path(entry_module))
         module = importlib.import_module("exokernel.exos.start")
-        given = typing.get_type_hints(application.main).get("return")
+        given = result_of(application.main)
         vars(module).update(application_main=application.main, GIVES_STATUS=given is not type(None))
         program = Program(APPLICATION, module.OUTPUT)
         entries = [module.ENTRY, *exported((application.__name__,))]
@@ -50,7 +53,10 @@ def compile_program(entry_module: str | Path, *, kind: str, isolated: bool = Fal
 
 def import_application(path: Path) -> types.ModuleType:
     """The application's module, imported by CPython. Its folder is searched for its own modules."""
-    name = path.stem if path.stem not in sys.stdlib_module_names else f"application_{path.stem}"
+    # What the compiler still needs is imported before the application's folder can provide something of that name.
+    importlib.import_module("llvmlite.binding")
+    taken = path.stem in sys.stdlib_module_names or path.stem in sys.modules
+    name = f"application_{path.stem}" if taken else path.stem
     sys.path.insert(0, str(path.resolve().parent))
     specification = importlib.util.spec_from_file_location(name, path.resolve())
     assert specification is not None and specification.loader is not None
@@ -69,6 +75,29 @@ def import_application(path: Path) -> types.ModuleType:
             )
         )
     return module
+
+
+def result_of(main: types.FunctionType) -> object:
+    """What an application's `main` is annotated to return; nothing if it has no sound annotation, which the compiler
+    will say. Raises CompileError for a `main` that cannot be begun at.
+    """
+    given: object = type(None)
+    with suppress(Exception):
+        given = typing.get_type_hints(main).get("return")
+    first = main.__code__.co_firstlineno
+    if main.__code__.co_argcount or not (given in (None, type(None), bool) or is_integer(given)):
+        what = "has no parameters" if main.__code__.co_argcount else "returns nothing, an integer or a bool"
+        raise CompileError(
+            Diagnostic(
+                f"an application's `main` {what}",
+                main.__code__.co_filename,
+                first,
+                0,
+                len(linecache.getline(main.__code__.co_filename, first).rstrip()),
+                hint="an application begins at `def main() -> None:`",
+            )
+        )
+    return given
 
 
 def exported(prefixes: tuple[str, ...]) -> list[types.FunctionType]:

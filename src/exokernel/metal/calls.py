@@ -22,6 +22,8 @@ from exokernel.metal.values import FOREIGN, LOCAL, Place, Value, escape
 if TYPE_CHECKING:
     from exokernel.metal.lower import Lowering
 
+LARGEST_LOCAL = 1 << 20  # bytes of one object in a frame; what is larger steps over the page that guards the stack
+
 
 class Calls:
     """Mixed into `Lowering`."""
@@ -339,6 +341,12 @@ class Calls:
     def new_object(self: Lowering, kind: Type, node: ast.AST) -> Value:
         """Zeroed storage of this frame. It is one place, however often control comes here."""
 
+        if kinds.size_of(kind) > LARGEST_LOCAL:
+            self.error(
+                node,
+                f"an object of {kinds.size_of(kind)} bytes fits no stack",
+                "make it a module variable: `name: TYPE = TYPE()`",
+            )
         self.site_counter += 1
         site = self.site_counter
         if self.loop_depth:  # elsewhere it is made once, and nothing refers to it yet

@@ -58,7 +58,8 @@ class Diagnostic:
         ]
         if source:
             width = max(1, min(self.end_column, len(source)) - self.column)
-            caret = " " * self.column + "^" * width + (f" {self.label}" if self.label else "")
+            before = "".join("\t" if character == "\t" else " " for character in source[: self.column])
+            caret = before + "^" * width + (f" {self.label}" if self.label else "")
             lines += [
                 f"{gutter} {blue}|{off}",
                 f"{blue}{number} |{off} {source}",

@@ -46,6 +46,8 @@ APPLICATION = Target("application")
 NATIVE = Target("native", native=True)
 HANDLER = Target("handler", handler="xdp", code_model="handler", triple="bpfel-unknown-none")
 
+SPECIALISATIONS = 200  # of one function, by the types of its arguments
+
 
 @dataclass(eq=False)
 class Function:
@@ -108,6 +110,7 @@ class Program:
         self.object_values: list[Any] = []
         self.globals: list[Global] = []
         self.read_only: set[str] = set()
+        self.specialised: dict[types.FunctionType, int] = {}
 
     # ---- sources
 
@@ -197,6 +200,13 @@ class Program:
         key = (function, tuple(sorted(bindings.items(), key=lambda item: item[0])))
         if key in self.functions:
             return self.functions[key]
+        self.specialised[function] = self.specialised.get(function, 0) + 1
+        if self.specialised[function] > SPECIALISATIONS:
+            probe.error(
+                where,
+                f"`{function.__name__}` is needed for more than {SPECIALISATIONS} combinations of types",
+                "a function that calls itself with ever other types never ends",
+            )
         resolver = self.resolver(function, bindings)
         node, flags = resolver.function.node, dict(getattr(function, "__metal__", {}))
         self.reject_decorators(resolver, node, function)
@@ -210,6 +220,11 @@ class Program:
                 node, f"the result of `{function.__name__}` has no type", "write `-> None`, or the type it returns"
             )
         result = kinds.normal(resolver.annotation(node.returns))
+        if open_variables := type_variables(result):
+            name = sorted(open_variables)[0]
+            resolver.error(
+                node.returns, f"no argument of `{function.__name__}` determines the type `{name}` of its result"
+            )
         if kinds.is_big_endian(result):
             resolver.error(
                 node.returns,
@@ -255,7 +270,10 @@ class Program:
         remade: dict[tuple[int, int], dict[str, str]] = {}
         while True:  # each pass adds to one of the two, and both are finite
             lowering = Lowering(self, function, origins, remade)
-            body = lowering.lower()
+            try:
+                body = lowering.lower()
+            except RecursionError:
+                lowering.error(lowering.statement, "this is nested too deeply", "split it into several statements")
             if not lowering.again:
                 break
             origins = {name: (v.level, v.sites, v.volatile) for name, v in lowering.variables.items()}
@@ -287,9 +305,15 @@ class Program:
 
     def find_variable(self, namespace: dict[str, Any], name: str) -> Global | None:
         value = namespace.get(name)
-        if is_object(value):
-            return self.object_variable(value, namespace, name)
         annotations = namespace.get("__annotations__", {})
+        if is_object(value):
+            found = self.object_variable(value, namespace, name)
+            kind = declared(annotations[name], namespace)[0] if name in annotations else None
+            if kind not in (None, found.type):
+                file = str(namespace.get("__file__", "?"))
+                message = f"`{name}` has the type {type_name(kind)}, and its initial value is a {type_name(found.type)}"
+                raise CompileError(Diagnostic(message, file, *place_of(name, file)))
+            return found
         if name not in annotations or name not in namespace:
             return None
         kind, final = declared(annotations[name], namespace)
@@ -376,20 +400,20 @@ class Program:
                 f"{t} {v}" for t, v in parts
             ) + " }>"
         value = variable.value
-        if kind is bool:
+        if kind is bool and isinstance(value, bool):
             return "i8", "1" if value else "0"
         if kinds.is_integer(kind):
             if isinstance(value, bool) or not isinstance(value, int) or not kind.minimum <= value <= kind.maximum:
                 self.fail(variable, f"the initial value {value!r} does not fit {type_name(kind)}")
             return llvm(kind), str(int(value))
-        if kinds.is_bits(kind):
+        if kinds.is_bits(kind) and isinstance(value, kind):
             return llvm(kind), str(int(value.raw))
         if kinds.is_text(kind) and isinstance(value, kind):
             data = value if isinstance(value, bytes) else value.encode()
             return llvm(kind), f"{{ ptr {self.text(data)}, i64 {len(data)} }}" if data else "zeroinitializer"
         if isinstance(kind, kinds.CallableType) and isinstance(value, types.FunctionType):
             return "ptr", self.function_symbol(variable, value, kind)
-        if kinds.is_pointer(kind):
+        if kinds.is_pointer(kind) and kinds.normal(type(value)) == kind:
             return "ptr", self.address_symbol(variable, int(value)) if int(value) else "null"
         self.fail(variable, f"the initial value {value!r} is not a {type_name(kind)}")
 
@@ -516,7 +540,7 @@ def is_object(value: object) -> bool:
 def place_of(name: str, file: str) -> tuple[int, int, int]:
     """Line, column and end of the annotation of a module variable."""
     with suppress(OSError, SyntaxError):
-        for node in ast.parse(Path(file).read_text()).body:
+        for node in ast.parse(Path(file).read_bytes()).body:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
                 annotation = node.annotation
                 return annotation.lineno, annotation.col_offset, annotation.end_col_offset or 1
@@ -578,6 +602,8 @@ def type_variables(pattern: Any) -> set[str]:
         return type_variables(getattr(pattern, "target", None))
     if isinstance(pattern, kinds.CallableType):
         return set().union(*(type_variables(p) for p in (*pattern.parameters, pattern.result)))
+    if isinstance(pattern, kinds.TupleType):
+        return set().union(*(type_variables(p) for p in pattern.items))
     return set()
 
 

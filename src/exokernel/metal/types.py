@@ -21,6 +21,7 @@ from exokernel.metal import memory
 from exokernel.metal.errors import Trap
 
 ADDRESS_MASK = (1 << 64) - 1
+ADDRESSES = 1 << 47  # bytes of address space that a program can have
 
 
 # ---- integers
@@ -842,6 +843,8 @@ class Array(_Elements, metaclass=ArrayType):
         if isinstance(length, bool) or not isinstance(length, int) or length < 0:
             raise TypeError("the length of an Array is a constant that is not negative")
         element = _argument(element, "an element")
+        if length * (1 if isinstance(element, Forward) else size_of(element)) > ADDRESSES:
+            raise TypeError(f"no memory holds an Array of {length} elements")
         key = (element, int(length))
         found = Array._known.get(key)
         if found is None:
@@ -1229,6 +1232,9 @@ def _namespace(body: Any, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if body.__bases__ != (object,):
         raise TypeError(f"{body.__name__}: a {what} has no base class")
     names = {k: v for k, v in vars(body).items() if k not in ("__dict__", "__weakref__")}
+    for name, member in names.items():
+        if isinstance(member, (FunctionType, staticmethod)) and name.startswith("__") and name.endswith("__"):
+            raise TypeError(f"{body.__name__}.{name}: a {what} has no special methods, CPython alone would call it")
     return names, names.get("__annotations__", {})
 
 
@@ -1268,6 +1274,8 @@ def _make_struct(body: Any, packed: bool, volatile: bool, align: int, frame: Any
         names[name].field = fields[name]
     kind._align = max(align, widest)
     kind._size = -(-size // kind._align) * kind._align
+    if kind._size > ADDRESSES:
+        raise TypeError(f"{body.__name__}: no memory holds {kind._size} bytes")
     return _adopt(kind)
 
 

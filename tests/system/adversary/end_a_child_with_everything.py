@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A child that owns the network, slices, vector registers, pins and guarantees, and sleeps, is ended, many times over; all of
-it must be free again, and nothing of the registers left.
+"""A child that owns the network, has lent frames to the device, owns slices, vector registers, pins and guarantees, and
+sleeps, is ended, many times over; all of it must be free again, and nothing of the registers left.
 """
 
 from family import SANDBOX, claim, lives, make, prepare_sandbox, run, start
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Error, ReceiveRing, Right
+from exokernel.aegis.abi import Error, ReceiveRing, Right, SendSlot
 from exokernel.exos import aegis
 from exokernel.metal import Array, Ptr, addr, asm, sizeof, u64, volatile_load, volatile_store
 
@@ -30,6 +30,9 @@ def child() -> None:
         aegis.frame_guarantee(frame, 1)
         aegis.frame_pin(frame, 1)
     words[1] = u64(aegis.network_bind(Ptr[ReceiveRing](SANDBOX * abi.PAGE_BYTES)[0]) == 0)
+    if words[1]:  # what it has lent to the device is in the ring, too
+        Ptr[SendSlot]((SANDBOX + 1) * abi.PAGE_BYTES)[0].length = 60
+        words[1] = u64(aegis.network_send((SANDBOX + 1) * abi.PAGE_BYTES, 1) == 1)
     aegis.slice_claim(abi.ANY)
     aegis.floating_point(1)
     set_registers()

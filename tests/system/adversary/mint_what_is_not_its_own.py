@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Mints capabilities of every frame, slice, environment, line and authority that is not its own, with the present
-generation of each; and of what there is not.
+"""Mints capabilities of every frame, slice, environment, line, authority, filter and capture that is not its own, with
+the present generation of each; and of what there is not.
 """
 
 from family import environment_rights, frame_name, frame_rights, name_of
@@ -28,6 +28,9 @@ def main() -> u64:
         got += u64(aegis.capability_mint(name_of(Kind.LINE, i), 7) >= 0)
     for i in range(8):
         got += u64(aegis.capability_mint(name_of(Kind.AUTHORITY, i), 7) >= 0)
+    for i in range(512):
+        got += u64(aegis.capability_mint(name_of(Kind.FILTER, i), 7) >= 0)
+    got += u64(aegis.capability_mint(name_of(Kind.CAPTURE, 0), 7) >= 0)
     for kind in range(256):
         for i in range(6, 56):
             number = u64(1) << i

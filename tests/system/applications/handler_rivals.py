@@ -78,7 +78,11 @@ def main() -> None:
         while not first_is_bound():
             aegis.yield_to(abi.ANY_ENVIRONMENT)
         rival()
-    ash.attach(bind(0), MARKS)
+    filter = bind(0)
+    while filter == Error.IN_USE:  # the other one probes
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+        filter = bind(0)
+    ash.attach(filter, MARKS)
     print("bound")
     console.flush()
     while aegis.system_page().environments[1].state != abi.State.FREE:

@@ -42,6 +42,8 @@ def bind(port: u32, ring: u64) -> i64:
 
 
 def greedy() -> None:
+    while aegis.system_page().environments[0].state != State.SLEEPING:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
     second_page: u64 = sizeof(ReceiveRing) // abi.PAGE_BYTES
     first, second = Ptr[ReceiveRing](ring_at(0))[0], Ptr[ReceiveRing](ring_at(second_page))[0]
     assert bind(7, ring_at(0)) >= 0 and bind(8, ring_at(second_page)) >= 0
@@ -58,8 +60,7 @@ def greedy() -> None:
         count += 1
     print("filters", count, bind(999, ring_at(0)) == Error.NO_ROOM)
     churn(second, 1000 + u32(count) - 1)
-    while aegis.system_page().network.received == 0:
-        pass
+    print("ready")
     aegis.wait(abi.FOREVER)
 
 
@@ -89,16 +90,15 @@ def main() -> None:
     if aegis.environment_page().identifier == 1:
         greedy()
         return
+    assert bind(9, ring_at(0)) >= 0
+    ring = Ptr[ReceiveRing](ring_at(0))[0]
+    aegis.wait(abi.FOREVER)
+    print("got", ring.indices.producer, ring.slots[0].data[37])
+    print("mine", bind(10, ring_at(0)) >= 0, bind(11, ring_at(0)) == Error.NO_ROOM)
+    print("another ring", bind(11, ring_at(1)) == Error.NO_ROOM)
     other = aegis.system_page().environments[1]
     while other.state != State.SLEEPING:
         aegis.yield_to(abi.ANY_ENVIRONMENT)
-    print("mine", bind(9, ring_at(0)) >= 0, bind(10, ring_at(0)) >= 0, bind(11, ring_at(0)) == Error.NO_ROOM)
-    print("another ring", bind(11, ring_at(1)) == Error.NO_ROOM)
-    print("ready")
-    ring = Ptr[ReceiveRing](ring_at(0))[0]
-    while ring.indices.producer == 0:
-        aegis.yield_to(abi.ANY_ENVIRONMENT)
-    print("got", ring.slots[0].data[37])
     print("end")
     longest: u64 = 0
     before = read_timestamp()
