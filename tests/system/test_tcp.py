@@ -11,6 +11,7 @@ import random
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from tests.packets import GUEST, PEER
 from tests.system.guests import EXAMPLES, TIMEOUT, Link, beside_linux, free_tcp_port, link, running
 from tests.system.test_network import through_a_tap
 
+from exokernel.host.bench import EXHIBITS
 from exokernel.host.build import build
 from exokernel.host.machine import Forward, Machine, Options
 from exokernel.host.namespace import GUEST as LINUX_SEES
@@ -388,6 +390,32 @@ def test_odd_flags_on_an_open_connection(wire: Link) -> None:
     segment.flags = "PA"
     assert bytes(exchange(wire, segment / Raw(REQUEST)).payload).startswith(b"HTTP/1.1 200 OK\r\n")
     exchange(wire, TCP(sport=4101, dport=80, flags="R", seq=1001 + len(REQUEST)), expect=False)
+
+
+def test_a_segment_is_whole_after_a_datagram_that_was_lent() -> None:
+    """The library builds the next frame elsewhere while the device reads a long one. TCP was told of that only by its own
+    segments, so the first one behind a long datagram went into the place that the datagram had left, and what was sent
+    had the contents of another frame.
+    """
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with link() as cable, running([EXHIBITS / "hostile/server.py"], link=cable.option) as guest:
+        cable.guest = guest
+        guest.wait_for(b"ready")
+        segment = opened(cable, 4000)
+        exchange(cable, segment, expect=False)
+        for i in range(40):  # more than there are places
+            datagram = packets.udp_frame(b"%4d" % i * 100)
+            cable.send(datagram)
+            assert cable.receive() == packets.expected_answer(datagram)
+            segment.flags = "PA"
+            frame = (
+                Ether(dst=GUEST.station, src=PEER.station) / IP(src="10.0.0.1", dst="10.0.0.2") / segment / Raw(request)
+            )
+            cable.send(bytes(frame))
+            text = cable.receive()[34:]
+            assert packets.checksum(GUEST.address + PEER.address + struct.pack(">HH", 6, len(text)) + text) == 0, i
+            assert text.endswith(b"still here\n")
+            segment.seq, segment.ack = segment.seq + len(request), (segment.ack + len(text) - 20) % 2**32
 
 
 def test_a_closed_port_refuses(wire: Link) -> None:
