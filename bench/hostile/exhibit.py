@@ -197,6 +197,16 @@ def segment(
     return text[:16] + value.to_bytes(2, "big") + text[18:]
 
 
+def is_sound(frame: bytes) -> bool:
+    """Whether a frame of the guest's with an IPv4 packet has right lengths and checksums."""
+    total = int.from_bytes(frame[16:18], "big")
+    text, protocol = frame[34 : 14 + total], frame[23]
+    if len(frame) != max(60, 14 + total) or checksum(frame[14:34]) != 65535:
+        return False
+    pseudo = frame[26:34] + struct.pack(">HH", protocol, len(text)) if protocol != 1 else b""
+    return checksum(pseudo + text) == 65535  # 0, as this writes it
+
+
 def datagram(source: bytes, port: int, to: int, data: bytes) -> bytes:
     """A frame with a UDP datagram."""
     length = 8 + len(data)
@@ -236,6 +246,8 @@ class Peer:
 
     def take(self, frame: bytes) -> None:
         kind, protocol, to = frame[12:14], frame[23], frame[30:34]
+        if kind == b"\x08\x00" and not is_sound(frame):
+            raise ValueError(f"the guest sent what is wrong in itself: {frame.hex()}")
         if kind == b"\x08\x06":
             if frame[20:22] == b"\0\1" and frame[38:42] == PEER:  # somebody's fragments make it ask
                 answer = frame[14:20] + b"\0\2" + STATION + PEER + frame[22:32]
