@@ -43,17 +43,23 @@ def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, st
         with Machine(image.path, Options(icount=icount), timeout=TIMEOUT) as machine:
             machine.wait()
     found = re.findall(
-        rb"fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ children \d+ handlers [1-9]\d* digest (\w+)",
+        rb"fuzzer (\d+) calls (\d+) refused (\d+) checks \d+ served \d+ children \d+ handlers (\d+) digest (\w+)",
         machine.console,
         re.MULTILINE,
     )
     reasons = {  # of their children some end by exceptions; these have no names
         e.values.get("reason") for e in machine.events if e.name == "ended" and "fuzz" in e.values.get("name", "")
     }
-    if b"violation" in machine.console or len(found) != ENVIRONMENTS or machine.status != 0 or reasons != {"exit"}:
+    if (
+        b"violation" in machine.console
+        or len(found) != ENVIRONMENTS
+        or not any(int(f[3]) for f in found)
+        or machine.status != 0
+        or reasons != {"exit"}
+    ):
         said = b"\n".join(re.findall(rb"^(?:violation|fuzzer|auditor) .*$", machine.console, re.MULTILINE))
         raise ValueError(f"seed {seed}: a promise was broken\n{said.decode()}\n" + "\n".join(machine.control))
-    return {int(number): (int(count), digest.decode()) for number, count, _, digest in found}
+    return {int(number): (int(count), digest.decode()) for number, count, _, _, digest in found}
 
 
 def with_constants(text: str, **values: int) -> str:

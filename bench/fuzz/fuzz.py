@@ -5,8 +5,9 @@ arguments, and checks after each what can be seen of the kernel's promises.
 Several environments run it. Environment 0 makes no random calls: it is the auditor of what the kernel shows of the
 whole machine, and ends the machine when the others are done. Every other environment draws from a sequence of its own
 that SEED and its number decide; under `-icount shift=0` two runs are the same. They pass capabilities to each other as
-the messages of transfers; the auditor passes those that only it can mint, of authorities and lines. They make children,
-which run a few instructions or none, and end them. It prints one line at its end:
+the messages of transfers; the auditor passes those that only it can mint, of authorities, lines and captures. They make
+children, which run a few instructions or none, and end them. They bind filters of a few kinds, which lie in each other or
+not, some by capabilities for others' filters. It prints one line at its end:
 `fuzzer N calls C refused R checks K served S children H handlers L digest D`, and `violation ...` when a promise was broken.
 
 Checked after each call: the answer is a result or an error that the table names for this call. Every CHECK_EVERY calls,
@@ -21,7 +22,7 @@ environments that ended own nothing.
 from typing import Final
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Authority, Call, Error, FrameKind, Kind, Right, State
+from exokernel.aegis.abi import Atom, Authority, Call, Error, FrameKind, Kind, Right, State
 from exokernel.aegis.handler_abi import HandlerPart, HandlerRequest
 from exokernel.exos import aegis, ash, exceptions
 from exokernel.exos.exceptions import Registers, Verdict
@@ -36,6 +37,7 @@ from exokernel.metal import (
     atomic_and,
     i64,
     naked,
+    sizeof,
     struct,
     u8,
     u32,
@@ -84,7 +86,7 @@ NODES = 4
 PAGE_PART = 5  # which of the frames of an environment is its environment page
 PAGES = 512 * NODES
 RING = SANDBOX + 1536  # here a receive ring is mapped at the start
-RING_PAGES = 65
+RING_PAGES = sizeof(abi.ReceiveRing) // abi.PAGE_BYTES
 POOL = 64
 TAG = 2040 // 8  # the word of a frame that says whose it is: no received frame reaches it
 pool: Array[u32, POOL] = Array[u32, POOL]()
@@ -95,7 +97,15 @@ program: Array[u8, BOOT_FRAMES] = Array[u8, BOOT_FRAMES]()  # 1: a frame that th
 # A fuzzer's: of a frame that was claimed and never written to, so that it must be clear, while this is its generation.
 # The auditor's: the last that was seen.
 generations: Array[u32, BOOT_FRAMES] = Array[u32, BOOT_FRAMES]()
-text: Array[u8, 4096] = aligned(4096, Array[u8, 4096](b"." * 4096))
+text: Array[u8, 4096] = aligned(
+    4096, Array[u8, 4096](2 * ((60).to_bytes(4, "little") + b"." * 2044))
+)  # and slots to send
+FILTERS = 32
+_FIELDS = ((12, 16, 0xFFFF), (12, 8, 0xF0), (23, 8, 0xFF), (26, 32, 0xFFFF_FFFF))
+_VALUES = [(_FIELDS[i % 4], 0x11111111 * (1 + i // 4)) for i in range(FILTERS)]
+atoms: Array[Atom, FILTERS] = Array[Atom, FILTERS](
+    [Atom(offset=o, width=w, kind=0, mask=m, value=m & value) for (o, w, m), value in _VALUES]
+)  # any few side by side are a filter
 
 
 @struct
@@ -108,6 +118,7 @@ class Capability:
 CAPABILITIES = 16
 LAST_SLOT = abi.BINDINGS - 1
 AUTHORITY_SLOT = abi.BINDINGS - 4  # and the next
+CAPTURE_SLOT = abi.BINDINGS - 2
 SLOTS = 24  # of the binding page, that are mostly used
 CHILDREN = 8
 capabilities: Array[Capability, CAPABILITIES] = Array[Capability, CAPABILITIES](
@@ -116,6 +127,7 @@ capabilities: Array[Capability, CAPABILITIES] = Array[Capability, CAPABILITIES](
 inbox: Array[u64, 3] = Array[u64, 3]()  # a capability that came with a transfer
 bound: Array[u64, abi.BINDINGS] = Array[u64, abi.BINDINGS]()  # what we have bound in each slot: its name, or 0
 bound_rights: Array[u8, abi.BINDINGS] = Array[u8, abi.BINDINGS]()
+filters: Array[u64, FILTERS] = Array[u64, FILTERS]()  # what `filter_bind` answered; some are no more
 children: Array[u8, CHILDREN] = Array[u8, CHILDREN]()  # their numbers, once
 parts: Array[u64, abi.ENVIRONMENT_FRAMES] = Array[u64, abi.ENVIRONMENT_FRAMES]()
 environment_generations: Array[u32, abi.ENVIRONMENTS] = Array[u32, abi.ENVIRONMENTS]()
@@ -125,7 +137,7 @@ message: Array[aegis.Message, 1] = Array[aegis.Message, 1]([aegis.Message()])
 request: HandlerRequest = HandlerRequest()
 instructions: Array[u64, 24] = Array[u64, 24]()
 CLAIMED = HandlerPart.CODE + 2
-named_so_far: Array[u64, 16] = Array[u64, 16]()  # eight filters and eight handlers of ours
+handlers: Array[u64, 8] = Array[u64, 8]()  # names of some that are ours
 # Of eBPF: r0 = 0, r0 += 1, r1 = 1, r6 = r1, calls of helpers, jumps, a load from the context, a store into the frame, exit.
 PLAUSIBLE: Final[Array[u64, 12]] = Array[u64, 12]([
     0xB7, 0x1_00000007, 0x1_000001B7, 0x16BF, 0x5_00000085, 0x3E9_00000085, 0x3EC_00000085, 0x0001_0015, 0xFFFE_0005, 0x1061,
@@ -252,8 +264,10 @@ def draw(kind: u64, call: u64) -> u64:
         return draw_parts()
     if kind == REQUEST and below(8) != 0:
         return draw_request()
-    if (kind == FILTER or kind == HANDLER) and below(4) != 0:
-        return named_so_far[8 * (kind - FILTER) + below(8)]
+    if kind == FILTER and below(4) != 0:
+        return filters[below(FILTERS)]
+    if kind == HANDLER and below(4) != 0:
+        return handlers[below(8)]
     if kind >= SLOT and kind <= HOW:
         return draw_capability(kind, call)
     if below(8) == 0:
@@ -270,6 +284,8 @@ def draw(kind: u64, call: u64) -> u64:
         return below(6) if below(4) != 0 else u64(children[below(CHILDREN)])
     if kind == ADDRESS or kind == PARTS or kind == REQUEST:
         return draw_address()
+    if call == Call.FILTER_REMOVE and below(4) != 0:
+        return filters[below(FILTERS)]
     if kind == LENGTH:
         return below(80)
     if kind == COUNT_OF_PAGES:
@@ -304,7 +320,9 @@ def draw_capability(kind: u64, call: u64) -> u64:
 
 def own_name() -> u64:
     """Of a resource that may be ours."""
-    choice = below(8)
+    choice = below(9)
+    if choice == 8:
+        return u64(Kind.FILTER) << abi.NAME_INDEX_BITS | filters[below(FILTERS)] & 0xFFFF_FFFF
     if choice <= 1:
         return u64(Kind.SLICE) << abi.NAME_INDEX_BITS | draw_slice()
     if choice <= 3:
@@ -322,6 +340,10 @@ def generation_of(name: u64) -> u64:
         return u64(aegis.system_page().slice_generations[number])
     if kind == Kind.ENVIRONMENT and number < abi.ENVIRONMENTS:
         return u64(aegis.system_page().environments[number].generation)
+    if kind == Kind.FILTER:  # this one only its owner knows
+        for one in filters:
+            if one & 0xFFFF_FFFF == number:
+                return one >> 32
     return 0
 
 
@@ -338,6 +360,12 @@ def draw_slot(call: u64) -> u64:
         wanted = Kind.SLICE
     elif call == Call.LINE_BIND:
         wanted = Kind.LINE
+    elif call == Call.FILTER_BIND:
+        if below(2) == 0:
+            return abi.ANY
+        wanted = Kind.FILTER
+    elif call == Call.CAPTURE_BIND:
+        return CAPTURE_SLOT if below(4) != 0 else abi.ANY
     elif call == Call.REVOKE:
         return AUTHORITY_SLOT + below(2)
     elif call == Call.UNBIND:
@@ -390,9 +418,9 @@ def note_handler(result: i64) -> None:
             aegis.frame_release(frame)
     if result >= 0:
         loaded += 1
-        place = 8 + below(8)
-        ash.handler_remove(named_so_far[place])
-        named_so_far[place] = u64(result)
+        place = below(8)
+        ash.handler_remove(handlers[place])
+        handlers[place] = u64(result)
 
 
 def any_word(kind: u64) -> u64:
@@ -499,7 +527,7 @@ def note(call: u64, first: u64, second: u64, third: u64, fourth: u64, result: u6
     elif call == Call.UNBIND or call == Call.SLICE_TAKE or call == Call.ENVIRONMENT_END:
         bound[first] = 0
     elif call == Call.FILTER_BIND:
-        named_so_far[below(8)] = result
+        filters[below(FILTERS)] = result
     elif call == Call.WAIT:
         atomic_and(addr(aegis.environment_page().pending), ~result)
 
@@ -662,13 +690,20 @@ def prepare() -> None:
     page.transfer_asynchronous_entry = u32(u64(serve))
     page.transfer_return_entry = u32(u64(answered))
     note_program()
-    aegis.tlb_node(RING, u64(aegis.frame_claim(abi.ANY)))
-    for i in range(RING_PAGES):
-        frame = u64(aegis.frame_claim(abi.ANY))
-        aegis.tlb_insert(RING + i, frame, Right.WRITE)
-        check_page(RING + i - SANDBOX)
+    mend_ring()
     for i in range(POOL):
         pool[i] = u32(max(aegis.frame_claim(abi.ANY), 0))
+
+
+def mend_ring() -> None:
+    """Random calls have taken it apart."""
+    aegis.tlb_node(RING, u64(aegis.frame_claim_table(abi.ANY)))
+    for i in range(RING_PAGES):
+        entry = aegis.table_entry(RING + i)
+        if not entry.present or not entry.own or not entry.writable:
+            aegis.tlb_insert(RING + i, 0, Right.NONE)
+            aegis.tlb_insert(RING + i, u64(aegis.frame_claim(abi.ANY)), Right.WRITE)
+        check_page(RING + i - SANDBOX)
 
 
 def make_child() -> None:
@@ -711,6 +746,8 @@ def receive() -> None:
     inbox[0] = 0
     keep(name, rights, mac)
     slot = AUTHORITY_SLOT + (name & 1)
+    if name >> abi.NAME_INDEX_BITS == Kind.CAPTURE and aegis.bind(CAPTURE_SLOT, name, rights, mac) == 0:
+        note(Call.BIND, CAPTURE_SLOT, name, rights, mac, 0)
     if name >> abi.NAME_INDEX_BITS == Kind.AUTHORITY and aegis.bind(slot, name, rights, mac) == 0:
         note(Call.BIND, slot, name, rights, mac, 0)
 
@@ -746,10 +783,19 @@ def fuzz() -> None:
             continue  # slow, and tiresome to read
         if (call == Call.REVOKE and below(16) != 0) or (call == Call.UNBIND and below(4) != 0):
             continue  # or nobody would have anything
+        if call == Call.NETWORK_BIND and below(1024) != 0:
+            continue  # whoever has all frames leaves no filter to others
         first = draw(kinds[4 * choice], call)
         second = draw(kinds[4 * choice + 1], call)
         third = draw(kinds[4 * choice + 2], call)
         fourth = draw(kinds[4 * choice + 3], call)
+        if below(4) != 0:  # several arguments must fit each other
+            if call == Call.NETWORK_SEND:
+                first = u64(addr(text)) + 2048 * below(2)
+            elif call == Call.FILTER_BIND or call == Call.CAPTURE_BIND or call == Call.NETWORK_BIND:
+                first = RING * abi.PAGE_BYTES
+            if call == Call.FILTER_BIND:
+                second = u64(addr(atoms[below(FILTERS - 4)]))
         result = invoke(call, first, second, third, fourth)
         made += 1
         if result >= 0:
@@ -771,6 +817,7 @@ def fuzz() -> None:
             renew()
         if made % MAKE_EVERY == 0:
             make_child()
+            mend_ring()
         if made % CHECK_EVERY == 0:
             check_page(below(PAGES))
             batch[below(abi.BATCH)] = u64(pool[below(POOL)])
@@ -828,7 +875,16 @@ def frames_account(total: u64) -> bool:
     for _ in range(100):
         if frames_in_use() + aegis.system_page().frames_free == total:
             return True
-    return False
+    return frames_in_use() + aegis.system_page().frames_free + lent() == total
+
+
+def lent() -> u64:
+    """Frames that somebody sent from and who has ended: the kernel's, until the device has read them."""
+    count: u64 = 0
+    for frame in range(aegis.system_page().frames):
+        status = aegis.frame_entry(frame)
+        count += u64(status.owner == abi.FRAME_KERNEL and status.pins != 0)
+    return count
 
 
 def audit(total: u64) -> None:
@@ -888,10 +944,12 @@ def audit_frame(frame: u64) -> None:
 
 
 def distribute() -> None:
-    """Passes a capability that only we can mint to somebody: of an authority or a line."""
+    """Passes a capability that only we can mint to somebody: of an authority, a line or a capture."""
     name = u64(Kind.AUTHORITY) << abi.NAME_INDEX_BITS | below(len(Authority))
     if below(4) == 0:
         name = u64(Kind.LINE) << abi.NAME_INDEX_BITS | below(abi.LINES)
+    elif below(4) == 0:
+        name = u64(Kind.CAPTURE) << abi.NAME_INDEX_BITS
     words = message[0].words
     words[0] = name
     words[1] = Right.WRITE
@@ -945,6 +1003,10 @@ def oversee() -> None:
         help_the_slow()
         events = aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency // 500)
         atomic_and(addr(aegis.environment_page().pending), ~u64(events))
+    for _ in range(100):  # a fifth of a second; the device has long read everything
+        if lent() == 0:
+            break
+        aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency // 500)
     audit(total)
     check_books()
     system = aegis.system_page()
