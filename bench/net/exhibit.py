@@ -7,6 +7,8 @@ computer's Linux through QEMU's user network. `page keep-alive` is one request o
 acknowledgments; `page new-connection` is a whole life of one: handshake, request with `Connection: close`, both FINs.
 `get pipeline-N` is one GET of the key-value server of a 16-byte value, N of them under way at once on one connection.
 `mebibyte` is bulk, 4 MiB in one direction.
+`frame-N` hands one frame of N bytes to the device, and takes back one that it has read: `copied` by the kernel, `lent` to
+it where it lies, or in a call with seven others.
 `limit` is nginx on Linux on the machine of the design, as measured there.
 """
 
@@ -21,6 +23,7 @@ from exokernel.host.build import build
 from exokernel.host.machine import Forward, Machine, Options
 
 APPLICATION = Path(__file__).parent / "page.py"
+FRAMES = Path(__file__).parent / "frames.py"
 KEYS = Path(__file__).parent / "keys.py"
 PIPELINES = (1, 16, 64)
 TIMEOUT = 120.0
@@ -158,5 +161,9 @@ def rows(context: Context) -> Iterable[Figure]:
         for depth in PIPELINES:
             values = [cost_of_get(keys, work, depth) for _ in range(runs)]
             yield context.figure("get", "instructions", values, variant=f"pipeline-{depth}")
+    with Machine(build([FRAMES]).path, Options(icount=True), timeout=TIMEOUT) as machine:
+        machine.wait()
+    for length, way, count in re.findall(r"^(\d+) ([a-z-]+) (\d+)$", machine.console.decode(), re.MULTILINE):
+        yield context.figure(f"frame-{length}", "instructions", [int(count)], variant=way)
     for variant, count in PEERS:
         yield context.figure("page", "instructions", [count], system="limit", variant=variant)

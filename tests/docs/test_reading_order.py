@@ -25,22 +25,23 @@ def test_each_file_is_listed_once_and_exists() -> None:
 
 
 NETWORK = {
-    "arp", "ash", "checksum", "dhcp", "dns", "drop", "ethernet", "fragments", "hosts", "http", "icmp", "interface", "ipv4",
-    "network", "packets", "pages", "resp", "segment", "sequence", "siphash", "streams", "tcp", "udp",
+    "arp", "ash", "capture", "checksum", "dhcp", "dns", "drop", "ethernet", "fragments", "hosts", "http", "icmp",
+    "interface", "ipv4", "network", "packets", "pages", "resp", "segment", "sequence", "siphash", "streams", "tcp", "udp",
 }  # fmt: skip
 HANDLERS = {"ebpf", "inspection", "translation"}
-FILTERS = {"filter", "filter_code", "receiving"}
+FILTERS = {"filter", "filter_code", "receiving", "sending"}
 
 
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
     """Lines that say something, comments and docstrings among them. Lower the number whenever the kernel gets shorter;
-    5,000 is the limit. The packet filters with the rings to which they lead, and the handlers' inspector and translator,
-    are the network's floor, with limits of their own; all but `receiving` are pure functions that run on the workstation
-    too.
+    5,000 is the limit. The packet filters with the rings to which they lead and the frames that leave, and the handlers'
+    inspector and translator, are the network's floor, with limits of their own; all but `receiving` and `sending` are pure
+    functions that run on the workstation too. Of the 1,110 lines 60 stood in `network` when the limit was 900, 100 are
+    frames lent to the device, 35 code that is written in pieces, and the others reserves and captures.
     """
     assert lines("machine", "aegis", without=HANDLERS | FILTERS) < 4900
     assert lines("aegis") - lines("aegis", without=HANDLERS) < 1400
-    assert lines("aegis") - lines("aegis", without=FILTERS) < 900
+    assert lines("aegis") - lines("aegis", without=FILTERS) < 1110
 
 
 def test_the_library_stays_short() -> None:
