@@ -3,6 +3,8 @@
 
 host/counting.py says how they are counted. The server is bench/http/page.py, the peer this computer's Linux through QEMU's
 user network. Single requests are the exhibits `http` and `kv`.
+`frame-N` hands one frame of N bytes to the device, and takes back one that it has read: `copied` by the kernel, `lent` to
+it where it lies, or in a call with seven others.
 """
 
 from collections.abc import Iterable
@@ -13,6 +15,7 @@ from exokernel.host.counting import Work, connect, free_port
 from exokernel.host.machine import Forward, Machine, measured
 
 APPLICATION = EXHIBITS / "http/page.py"
+FRAMES = EXHIBITS / "net/frames.py"
 BULK = 4 << 20  # as in the application
 TIMEOUT = 120.0
 
@@ -42,3 +45,5 @@ def rows(context: Context) -> Iterable[Figure]:
             runs = range(min(context.runs, 5))
             values = [counter.of(lambda p=port: drive(p, p == sink)) / (BULK >> 20) for _ in runs]
             yield context.figure("mebibyte", "instructions", values, variant=variant)
+    for line in context.run(FRAMES).printed:
+        yield context.figure(line.row, "instructions", line.values, variant=line.words)

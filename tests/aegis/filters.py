@@ -24,6 +24,15 @@ def normalise(atoms: Array[Atom, MOST], count: u64, made: filter.Filter) -> bool
     return filter.normalise(atoms[:count], made)
 
 
+def generate(table: filter.Table, space: Span[u8]) -> u64:
+    """The code for all filters at once. Returns its length, or 0 when `space` is too small."""
+    made = filter_code.Code()
+    filter_code.begin(made, table, space)
+    while not filter_code.go_on(made, table, 1 << 20):
+        pass
+    return made.length if made.length <= len(space) else u64(0)
+
+
 def generate_in_pieces(table: filter.Table, space: Span[u8], steps: u64) -> u64:
     made = filter_code.Code()
     filter_code.begin(made, table, space)
@@ -41,7 +50,7 @@ FUNCTIONS = [
     filter.relation_of,
     filter.precedes,
 ]
-code: Any = compile_functions([*FUNCTIONS, filter_code.generate, generate_in_pieces])
+code: Any = compile_functions([*FUNCTIONS, generate, generate_in_pieces])
 
 
 class A(NamedTuple):

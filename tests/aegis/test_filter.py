@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests import packets
-from tests.aegis.filters import SPACE, A, Executable, array, code, insert, matches, relation, shift
+from tests.aegis.filters import SPACE, A, Executable, array, code, generate, insert, matches, relation, shift
 from tests.exos.ways import by_python, memory
 
 from exokernel.aegis import filter, filter_code
@@ -375,7 +375,7 @@ def test_what_does_not_fit_is_not_written() -> None:
 def test_values_that_collide(probes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody can make a search long: where no multiplier is good enough, halves are searched."""
     monkeypatch.setattr(filter_code, "PROBES", probes)
-    generate = compile_functions([filter_code.generate]).generate
+    compiled_anew = compile_functions([generate]).generate
     chance = random.Random(5)
     groups: dict[int, list[int]] = {}
     for _ in range(1 << 16):
@@ -385,7 +385,7 @@ def test_values_that_collide(probes: int, monkeypatch: pytest.MonkeyPatch) -> No
     table, space = Table(), Array[u8, SPACE]()
     for i, value in enumerate(groups[0][:200]):  # that the first multiplier sends to one place
         assert code.insert(table, *array([A(0, 32, value)]), 1, 1) == i
-    length = generate(table, space)
+    length = compiled_anew(table, space)
     jumps_by_register = bytes(space)[:length].count(b"\xff\xe1")
     assert (jumps_by_register > 0) == (probes > 1)
     compiled = Executable(table, space=space, length=length)
@@ -396,7 +396,7 @@ def test_values_that_collide(probes: int, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_by_python() -> None:
     """The same functions, run by CPython with annotations enforced, give the same answers."""
-    ways = by_python(insert, filter.remove, filter.classify, filter_code.generate)
+    ways = by_python(insert, filter.remove, filter.classify, generate)
     native_table, table = Table(), Table()
     some = [flow(*one) for one in flows(10, random.Random(1))] + [[A(12, 16, 0x0806)], [A(12, 32, 0x0800_4500)]]
     for atoms in [*some, some[0]]:

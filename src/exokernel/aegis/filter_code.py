@@ -148,15 +148,6 @@ class Code:
         rest.known, rest.place, rest.base, rest.miss = u32(known), u32(place), u32(base), u32(miss)
 
 
-def generate(table: Table, space: Span[u8]) -> u64:
-    """Write the code for all filters of a table at once. Returns its length, or 0 when `space` is too small."""
-    code = Code()
-    begin(code, table, space)
-    while not go_on(code, table, FILTERS * FILTERS):
-        pass
-    return code.length if code.length <= len(space) else u64(0)
-
-
 def begin(code: Code, table: Table, space: Span[u8]) -> None:
     """Forget what was written, and write into `space`, which must live as long as `code`. Until `go_on` says that it is
     whole the table must not change.

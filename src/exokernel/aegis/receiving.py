@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Who receives a frame: the filters of all environments, the rings in their memory to which filters lead, and the rings
-of those who capture, which get copies.
+"""Who receives a frame: the filters of all environments, the rings in their memory to which filters lead, and the ring of
+who captures, which gets copies.
 
 The rings are not trusted: the kernel keeps its own producer index and the frames behind each ring, and takes the consumer
 index as a hint that can only hurt its writer.
@@ -28,7 +28,6 @@ CODE_PAGES = 24  # 512 flows need 14
 CODE_STEPS = 256  # of `filter_code`, at once
 FILTERS_EACH = 2  # that every environment can have, whatever the others have: an address by IPv4 and by ARP
 RINGS_EACH = 1
-CAPTORS = 4
 GONE = 255  # instead of a ring: the filter was removed, its code not yet
 
 
@@ -42,20 +41,14 @@ class Ring:
     pages: Array[u32, RING_PAGES]
 
 
-@struct
-class Captor:
-    ring: u64
-    rights: u32  # of `Kind.CAPTURE`
-
-
 table: filter.Table = filter.Table()
 generations: Array[u32, FILTERS] = Array[u32, FILTERS]()  # a number's, moves on when its filter goes
 ring_of: Array[u8, FILTERS] = Array[u8, FILTERS]()
 rings: Array[Ring, RINGS] = Array[Ring, RINGS]()
 filters_of: Array[u16, ENVIRONMENTS] = Array[u16, ENVIRONMENTS]()
 rings_of: Array[u16, ENVIRONMENTS] = Array[u16, ENVIRONMENTS]()
-capturing: Array[Captor, CAPTORS] = Array[Captor, CAPTORS]()
-captors: u64 = 0  # how many of them there are
+captor: u64 = 0  # the ring that gets copies
+captured: u32 = 0  # what of, as rights of `Kind.CAPTURE`; 0: of nothing
 crowded: u64 = ENVIRONMENTS  # whose ring was when a frame was delivered to it
 spaces: Array[Array[u8, CODE_PAGES * 4096], 2] = aligned(4096, Array[Array[u8, CODE_PAGES * 4096], 2]())
 running: u64 = 1  # which of them is not to be written to
@@ -69,7 +62,7 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
     environment, or ENVIRONMENTS and counts why not. `send` sends a frame of the kernel's memory.
     """
     global crowded
-    if captors != 0:
+    if captured != 0:
         capture(frame, Right.READ | Right.WRITE)
     number = classify(frame)
     if number < 0:
@@ -352,39 +345,35 @@ def write() -> None:
 
 
 def bind_capture(address: u64, rights: u32) -> i64:
-    """Leads copies of all frames that `rights` shows to a ring that `ring_error` has nothing against, instead of where
-    they were led before for this environment. Returns 0 or NO_ROOM.
+    """Leads copies of all frames that `rights` shows to a ring that `ring_error` has nothing against. Returns 0, BUSY if
+    another environment captures, or NO_ROOM.
     """
-    global captors
+    global captor, captured
     caller = environment.current().identifier
     stop_capture(caller)
+    if captured != 0:
+        return Error.BUSY
     number = _find_ring(caller, address)
-    if number == RINGS or captors == CAPTORS:
+    if number == RINGS:
         return Error.NO_ROOM
     _use(number, caller, address)
-    capturing[captors].ring = number
-    capturing[captors].rights = rights
-    captors += 1
+    captor = number
+    captured = rights
     return 0
 
 
 def stop_capture(identifier: u64) -> None:
     """The environment gets no more copies."""
-    global captors
-    for i in range(captors):
-        number = capturing[i].ring
-        if rings[number].owner == identifier:
-            captors -= 1
-            capturing[i].copy_from(capturing[captors])
-            _leave(number)
-            return
+    global captured
+    if captured != 0 and rings[captor].owner == identifier:
+        captured = 0
+        _leave(captor)
 
 
 def capture(frame: Span[u8], rights: u32) -> None:
-    """Copies a frame to all who have one of these rights."""
-    for i in range(captors):
-        ring = rings[capturing[i].ring]
-        if capturing[i].rights & rights != 0 and put(ring, frame, u32(cpu.read_timestamp())):
-            information.page.network.captured += 1
-            environment.records[ring.owner].page[0].pending |= Event.NETWORK
-            processor.wake(ring.owner)
+    """Copies a frame to who has one of these rights."""
+    ring = rings[captor]
+    if captured & rights != 0 and put(ring, frame, u32(cpu.read_timestamp())):
+        information.page.network.captured += 1
+        environment.records[ring.owner].page[0].pending |= Event.NETWORK
+        processor.wake(ring.owner)

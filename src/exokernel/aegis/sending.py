@@ -24,19 +24,12 @@ PAIRS = 64
 ALL = 0xFFFFFFFFFFFFFFFF
 
 
-@struct
-class Pair:
-    """A frame that the device may still read."""
-
-    slot: u64  # physical address of the SendSlot
-    sender: u64
-
-
 queue: Queue = aligned(4096, Queue())
 state: QueueState = QueueState()
 buffers: Array[Array[u8, BUFFER_BYTES], BUFFERS] = aligned(4096, Array[Array[u8, BUFFER_BYTES], BUFFERS]())
 header: Array[u8, HEADER_BYTES] = Array[u8, HEADER_BYTES]()
-pairs: Array[Pair, PAIRS] = Array[Pair, PAIRS]()
+lent: Array[u64, PAIRS] = Array[u64, PAIRS]()  # physical address of the SendSlot
+senders: Array[u8, PAIRS] = Array[u8, PAIRS]()
 idle_buffers: u64 = ALL  # bit n: buffer n is not with the device
 idle_pairs: u64 = ALL
 
@@ -168,8 +161,8 @@ def send_slot(address: u64, sender: u64) -> i64:
     idle_pairs &= idle_pairs - 1
     slot.busy = 1
     frames.entry(entry.frame).pins += 1
-    pairs[number].slot = place
-    pairs[number].sender = sender
+    lent[number] = place
+    senders[number] = u8(sender)
     first = BUFFERS + 2 * number
     queue.descriptors[first + 1].address = place + offsetof(SendSlot, "data")
     queue.descriptors[first + 1].length = length
@@ -180,7 +173,7 @@ def send_slot(address: u64, sender: u64) -> i64:
 
 @inline
 def offer(frame: Span[u8], descriptor: u64) -> None:
-    if receiving.captors != 0:
+    if receiving.captured != 0:
         receiving.capture(frame, Right.WRITE)
     virtio.offer(queue, state, u16(descriptor))
     information.page.network.transmitted += 1
@@ -209,10 +202,10 @@ def finish(number: u64) -> bool:
     if number >= PAIRS or idle_pairs >> number & 1:
         return False
     idle_pairs |= u64(1) << number
-    place = pairs[number].slot
+    place = lent[number]
     frame = frames.entry(place // paging.PAGE)
     frame.pins -= 1
-    if frame.owner == pairs[number].sender:
+    if frame.owner == senders[number]:
         Ptr[SendSlot](paging.direct(place))[0].busy = 0
     elif frame.owner == FRAME_KERNEL and frame.pins == 0:  # its owner has ended
         frames.free_range(place // paging.PAGE, place // paging.PAGE + 1)

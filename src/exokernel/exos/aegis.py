@@ -142,9 +142,8 @@ def tlb_insert(virtual_page: u64, frame: u64, rights: u64) -> i64:
 
 @call
 def capability_mint(name: u64, rights: u64) -> i64:
-    """The MAC of a capability of the caller's resource `name` (Kind.FRAME << NAME_INDEX_BITS | frame). `rights`:
-    `Right` bits, and from bit 32 on the resource's generation. Returns the MAC, NOT_OWNER, STALE when the generation is
-    not the present one, or BAD_ARGUMENT.
+    """The MAC of a capability of the caller's resource `name` (Kind.FRAME << NAME_INDEX_BITS | frame). `rights`: `Right` bits,
+    and from bit 32 on the generation. Returns the MAC, NOT_OWNER, STALE: not the present generation, or BAD_ARGUMENT.
     """
 
 
@@ -178,9 +177,8 @@ def tlb_insert_bound(virtual_page: u64, slot: u64, rights: u64) -> i64:
 
 @inline
 def tlb_insert_batch(virtual_page: u64, frames: Span[u64], rights: u64) -> i64:
-    """Maps up to BATCH frames of the caller's at the pages from `virtual_page` on, as `tlb_insert` would, until one
-    cannot be mapped. Returns how many were mapped; if none, the error of the first (NO_NODE, NOT_OWNER, IN_USE),
-    BAD_ADDRESS or BAD_ARGUMENT.
+    """Maps up to BATCH frames of the caller's from `virtual_page` on, as `tlb_insert` would, until one cannot be mapped.
+    Returns how many were; if none, the first's error (NO_NODE, NOT_OWNER, IN_USE), BAD_ADDRESS or BAD_ARGUMENT.
     """
     if len(frames) == 0:
         return 0
@@ -259,20 +257,16 @@ def network_bind(ring: ReceiveRing) -> i64:
 
 @call
 def network_transmit(address: u64, length: u64) -> i64:
-    """Sends the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`, which is free again on return.
-
-    Returns 0, NO_NETWORK, BUSY (others receive frames and the caller does not), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
+    """Sends a copy of the Ethernet frame of `length` bytes (14 to TRANSMIT_LIMIT) at `address`. Returns 0, NO_NETWORK, BUSY
+    (others receive frames and the caller does not), BAD_ARGUMENT, BAD_ADDRESS or QUEUE_FULL.
     """
 
 
 @call
 def network_send(slots: u64, count: u64) -> i64:
-    """Sends what is in `count` SendSlots (up to SEND_LIMIT) that begin at `slots`, a multiple of their size: the device
-    reads it there, in pages of the caller's own, mapped writable. Until a slot's `busy` is 0 again its contents must not
-    change, and its page's frame cannot be given up.
-
-    Returns how many it took, the first ones (0 slots: the kernel looks what the device has read, and says so), NO_NETWORK,
-    BUSY as `network_transmit`, or why it did not take the first: BAD_ARGUMENT, BAD_ADDRESS, NOT_OWNER or QUEUE_FULL.
+    """Has the device read `count` SendSlots (0: only look what was read) in writable pages of the caller's own. Until a slot's
+    `busy` is 0 its page's frame cannot be given up. Returns how many it took, the first ones, or why none: NO_NETWORK, BUSY
+    as `network_transmit`, BAD_ARGUMENT, BAD_ADDRESS, NOT_OWNER or QUEUE_FULL.
     """
 
 
@@ -280,8 +274,8 @@ def network_send(slots: u64, count: u64) -> i64:
 def filter_bind(ring: u64, atoms: u64, count: u64, slot: u64) -> i64:
     """Receives what matches all atoms into `ring`, new as for `network_bind` or another of the caller's filters'. `slot`
     binds a filter whose owner allows more and less specific ones; the most specific gets a frame. Returns its number and,
-    from bit 32 on, generation; IN_USE: it equals another or shares frames with another owner's; NO_NETWORK, NO_ROOM (of
-    filters, rings, code), NOT_PERMITTED, BAD_ADDRESS, NOT_OWNER, BAD_ARGUMENT: no frame can match.
+    from bit 32 on, generation; IN_USE: it equals another or shares frames with another owner's; NO_ROOM: the others are
+    reserved; NO_NETWORK, NOT_PERMITTED, BAD_ADDRESS, NOT_OWNER, BAD_ARGUMENT: no frame can match.
     """
 
 
@@ -292,9 +286,9 @@ def filter_remove(filter: u64) -> i64:
 
 @call
 def capture_bind(ring: u64, slot: u64) -> i64:
-    """Receives into `ring`, as for `filter_bind`, copies of all frames that come, whoever they are for, if `slot` binds
-    `Kind.CAPTURE`; with Right.WRITE also of those that are sent. `slot` ANY ends it. Returns 0, NO_NETWORK, NO_ROOM (of
-    rings, or of those who capture), NOT_PERMITTED, BAD_ADDRESS, NOT_OWNER or BAD_ARGUMENT.
+    """Receives copies of all frames that come into `ring`, as for `filter_bind`, if `slot` binds `Kind.CAPTURE`, with
+    Right.WRITE also of those that are sent. `slot` ANY ends it. Returns 0, NO_NETWORK, BUSY: another captures, NO_ROOM,
+    NOT_PERMITTED, BAD_ADDRESS, NOT_OWNER or BAD_ARGUMENT.
     """
 
 
@@ -403,9 +397,8 @@ def floating_point(wanted: u64) -> i64:
 
 @call
 def protection_keys(wanted: u64) -> i64:
-    """1: from now on the protection keys in the rights of the caller's mappings count, and it may use `rdpkru` and
-    `wrpkru`; all keys allow everything at first. 0: not any more. Others are not affected. Returns 0, NO_KEYS or
-    BAD_ARGUMENT.
+    """1: from now on the protection keys in the rights of the caller's mappings count, and it may use `rdpkru` and `wrpkru`;
+    all keys allow everything at first. 0: not any more. Others are not affected. Returns 0, NO_KEYS or BAD_ARGUMENT.
     """
 
 
@@ -470,9 +463,8 @@ def environment_create(slot: u64, number: u64, frames: Array[u64, ENVIRONMENT_FR
 
 @call
 def environment_give(slot: u64, virtual_page: u64, frame: u64, rights: u64) -> i64:
-    """Makes the environment that `slot` binds the owner of a frame of the caller's, and maps it at its `virtual_page`, in
-    place of what is there. A public frame is only mapped. Returns 0, NOT_PERMITTED, NO_NODE, NOT_OWNER, IN_USE,
-    NO_ROOM as `frame_give`, or BAD_ARGUMENT.
+    """Gives a frame of the caller's to the environment that `slot` binds, mapped at its `virtual_page` in place of what is
+    there; a public one is only mapped. Returns 0, NOT_PERMITTED, NO_NODE, NOT_OWNER, IN_USE, NO_ROOM or BAD_ARGUMENT.
     """
 
 

@@ -17,7 +17,9 @@ from exokernel.metal import Array, Span, addr, aligned, atomic_and, compiler_bar
 NEIGHBOURS = 16
 OUTGOING = 32  # frames that are being built, wait for their company, or are with the device
 TOGETHER = 8  # of them go with one call
-COPIED = 256  # bytes: the kernel copies what is shorter and goes alone, which costs less than lending it the page
+COPIED = (
+    256  # bytes: what is shorter and goes alone the kernel copies; lending it would cost more, with our share of it
+)
 USER_NETWORK_HOST = 2  # QEMU's user network: the gateway is host 2 of the network
 PREFIX_MASK = 0xFFFF_FF00
 

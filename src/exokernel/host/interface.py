@@ -163,7 +163,7 @@ filter_bind | ring atoms count:atoms slot:filter | number, and its generation fr
     NO_NETWORK IN_USE NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER | owner of the ring's frames |
     512 filters compared, a piece of the code written | 5.6
 filter_remove | filter | 0 | NOT_OWNER | owner of the filter | 512 filters moved, a piece of the code written | 5.6
-capture_bind | ring slot:capture | 0 | NO_NETWORK NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER |
+capture_bind | ring slot:capture | 0 | NO_NETWORK BUSY NO_ROOM NOT_PERMITTED BAD_ADDRESS NOT_OWNER |
     the capability, owner of the ring's frames | the ring's pages | not in the paper: looking at the wire
 
 handler_load | request | number, and its generation from bit 32 on | REFUSED NO_ROOM NOT_OWNER BAD_ADDRESS |

@@ -36,7 +36,9 @@ def give(caller: u64, message: Message) -> None:
 
 def take(slot: u64) -> None:
     message = Message()
-    aegis.transfer(0, message)
+    while message.words[0] == 0:  # until it serves
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+        aegis.transfer(0, message)
     print("bind", aegis.bind(slot, message.words[0], message.words[1], message.words[2]))
     print("capture", capture.start(slot))
 
@@ -81,10 +83,13 @@ def main() -> None:
     transfer.serve(give)
     assert aegis.filter_bind(u64(addr(ring)), u64(addr(ATOMS)), COUNT, abi.ANY) >= 0
     lent[0].data[:64].copy_from(frame)
-    while aegis.system_page().environments[1].state != State.FREE:
+    while ring.indices.consumer < 3 or aegis.system_page().environments[1].state != State.FREE:
         if ring.indices.producer != ring.indices.consumer:
             ring.indices.consumer += 1
             answer()
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    print("answered")
+    while ring.indices.producer < 4:  # the machine may not end before the device has sent everything
         aegis.yield_to(abi.ANY_ENVIRONMENT)
     print("mine", ring.indices.producer)
     print("captured", aegis.system_page().network.captured, Kind.CAPTURE)
