@@ -86,7 +86,7 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
 
 def send_copy(source: u64, length: u64) -> bool:
     """Sends a frame of the kernel's memory; False, and counted, if the device has no room."""
-    if receiving.captors == 0 and idle_buffers != 0:
+    if receiving.captured == 0 and idle_buffers != 0:
         _send_copy(source, length)
         return True
     return send_copy_slowly(source, length)

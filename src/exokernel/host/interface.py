@@ -167,7 +167,7 @@ capture_bind | ring slot:capture | 0 | NO_NETWORK BUSY NO_ROOM NOT_PERMITTED BAD
     the capability, owner of the ring's frames | the ring's pages | not in the paper: looking at the wire
 
 handler_load | request | number, and its generation from bit 32 on | REFUSED NO_ROOM NOT_OWNER BAD_ADDRESS |
-    owner of the frames | 1,024 instructions inspected in up to 64 rounds, and translated | 5.5.2, table 9: ASH
+    owner of the frames | 1,024 instructions, each inspected up to 16 times on average, and translated | 5.5.2, table 9: ASH
 handler_attach | filter handler:any | 0 | NOT_OWNER | owner of both | constant | table 9: ASH
 handler_allow | handler slot | 0 | NOT_OWNER NOT_PERMITTED | owner of the handler, and the binding | constant |
     3.2: secure bindings
