@@ -101,7 +101,7 @@ class Link:
 @dataclass(frozen=True)
 class Options:
     """What machine to run. `memory` in MiB; `machine` is microvm, pc or q35, `cpu` QEMU's model of the processor; `gdb` the
-    path of a socket for gdb.
+    path of a socket for gdb. Without `network` there is no such device, and nothing that goes by the host's time.
     """
 
     machine: str = "microvm"
@@ -110,6 +110,7 @@ class Options:
     memory: int = 64
     icount: bool = False
     forward: tuple[Forward, ...] = ()
+    network: bool = True
     link: Link | None = None
     pcap: Path | None = None
     gdb: Path | None = None
@@ -174,6 +175,8 @@ def _machine_of(options: Options) -> tuple[str, tuple[str, ...]]:
 
 
 def _network(options: Options, card: str) -> list[str]:
+    if not options.network:
+        return []
     if options.link:
         if options.link.tap:
             wire = f"tap,id=net,ifname={_value(options.link.tap)},script=no,downscript=no"
