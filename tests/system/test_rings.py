@@ -41,7 +41,7 @@ def test_frames_are_sent_from_where_they_lie() -> None:
             for word in ["unaligned", "too many", "endless", "kernel", "edge", "unmapped", "read-only", "code"]
         ),
         *(f"{word} True" for word in ("short", "long", "longest")),
-        *("read True", "lent True True", "kept True", "free True True"),
+        *("read True", "lent True True", "kept True True True", "free True True"),
     ], guest.transcript()
     assert [line for line in said if not line.endswith(" True")] == ["nothing 0", "batch 3 12", "drain"]
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """1 lends frames to the device and tries what it must not; then nobody reads at the other end of the wire, the device is
-stuck with all that it can have, and 1 ends. 0 looks what becomes of the memory that the device still reads.
+stuck with all that it can have, and 1 loses all its other memory by force, and ends of that. 0 looks what becomes of the
+memory that the device still reads.
 """
 
 from typing import Final
 
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Error, Right, SendSlot
+from exokernel.aegis.abi import Authority, Error, Kind, Right, SendSlot
 from exokernel.exos import aegis
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, i64, sizeof, u8, u32, u64
@@ -122,11 +123,23 @@ def main() -> None:
     free = system.frames_free
     if aegis.environment_page().identifier == 1:
         lend()
+        aegis.environment_page().masked = abi.Event.REVOKE  # it gives nothing back
+        aegis.wait(abi.FOREVER)
         return
+    while system.environments[1].state != abi.State.SLEEPING:
+        aegis.yield_to(abi.ANY_ENVIRONMENT)
+    lent: u64 = 0
+    for frame in range(system.frames):
+        status = aegis.frame_entry(frame)
+        lent += u64(status.owner == 1 and status.pins != 0)
+    name = u64(Kind.AUTHORITY) << abi.NAME_INDEX_BITS | Authority.MEMORY
+    mac = u64(aegis.capability_mint(name, Right.WRITE))
+    assert aegis.bind(0, name, Right.WRITE, mac) == 0
+    assert aegis.revoke(0, 1, system.frames, read_timestamp()) == 0
     while system.environments[1].state != abi.State.FREE:
         aegis.yield_to(abi.ANY_ENVIRONMENT)
     stuck = kernels()
-    print("kept", stuck > 16)
+    print("kept", stuck == lent, stuck > 16, system.events.repossessed != 0)
     missing = system.frames_free
     print("drain")
     end = read_timestamp() + 20 * system.timestamp_frequency
