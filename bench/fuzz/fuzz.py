@@ -137,7 +137,7 @@ message: Array[aegis.Message, 1] = Array[aegis.Message, 1]([aegis.Message()])
 request: HandlerRequest = HandlerRequest()
 instructions: Array[u64, 24] = Array[u64, 24]()
 CLAIMED = HandlerPart.CODE + 2
-loaded_so_far: Array[u64, 8] = Array[u64, 8]()  # handlers of ours
+handlers: Array[u64, 8] = Array[u64, 8]()  # names of some that are ours
 # Of eBPF: r0 = 0, r0 += 1, r1 = 1, r6 = r1, calls of helpers, jumps, a load from the context, a store into the frame, exit.
 PLAUSIBLE: Final[Array[u64, 12]] = Array[u64, 12]([
     0xB7, 0x1_00000007, 0x1_000001B7, 0x16BF, 0x5_00000085, 0x3E9_00000085, 0x3EC_00000085, 0x0001_0015, 0xFFFE_0005, 0x1061,
@@ -267,7 +267,7 @@ def draw(kind: u64, call: u64) -> u64:
     if kind == FILTER and below(4) != 0:
         return filters[below(FILTERS)]
     if kind == HANDLER and below(4) != 0:
-        return loaded_so_far[below(8)]
+        return handlers[below(8)]
     if kind >= SLOT and kind <= HOW:
         return draw_capability(kind, call)
     if below(8) == 0:
@@ -417,8 +417,8 @@ def note_handler(result: i64) -> None:
     if result >= 0:
         loaded += 1
         place = below(8)
-        ash.handler_remove(loaded_so_far[place])
-        loaded_so_far[place] = u64(result)
+        ash.handler_remove(handlers[place])
+        handlers[place] = u64(result)
 
 
 def any_word(kind: u64) -> u64:
@@ -873,7 +873,16 @@ def frames_account(total: u64) -> bool:
     for _ in range(100):
         if frames_in_use() + aegis.system_page().frames_free == total:
             return True
-    return False
+    return frames_in_use() + aegis.system_page().frames_free + lent() == total
+
+
+def lent() -> u64:
+    """Frames that somebody sent from and who has ended: the kernel's, until the device has read them."""
+    count: u64 = 0
+    for frame in range(aegis.system_page().frames):
+        status = aegis.frame_entry(frame)
+        count += u64(status.owner == abi.FRAME_KERNEL and status.pins != 0)
+    return count
 
 
 def audit(total: u64) -> None:
@@ -992,6 +1001,10 @@ def oversee() -> None:
         help_the_slow()
         events = aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency // 500)
         atomic_and(addr(aegis.environment_page().pending), ~u64(events))
+    for _ in range(100):  # a fifth of a second; the device has long read everything
+        if lent() == 0:
+            break
+        aegis.wait(read_timestamp() + aegis.system_page().timestamp_frequency // 500)
     audit(total)
     check_books()
     system = aegis.system_page()

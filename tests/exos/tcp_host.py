@@ -29,6 +29,10 @@ current: Ptr[Connection] = Ptr[Connection](0)
 eager: bool = False  # consume at once
 
 
+def place() -> Span[u8]:
+    return output[:]
+
+
 def transmit(address: u32, station: u64, length: u64, now: u64) -> bool:
     global count
     if count - first == SEGMENTS:
@@ -64,7 +68,7 @@ def reset(buffer: u32, pieces: u64, rows_used: u64, consume_at_once: bool) -> No
     host.second = SECOND
     host.key0 = 0x0706050403020100
     host.key1 = 0x0F0E0D0C0B0A0908
-    host.output = output[:]
+    host.output = place
     host.transmit = transmit
     host.last_port = 0
     host.opened = 0

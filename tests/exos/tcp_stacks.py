@@ -72,6 +72,14 @@ def transmit_right(frame: Span[u8]) -> bool:
     return keep(frame, 1)
 
 
+def place_left() -> Span[u8]:
+    return left.output[interface.PAYLOAD :]
+
+
+def place_right() -> Span[u8]:
+    return right.output[interface.PAYLOAD :]
+
+
 def send_left(address: u32, station: u64, length: u64, now: u64) -> bool:
     return interface.send_ipv4(left, address, station, ipv4.TCP, length, now)
 
@@ -213,8 +221,8 @@ def reset(to_right: u64, to_left: u64, buffer: u32, pieces: u64, rows: u64, bite
     right.timer = timer_right
     left.output = left_output
     right.output = right_output
-    left_tcp.output = left.output[interface.PAYLOAD :]
-    right_tcp.output = right.output[interface.PAYLOAD :]
+    left_tcp.output = place_left
+    right_tcp.output = place_right
     left_tcp.transmit = send_left
     right_tcp.transmit = send_right
     tcp.unlisten(left_tcp, PORT)

@@ -80,6 +80,22 @@ def test_the_plugin_of_the_conformance_suite() -> None:
     assert (done.returncode, done.stdout) == (1, "") and "aborted" in done.stderr
 
 
+def test_a_cache_that_cannot_be_written_is_no_bug_of_ours() -> None:
+    for arguments in (("run",), ("batch",), ("check", __file__)):
+        done = subprocess.run(
+            [*COMMAND, "ash", *arguments],
+            env=ENVIRONMENT | {"EXO_CACHE": "/dev/null"},
+            input=ANSWER.hex(),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 2 and "bug" not in done.stderr, done.stderr
+        if arguments[0] != "check":
+            assert "cannot write to the cache /dev/null: " in done.stderr and "EXO_CACHE" in done.stderr
+
+
 def test_mistakes_on_the_command_line() -> None:
     for arguments, text in (
         (("run", "--memory", "0"), "the memory is not hexadecimal"),
@@ -443,6 +459,63 @@ def test_a_handler_that_cannot_be_one(tmp_path: Path) -> None:
         source.write_text(text)
         done = ash("compile", source, "-o", tmp_path / "it.o")
         assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+LARGE = """
+from exokernel.exos.ash import Action, Context, packet
+from exokernel.metal import Array, asm, i32, noinline, u8, u32, u64
+
+
+@noinline
+def six(a: u32, b: u32, c: u32, d: u32, e: u32, f: u32) -> u32:
+    return a * b + c * d + e * f
+
+
+def handler({signature}) -> {result}:
+    frame = packet(context)
+    {statement}
+    return {value}
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "value", "words"),
+    [
+        ("large = Array[u8, 600]()\n    large[u64(frame[0])] = 3", "large[u64(frame[1])]", "512 bytes of stack"),
+        ("pass", "u32(i32(frame[0]) // (i32(frame[1]) - 5))", "no signed division"),
+        ("pass", "six(frame[0], frame[1], frame[2], frame[3], frame[4], frame[5])", "five arguments at most"),
+        ("copy = Array[u8, 64]()\n    copy[: len(frame)].copy_from(frame)", "copy[5]", "a constant number of bytes"),
+        ('asm("nop", "")', "1", "no assembly"),
+    ],
+)
+def test_what_llvm_finds_too_much_for_a_handler_is_said_in_our_words_with_its_place(
+    statement: str, value: str, words: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "it.py"
+    text = LARGE.format(signature="context: Context", result="u32", statement=statement, value=value)
+    source.write_text(text)
+    done = ash("compile", source, "-o", tmp_path / "it.o")
+    assert done.returncode == 2 and words in done.stderr and str(source) in done.stderr, done.stderr
+    assert "LLVM" not in done.stderr and "asm(...)" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("signature", "result"),
+    [
+        ("", "u32"),
+        ("context: u32", "u32"),
+        ("context: Context, more: u32", "u32"),
+        ("context: Context", "u64"),
+    ],
+)
+def test_a_handler_of_another_signature_is_refused(signature: str, result: str, tmp_path: Path) -> None:
+    """They were compiled, and what was not given was left undefined."""
+    source = tmp_path / "it.py"
+    text = LARGE.replace("frame = packet(context)", "pass")
+    source.write_text(text.format(signature=signature, result=result, statement="pass", value="1"))
+    done = ash("compile", source, "-o", tmp_path / "it.o")
+    assert done.returncode == 2 and "takes its context and returns a u32" in done.stderr, done.stderr
+    assert "it.py:11:1" in done.stderr
 
 
 # ---- foreign objects

@@ -241,6 +241,19 @@ def test_an_application_with_the_name_of_a_library_hides_nothing(
     assert build([application(APPLICATION, name)], cache=cache).applications[0].name == Path(name).stem
 
 
+def test_a_cache_that_is_full_is_no_bug_of_the_compilers(tmp_path: Path, application: Write) -> None:
+    """A limit on the size of files, as a full disk cannot be had here."""
+    run = subprocess.run(
+        ["prlimit", "--fsize=4096", *COMMAND, "build", str(application(APPLICATION)), "-o", str(tmp_path / "image")],
+        env=ENVIRONMENT | {"EXO_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert run.returncode == 2 and "cannot write to the cache" in run.stderr, run.stderr
+    assert "bug" not in run.stderr and list((tmp_path / "cache/build").iterdir()) == []
+
+
 def test_equal_names_are_told_apart(tmp_path: Path, application: Write, cache: Path) -> None:
     (tmp_path / "other").mkdir()
     one, two = application(APPLICATION), application(APPLICATION, "other/application.py")

@@ -3,6 +3,7 @@
 
 import os
 import pty
+import shlex
 import signal
 import socket
 import subprocess
@@ -44,6 +45,30 @@ def test_the_same_image_on_other_machines(machine: str, exo: Exo) -> None:
         assert run.returncode == 0, run.stderr
         assert run.stdout.startswith("Hello from environment 0\n")
     assert f"-M {machine} " in by_qemu.stderr
+
+
+def test_a_closed_standard_output_is_nobody_listening(cache: Path) -> None:
+    """QEMU was given a closed descriptor and failed an assertion."""
+    command = f"{shlex.join([*COMMAND, 'run', str(HELLO)])} <&- >&-"
+    done = subprocess.run(
+        command,
+        shell=True,
+        env=ENVIRONMENT | {"EXO_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_help_on_a_full_disk() -> None:
+    command = f"{shlex.join(COMMAND)} --help >/dev/full"
+    environment = {k: v for k, v in ENVIRONMENT.items() if k != "PYTHONUNBUFFERED"}  # argparse hides what it meets
+    done = subprocess.run(
+        command, shell=True, env=environment, stderr=subprocess.PIPE, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "error: cannot write the output: No space left on device\n")
 
 
 def test_the_status_is_the_applications(exo: Exo, application: Write) -> None:

@@ -23,17 +23,20 @@ def start(connections: Span[Connection], buffers: Span[u8], buffer_size: u32) ->
     host.key0 = cpu.random()
     host.key1 = cpu.random()
     host.last_port = u16(tcp.EPHEMERAL + (cpu.random() & 0x3FFF))  # RFC 6056: where they begin cannot be guessed
-    host.output = card.output[interface.PAYLOAD :]
+    host.output = output
     host.transmit = transmit
     tcp.prepare(host, connections, buffers, buffer_size)
     card.segment = receive
     card.timer = tick
 
 
+def output() -> Span[u8]:
+    """Where the next packet's payload is built: elsewhere after each frame that the device reads in its place."""
+    return network.card.output[interface.PAYLOAD :]
+
+
 def transmit(address: u32, station: u64, length: u64, now: u64) -> bool:
-    sent = interface.send_ipv4(network.card, address, station, ipv4.TCP, length, now)
-    host.output = network.card.output[interface.PAYLOAD :]
-    return sent
+    return interface.send_ipv4(network.card, address, station, ipv4.TCP, length, now)
 
 
 def receive(station: u64, packet: Span[u8], now: u64) -> u8:

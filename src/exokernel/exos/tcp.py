@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """TCP (RFC 9293) as pure data: a table of connections, and what a segment, a time or the application does to it. It
-reads no clock and touches no device: time comes in as `now`, segments are built in `Host.output` and leave through
-`Host.transmit`. docs/network.md says what of each RFC is here.
+reads no clock and touches no device: time comes in as `now`, segments are built where `Host.output` says and leave
+through `Host.transmit`. docs/network.md says what of each RFC is here.
 
 A connection belongs to whoever opened it or listens on its port, who hears of it through one handler: OPENED first,
 READABLE, WRITABLE and END as they come, LOST as the last. After `close` or `abort`, after LOST, and when both have
@@ -194,7 +194,7 @@ class Host:
     buffers: Span[u8]
     listeners: Array[Listener, LISTENERS]
     cookies_until: u64  # when the last SYN cookie expires
-    output: Span[u8]  # where a segment is built: at least 20 + LARGEST bytes
+    output: Callable[[], Span[u8]]  # where the next segment is built: at least 20 + LARGEST bytes
     transmit: Callable[[u32, u64, u64, u64], bool]  # address, station, length, now
     opened: u64
     retransmitted: u64
@@ -224,9 +224,18 @@ def nowhere(address: u32, station: u64, length: u64, now: u64) -> bool:
     return False
 
 
+def no_place() -> Span[u8]:
+    """The same."""
+    return Span[u8](Ptr[u8](0), 0)
+
+
 def new() -> Host:
     """For the initial value of a module variable; runs when the image is built."""
-    return Host(listeners=Array[Listener, LISTENERS]([Listener(0, ignore) for _ in range(LISTENERS)]), transmit=nowhere)
+    return Host(
+        listeners=Array[Listener, LISTENERS]([Listener(0, ignore) for _ in range(LISTENERS)]),
+        output=no_place,
+        transmit=nowhere,
+    )
 
 
 def new_connection() -> Connection:
@@ -1348,7 +1357,7 @@ def emit(
     held (RFC 2018). False if the device had no room for it, and then nothing has been sent.
     """
     start: u64 = segment.HEADER
-    output = host.output
+    output = host.output()
     if connection.stamped:
         connection.told = connection.expected
         segment.write_stamps(output, start, stamp_of(host, connection, now), connection.recent)
@@ -1401,8 +1410,9 @@ def send_syn(host: Host, connection: Connection, now: u64) -> None:
     flags: u8 = Flag.SYN
     if connection.state == State.SYN_RECEIVED:
         flags |= Flag.ACK
+    output = host.output()
     options = segment.write_syn_options(
-        host.output[segment.HEADER :],
+        output[segment.HEADER :],
         LARGEST,
         connection.receive_scale if connection.scaled else u8(segment.NO_SCALE),
         connection.selective,
@@ -1410,12 +1420,12 @@ def send_syn(host: Host, connection: Connection, now: u64) -> None:
     window = u16(min(host.buffer_size, 0xFFFF))  # never scaled (RFC 7323 section 2.2)
     end = segment.HEADER + options
     if connection.stamped:
-        segment.write_stamps(host.output, end, stamp_of(host, connection, now), connection.recent)
+        segment.write_stamps(output, end, stamp_of(host, connection, now), connection.recent)
         end += segment.STAMPS_LENGTH
     acknowledgment = connection.expected if flags & Flag.ACK else Sequence(0)
     ports = (u32(connection.local_port) << 16) | connection.port
     segment.write(
-        host.output[:end], ports, connection.unacknowledged, acknowledgment, end, flags, window, host.address,
+        output[:end], ports, connection.unacknowledged, acknowledgment, end, flags, window, host.address,
         connection.address,
     )  # fmt: skip
     host.transmit(connection.address, connection.station, end, now)
@@ -1435,7 +1445,15 @@ def emit_bare(
     ports = (u32(connection.local_port) << 16) | connection.port
     address = connection.address
     segment.write(
-        host.output[: segment.HEADER], ports, sequence, acknowledgment, segment.HEADER, flags, 0, host.address, address
+        host.output()[: segment.HEADER],
+        ports,
+        sequence,
+        acknowledgment,
+        segment.HEADER,
+        flags,
+        0,
+        host.address,
+        address,
     )
     host.transmit(address, connection.station, segment.HEADER, now)
 
@@ -1454,7 +1472,7 @@ def refuse(host: Host, station: u64, source: u32, packet: Span[u8], arrival: Arr
         length = u32(arrival.end - arrival.start) + u32(arrival.flags & Flag.SYN != 0)
         acknowledgment = arrival.sequence.plus(length + u32(arrival.flags & Flag.FIN != 0))
     segment.write(
-        host.output[: segment.HEADER], ports, sequence, acknowledgment, segment.HEADER, flags, 0, host.address, source
+        host.output()[: segment.HEADER], ports, sequence, acknowledgment, segment.HEADER, flags, 0, host.address, source
     )
     host.transmit(source, station, segment.HEADER, now)
 
@@ -1548,12 +1566,13 @@ def send_cookie(
     header = view(segment.Header, packet)
     ours = (u32(header.destination_port) << 16) | header.source_port
     sequence = cookie_for(host, source, packet, arrival, largest, now)
+    output = host.output()
     end = segment.HEADER + segment.write_syn_options(
-        host.output[segment.HEADER :], LARGEST, segment.NO_SCALE, selective=False
+        output[segment.HEADER :], LARGEST, segment.NO_SCALE, selective=False
     )
     window = u16(min(host.buffer_size, 0xFFFF))
     segment.write(
-        host.output[:end], ours, sequence, arrival.sequence.plus(1), end, Flag.SYN | Flag.ACK, window, host.address,
+        output[:end], ours, sequence, arrival.sequence.plus(1), end, Flag.SYN | Flag.ACK, window, host.address,
         source,
     )  # fmt: skip
     host.transmit(source, station, end, now)

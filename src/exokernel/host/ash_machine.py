@@ -25,7 +25,7 @@ from exokernel.aegis.translation import CONTEXT, DATA_END, EFFECTS, FRAMES, NOBO
 from exokernel.host import ash_entry
 from exokernel.host.ash_entry import Workspace
 from exokernel.host.ash_interpreter import Effects, Interpreter, Memory, OverBudget, WildAccess
-from exokernel.host.build import cache_folder, digest_of, llvm_version_file
+from exokernel.host.build import cache_folder, cannot_write, digest_of, llvm_version_file
 from exokernel.metal import native, offsetof, sizeof
 
 WINDOW = 1 << 32
@@ -165,10 +165,13 @@ def compiled() -> native.NativeModule:
     load: Any = ash_entry.load
     found, _, code = native.compile_object([load], FAULTS)
     traps = json.dumps(found).encode()
-    place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f"{place.name}.{os.getpid()}")
-    fresh.write_bytes(hashlib.sha256(traps + code).hexdigest().encode() + b"\n" + traps + b"\n" + code)
-    fresh.replace(place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(hashlib.sha256(traps + code).hexdigest().encode() + b"\n" + traps + b"\n" + code)
+        fresh.replace(place)
+    except OSError as error:
+        raise cannot_write(place.parent, error) from None
     return native.NativeModule(found, [], code)
 
 

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,6 +89,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exokernel"
 
 
+def cannot_write(folder: Path, error: OSError) -> Failure:
+    """What to tell a person whose cache cannot be written."""
+    return Failure(f"cannot write to the cache {folder}: {error.strerror}", "set EXO_CACHE to another folder")
+
+
 def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: int = 0) -> Image:
     """Compile the kernel and `applications` (files, the first becomes environment 0) and assemble the image.
 
@@ -104,9 +110,7 @@ def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: i
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Failure(
-            f"cannot write to the cache {folder}: {error.strerror}", "set EXO_CACHE to another folder"
-        ) from None
+        raise cannot_write(folder, error) from None
     kernel, *programs = _compile_all([("kernel", KERNEL_MODULE), *(("application", str(p)) for p in paths)], folder)
 
     names = _unique_names([p.stem for p in paths])
@@ -334,5 +338,10 @@ def _digest(*parts: str) -> str:
 def _write(path: Path, data: bytes) -> None:
     """Replace `path` at once, so that nobody ever reads half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise cannot_write(path.parent, error) from None

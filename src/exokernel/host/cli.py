@@ -43,11 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with ending_on_signals():
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what `exo` held back while Python started
-            parsed = parse(words)
-            verb: Callable[[argparse.Namespace], int] = parsed.verb
-            status = verb(parsed)
-            sys.stdout.flush()  # a full disk is found out here, not when the interpreter ends
-            return status
+            try:
+                parsed = parse(words)
+                verb: Callable[[argparse.Namespace], int] = parsed.verb
+                return verb(parsed)
+            finally:
+                sys.stdout.flush()  # a full disk is found out here, not when the interpreter ends
     except Failure as failure:
         say(failure.render(colored()))
         return failure.status
@@ -76,7 +77,7 @@ def fill_closed_streams() -> None:
     """What was closed by whoever started us becomes the null device, so that nothing that we open gets its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, so this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free, so this one
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - as long as we run
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from exokernel.host.build import INTERNAL_ERROR, WRONG_PROGRAM, Declared, cache_folder, llvm_version_file, store
+from exokernel.host.terminal import Failure
 
 PACKAGE = Path(__file__).resolve().parents[1]
 DIALECT = tuple(PACKAGE / name for name in ("machine", "aegis", "exos"))
@@ -40,7 +41,11 @@ def main(kind: str, source: str, place: str, color: bool) -> int:
                 sys.dont_write_bytecode = True
             elf = compile_program(source if kind == "kernel" else Path(source), kind=kind)
             declared = _declarations(source) if kind == "application" else {}
-            store(Path(place), elf, _sources(source, opened), declared, started)
+            try:
+                store(Path(place), elf, _sources(source, opened), declared, started)
+            except Failure as failure:
+                print(failure.render(color))
+                return WRONG_PROGRAM
         except CompileError as error:
             print(error.render(color))
             return WRONG_PROGRAM
@@ -84,7 +89,6 @@ def _declarations(source: str) -> dict[str, list[Declared]]:
     which may change.
     """
     from exokernel.host.machine import Forward
-    from exokernel.host.terminal import Failure
     from exokernel.metal.errors import CompileError, Diagnostic
 
     module = next(m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == source)
