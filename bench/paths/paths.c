@@ -33,7 +33,7 @@ struct system_page {
     volatile u64 timestamp_frequency, slice_ticks, frames, frames_free;
     volatile u32 network_present;
     u8 mac[12];
-    volatile u64 network[7], events[6];
+    volatile u64 network[10], events[6];
     volatile u8 slice_owners[SLICES];
     volatile u32 slice_generations[SLICES], excess[ENVIRONMENTS];
     struct environment_status environments[ENVIRONMENTS];
