@@ -28,7 +28,8 @@ FUNCTIONS = [
     tcp_stacks.results, tcp_stacks.counts, tcp_stacks.eat_on, tcp_stacks.refuse,
 ]  # fmt: skip
 MILLISECOND = 1000
-HOURS = 3600 * 10**6
+MINUTE = 60 * 10**6
+HOURS = 60 * MINUTE
 NEVER = 2**64 - 1
 
 
@@ -210,14 +211,16 @@ def test_selective_acknowledgments_save_what_has_arrived() -> None:
     ), st.integers(1, 4),
 )  # fmt: skip
 def test_any_weather(to_right: int, to_left: int, seed: int, buffer: int, weather: Weather, connections: int) -> None:
-    """At the worst a connection is given up, as RFC 9293 section 3.8.3 has it; what arrives is right all the same."""
+    """At the worst a connection is given up, as RFC 9293 section 3.8.3 has it; what arrives is right all the same. Who
+    loses segment after segment outlives the other's TIME-WAIT of a minute, and is reset in the end.
+    """
     world = World("native", weather, seed, to_right, to_left, connections=connections, buffer=buffer)
     for _ in range(2_000_000):
         if not world.step():
             break
     wrong, ended, short, lost = world.module.results()
     assert (wrong, short) == (0, 0)
-    if weather.loss + weather.damage < 0.15:
+    if weather.loss + weather.damage < 0.15 and world.now < 2 * MINUTE:
         assert (ended, lost) == (2 * connections, 0)
     for side in (0, 1):
         assert world.module.counts(side)[2:] == (64, 64)

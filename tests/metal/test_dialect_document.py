@@ -41,7 +41,7 @@ SHAPES = {
     "[[fill]align][0][width][x|X|b|o|d|c]", "if/elif/else", "while/else", "for/else", "range(...)", "enumerate(...)",
     "|", "#", "//", "%", "!=", "asm(template, constraints, *inputs, returns=T)", "~{memory}", "{NAME}",
     '{offsetof(S, "f")}', "{sizeof(S)}", 'asm("""...""")', "module_asm(text)", "native.compile_functions([f])",
-    "simulate.simulated(f)", "@naked", "module.count = 1", "import counters; counters.count", "sep=", "{x:c}",
+    "simulate.simulated(f)", "@naked", "@helper(NUMBER)", "module.count = 1", "import counters; counters.count", "sep=", "{x:c}",
     "sizeof(T)", "Ptr[T](0)", "Ptr[U](p)", "Ptr[T](address)", "Ptr[T](u64(p))", 'offsetof(T, "field")', "u8 + u8",
     "Span[T](pointer, length)", "aligned(4096, value)", 'placed(".section", value)', 'format_into(buffer, f"...")',
     "addr(x)", "CRC: Final[Array[u32, 256]] = Array[u32, 256](make_table())",

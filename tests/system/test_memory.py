@@ -56,11 +56,12 @@ def test_revoke_cooperative_slow_silent_and_malicious() -> None:
 
 
 def test_the_kernel_takes_little_memory() -> None:
-    """Code and constants below 96 KiB, tables below 2 % of memory: what is left of the kernel's frames without its image,
-    the bundle, and the first MiB with the boot sections behind it, which nobody uses.
+    """Code and constants below 104 KiB, of which the packet handlers' inspector and translator are some 20 (the limit for
+    the rest is 96); tables below 2 % of memory: what is left of the kernel's frames without its image, the bundle, and the first
+    MiB with the boot sections behind it, which nobody uses.
     """
     kernel = segments(build([APPLICATIONS / "kept.py"]).kernel.elf)
-    assert sum(s.memory_size for s in kernel if not s.flags & PF_W) < 96 << 10
+    assert sum(s.memory_size for s in kernel if not s.flags & PF_W) < 104 << 10
     image = sum(-(-s.memory_size // PAGE) for s in kernel if s.virtual >= KERNEL_BASE)
     for mebibytes in (64, 512):
         with running([APPLICATIONS / "kept.py"], memory=mebibytes) as guest:

@@ -201,6 +201,8 @@ def _unload(number: u64) -> None:
 
 def release(identifier: u64) -> None:
     """An environment has ended: so have its handlers, and nobody's may wake it."""
+    if handlers.loaded == 0:
+        return
     for number in range(HANDLERS):
         if handlers.table[number].owner == identifier:
             _unload(number)
