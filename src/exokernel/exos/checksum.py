@@ -4,7 +4,21 @@
 folded (RFC 1071 section 2(B)). Pure: no state, no hardware.
 """
 
-from exokernel.metal import Ptr, Span, add_end_around, addr, byte_swap, inline, rotate_left, struct, u8, u16, u32, u64
+from exokernel.metal import (
+    Ptr,
+    Span,
+    add_end_around,
+    addr,
+    byte_swap,
+    inline,
+    rotate_left,
+    struct,
+    u8,
+    u16,
+    u32,
+    u64,
+    view,
+)
 
 
 @struct(packed=True)
@@ -30,6 +44,22 @@ class Half:
 @struct(packed=True)
 class Quarter:
     value: u16
+
+
+@struct(packed=True)
+class Twenty:
+    """An IPv4 header without options."""
+
+    first: u64
+    second: u64
+    third: u32
+
+
+@inline
+def of_twenty(data: Span[u8]) -> u64:
+    """The running sum of the first twenty bytes."""
+    words = view(Twenty, data)
+    return add_end_around(add_end_around(words.first, words.second), words.third)
 
 
 def add(total: u64, data: Span[u8]) -> u64:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from exokernel.exos import arp, ethernet, fragments, icmp, ipv4, udp
 from exokernel.exos.drop import REASONS, Drop
-from exokernel.metal import Array, Span, struct, u8, u16, u32, u64, view
+from exokernel.metal import Array, Span, noinline, struct, u8, u16, u32, u64, view
 
 NEVER = 0xFFFF_FFFF_FFFF_FFFF
 ASK = 0  # as a station: find out by ARP
@@ -268,6 +268,12 @@ def send_ipv4(interface: Interface, destination: u32, station: u64, protocol: u8
     ipv4.write(interface.output[ethernet.HEADER : end], interface.address, destination, protocol)
     if station != ASK:
         return send_frame(interface, station, ethernet.IPV4, end)
+    return send_by_route(interface, destination, end, now)
+
+
+@noinline  # an answer does not pay for it
+def send_by_route(interface: Interface, destination: u32, end: u64, now: u64) -> bool:
+    """Send the datagram in `output` to whom the address or the gateway leads; to wait for ARP is to send."""
     if destination == ipv4.LIMITED_BROADCAST or destination == interface.address | (interface.mask ^ 0xFFFF_FFFF):
         return send_frame(interface, ethernet.BROADCAST, ethernet.IPV4, end)
     next_hop = destination

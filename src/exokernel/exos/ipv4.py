@@ -52,7 +52,8 @@ def check(packet: Span[u8], address: u32, mask: u32) -> u8:
         return Drop.IPV4_HEADER_LENGTH
     if header.total_length < length or header.total_length > len(packet):
         return Drop.IPV4_TOTAL_LENGTH
-    if checksum.fold(checksum.add(0, packet[:length])) != 0xFFFF:
+    total = checksum.of_twenty(packet) if length == HEADER else checksum.add(0, packet[:length])
+    if checksum.fold(total) != 0xFFFF:
         return Drop.IPV4_CHECKSUM
     if header.destination != address:
         return Drop.IPV4_DESTINATION
@@ -90,7 +91,7 @@ def write(packet: Span[u8], source: u32, destination: u32, protocol: u8) -> None
     header.checksum = 0
     header.source = source
     header.destination = destination
-    header.checksum = checksum.finish(checksum.add(0, packet[:HEADER]))
+    header.checksum = checksum.finish(checksum.of_twenty(packet))
 
 
 @inline

@@ -114,10 +114,14 @@ def transmit(frame: Span[u8]) -> bool:
     """Send the frame that stands in `card.output`; wait for room at most ten milliseconds, and not again before there was
     some. In `poll` True says that it goes when there are TOGETHER, or at the end.
     """
-    global building, together
+    global building, together, stuck
+    if together == 0 and len(frame) < COPIED and (not polling or ring.indices.producer == ring.indices.consumer + 1):
+        if aegis.network_transmit(u64(addr(frame[0])), len(frame)) == 0:
+            stuck = False
+            return True
+        return copy(frame)
     following = (building + 1) % OUTGOING
-    alone = together == 0 and (not polling or ring.indices.producer == ring.indices.consumer + 1)
-    if (alone and len(frame) < COPIED) or outgoing[following].busy != 0:
+    if outgoing[following].busy != 0:
         return (together == 0 or flush()) and copy(frame)
     outgoing[building].length = u32(len(frame))
     together += 1
