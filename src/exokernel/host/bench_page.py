@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from exokernel.host import charts
+from exokernel.host import charts, expectations
 from exokernel.host.bench import EXHIBITS, Results, discover, operation_of, operation_variants, ratio, sentence
 from exokernel.host.expectations import COSTS, Verdict, best, counterpart, reports
 from exokernel.host.figures import Figure, key_of, number
@@ -116,7 +116,7 @@ def page(results: Results, folder: Path = EXHIBITS) -> str:
         sections=sections_of(results, folder),
         glance=glance(results.figures),
         headline=headline(results),
-        losses=losses(results.figures, results.verdicts),
+        losses=losses(results.figures, results.verdicts, folder),
         above=above(results.figures),
         verdicts=results.verdicts,
         sentence=sentence,
@@ -345,13 +345,14 @@ def latency_plot(found: Sequence[Figure]) -> Iterable[str]:
         if match and figure["unit"] == "ns":
             system = str(figure["system"])
             shape = "paper" if system.startswith("paper-") else system
-            label = ", ".join(filter(None, (system_name(system), str(figure["variant"]))))
+            who = "1995" if shape == "paper" else system_name(system)
+            label = ", ".join(filter(None, (who, str(figure["variant"]))))
             series.setdefault(label, (shape, []))[1].append((float(match[1]), number(figure, "median") / 1000))
     if series:
         yield charts.curves("Round trip against active processes on the receiver", series, "processes", "microseconds")
-        yield charts.key(
-            {shape: ", ".join(n for n, (s, _) in series.items() if s == shape) for shape, _ in series.values()}
-        )
+        used = {shape for shape, _ in series.values()}
+        names = {"exos": "ours", "linux": "Linux", "paper": f"the paper, on a {NEWEST}"}
+        yield charts.key({shape: name for shape, name in names.items() if shape in used})
 
 
 def stride_plot(found: Sequence[Figure]) -> Iterable[str]:
@@ -430,13 +431,19 @@ def headline(results: Results) -> list[tuple[str, str]]:
     return [*facts, (f"{len(results.figures):,}", "figures, all of them below")]
 
 
-def losses(found: Sequence[Figure], verdicts: Sequence[Verdict] = ()) -> list[str]:
-    """Rows in which Linux's best is better, and why, where an aim says so."""
-    reasons = {
-        (v.threshold.exhibit, v.threshold.row, v.threshold.variant): v.threshold.missed
-        for v in verdicts
-        if v.threshold.to == "linux"
-    }
+def losses(found: Sequence[Figure], verdicts: Sequence[Verdict] = (), folder: Path = EXHIBITS) -> list[str]:
+    """Rows in which Linux's best is better, and why, where an aim or losses.toml says so."""
+    told = {name: expectations.losses(folder / name) for name in {str(f["exhibit"]) for f in found}}
+
+    def reason_of(figure: Figure) -> str:
+        exhibit, row, variant, unit = (str(figure[name]) for name in ("exhibit", "row", "variant", "unit"))
+        aims = [v.threshold for v in verdicts if v.threshold.to == "linux" and v.threshold.missed]
+        reasons = [a.missed for a in aims if (a.exhibit, a.row, a.variant) == (exhibit, row, variant)]
+        reasons += [
+            t.why for t in told[exhibit] if t.variant == variant and t.unit == unit and re.fullmatch(t.row, row)
+        ]
+        return next(iter(reasons), "")
+
     said = []
     for figure in found:
         if figure["system"] == "exos" and not operation_of(figure):
@@ -445,7 +452,7 @@ def losses(found: Sequence[Figure], verdicts: Sequence[Verdict] = ()) -> list[st
             if linux is not None and times is not None and times < 0.995:
                 name = ", ".join(filter(None, (f"{figure['exhibit']} {figure['row']}", str(figure["variant"]))))
                 by = f"Linux by {linux['variant']}" if linux["variant"] else "Linux"
-                reason = reasons.get((str(figure["exhibit"]), str(figure["row"]), str(figure["variant"])), "")
+                reason = reason_of(figure)
                 text = f"{name}: {cell(figure, 'median')}, {by} {cell(linux, 'median')}: {as_times(times)}"
                 said.append(f"{text}. {reason[:1].upper()}{reason[1:]}." if reason else text)
     return said

@@ -82,10 +82,10 @@ def curves(
     first, last = min(x for x, _ in points), max(x for x, _ in points)
     low = math.floor(math.log10(min(y for _, y in points)) + 1e-9)
     high = max(math.ceil(math.log10(max(y for _, y in points)) - 1e-9), low + 1)
-    height = 230
+    height, left, right = 230, 9, 58  # pixels, and per cent: names stand to the right of the lines
 
     def across(x: float) -> float:
-        return 9 + (RIGHT - 9) * (x - first) / (last - first or 1)
+        return left + (right - left) * (x - first) / (last - first or 1)
 
     def down(y: float) -> float:
         return 12 + height * (high - math.log10(y)) / (high - low)
@@ -93,11 +93,12 @@ def curves(
     parts = []
     for n in range(low, high + 1):
         y = down(10.0**n)
-        parts.append(f'<line class="grid" x1="9%" x2="{RIGHT}%" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<line class="grid" x1="{left}%" x2="{right}%" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="tick" x="0" y="{y + 4:.1f}">{short(10.0**n)}</text>')
     for x in sorted({x for x, _ in points}):
         parts.append(f'<text class="tick middle" x="{across(x):.2f}%" y="{height + 32}">{x:g}</text>')
-    for name, (shape, found) in series.items():
+    free = 0.0  # where the next name may stand: they are put below each other from the top
+    for name, (shape, found) in sorted(series.items(), key=lambda item: -max(item[1][1])[1]):
         ordered = sorted(found)
         for (x1, y1), (x2, y2) in pairwise(ordered):
             parts.append(
@@ -105,7 +106,11 @@ def curves(
                 f'y2="{down(y2):.1f}"/>'
             )
         parts += [_mark(across(x), down(y), Point(y, shape, f"{name}, {x:g}: {y:,.4g} {unit}")) for x, y in ordered]
-    return _svg(title, height + 40, parts, f"{unit}; across: {across_name}")
+        end = down(ordered[-1][1])
+        free = max(end, free + 15)
+        parts.append(f'<line class="lead" x1="{right + 1}%" y1="{end:.1f}" x2="{right + 3.5}%" y2="{free:.1f}"/>')
+        parts.append(f'<text class="name {shape}" x="{right + 4}%" y="{free + 4:.1f}">{escape(name)}</text>')
+    return _svg(title, max(height, free) + 40, parts, f"{unit}; across: {across_name}")
 
 
 def short(value: float) -> str:

@@ -125,6 +125,23 @@ def thresholds(exhibit: str, folder: Path) -> list[Threshold]:
     return found
 
 
+@dataclass(frozen=True)
+class Loss:
+    """Why rows (a regular expression) of a variant are dearer than Linux's, where no aim says it."""
+
+    row: str
+    variant: str
+    why: str
+    unit: str = "ns"
+
+
+def losses(folder: Path) -> list[Loss]:
+    """What losses.toml of an exhibit's folder says; nothing if it has none."""
+    path = folder / "losses.toml"
+    found: list[Loss] = [_made(Loss, entry, path) for entry in _entries(path, "losses")]
+    return found
+
+
 def _entries(path: Path, table: str) -> list[dict[str, Any]]:
     if not path.exists():
         return []
