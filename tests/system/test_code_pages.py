@@ -96,8 +96,9 @@ def allowed(entries: list[int]) -> tuple[bool, bool]:
 
 
 def test_filter_code_is_never_writable_and_executable(tmp_path: Path) -> None:
-    """At twenty moments or more, until both have been seen, at which the machine is stopped while filters change. Each physical page, too: it is not writable
-    by one address and executable by the kernel by another. Both places of the code are seen in both roles.
+    """At twenty moments or more at which the machine is stopped while filters change, until both places of the code have
+    been seen in both roles. Each physical page, too: it is not writable by one address and executable by the kernel by
+    another.
     """
     image = build([APPLICATION]).path
     spaces = symbols(image.read_bytes())["exokernel.aegis.receiving.spaces"]
