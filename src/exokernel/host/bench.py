@@ -33,6 +33,7 @@ __all__ = ["KEYS", "UNITS", "Context", "Figure", "Run", "discover", "load", "sum
 
 EXHIBITS = REPOSITORY / "bench"
 BASELINE = EXHIBITS / "baseline.jsonl"
+SHOWN = 20  # lines of an error
 WALL_BOOTS = 5  # a wall-clock figure is over so many boots; one alone may be off by a factor
 WALL_RATIO = "wall time to linux"  # a variant
 LINE = re.compile(r"^([a-z0-9-]+)((?: [a-z]+)*)((?: -?\d+)+)$", re.MULTILINE)
@@ -225,7 +226,9 @@ def _measure(results: Results, parsed: argparse.Namespace, chosen: Sequence[str]
                 raise
             results.failed[name] = str(error).split("\n")[0]
             results.machine["failed"] = ", ".join(results.failed)
-            say(f"{paint('error', RED)}: {name} failed: {error}")
+            said = str(error).split("\n")
+            left = f"\n... and {len(said) - SHOWN} lines; EXO_TRACEBACK=1 shows them" if len(said) > SHOWN else ""
+            say(f"{paint('error', RED)}: {name} failed: " + "\n".join(said[:SHOWN]) + left)
             continue
         show(f"{name} ({place} of {len(chosen)}, {time.monotonic() - started:.0f} s)", found)
         results.figures += found

@@ -5,6 +5,7 @@ Their programs lie in the initramfs with the libraries that they need, and nothi
 configured as whoever wants them fast would (bench/peers/linux).
 """
 
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from exokernel.host.counting import free_port, look
 from exokernel.host.initramfs import Entry
 from exokernel.host.linux import SHARED, Linux, compile_c
 from exokernel.host.machine import Forward, Link, Machine
+from exokernel.host.namespace import GUEST
 from exokernel.host.terminal import Failure
 
 METER_PORT = 81
@@ -77,7 +79,21 @@ def serving(linux: Linux, service: Service, *, link: Link | None = None, **chang
         machine.wait_for(b"ready", PATIENCE)
         if work:
             settle(work)
+        else:
+            await_service(GUEST, service.port)
         yield Server(port, work, machine)
+
+
+def await_service(address: str, port: int) -> None:
+    """Wait until somebody listens there: the machine is ready before its service is. Raises `Failure`."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((address, port), timeout=PATIENCE).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise Failure(f"nobody listened on {address}:{port} in {PATIENCE:g} s")
 
 
 def settle(work: int) -> None:
