@@ -112,8 +112,6 @@ def test_verbose_shows_a_command_that_can_be_pasted(exo: Exo) -> None:
         (["build", HELLO, "-o", "/nowhere/image"], "cannot write /nowhere/image"),
         (["debug", HELLO, "--batch", "nowhere.gdb"], "not a file of gdb commands"),
         (["bench", "nothing"], "there is no exhibit nothing"),
-        (["bench", "--html", "x"], "--html does not exist yet"),
-        (["bench", "--check"], "--check does not exist yet"),
     ],
 )
 def test_mistakes_are_one_clear_error(arguments: list[object], expected: str, exo: Exo) -> None:
