@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from exokernel.host import expectations, figures
 from exokernel.host.bench import EXHIBITS, Results, discover, sentence
-from exokernel.host.bench_page import UNITS, Line, Section, above, losses, sections_of
+from exokernel.host.bench_page import UNITS, Line, Section, above, losses, missed, sections_of
 from exokernel.host.build import REPOSITORY
 from exokernel.host.expectations import judged
 from exokernel.host.operations import NAMES
@@ -48,8 +48,8 @@ def document(results: Results) -> str:
     parts += ["## Where we lose, and why\n"]
     lost = losses(results.figures, results.verdicts)
     parts += ["Dearer than the best way on Linux:\n", *_items(lost)]
-    off = [sentence(v) for v in results.verdicts if v.outcome in ("missed", "broken")]
-    parts += ["Aims that are missed:\n", *_items(off)]
+    off = [sentence(v) for v in missed(results.verdicts)]
+    parts += ["Other aims that are missed:\n", *_items(off)]
     least = [f"{text} ({times:.3g}×)" for times, text in above(results.figures)]
     parts += ["Above the least that is possible:\n", *_items(least)]
     for section in sections_of(results, EXHIBITS):
