@@ -70,7 +70,9 @@ def _refuse(caller: u64, reason: u32, place: u32) -> i64:
 
 
 def _take(caller: u64, parts: u64) -> i64:
-    """Makes tables of the frames of the request, and pins those of the state; all or none."""
+    """Makes tables of the frames of the request, whose capabilities are stale from here on, and pins those of the state; all
+    or none.
+    """
     for i in range(u64(request.state_frames)):
         if not frames.is_usable(u64(request.state[i]), caller):
             return Error.NOT_OWNER
@@ -78,16 +80,16 @@ def _take(caller: u64, parts: u64) -> i64:
         frame = u64(request.parts[i])
         if not frames.can_become_table(frame, caller):
             for j in range(i):
-                frames.entry(u64(request.parts[j])).kind = FrameKind.SPARE
+                frames.move(u64(request.parts[j]), caller, FrameKind.SPARE)
             return Error.NOT_OWNER
-        frames.entry(frame).kind = FrameKind.NODE
+        frames.move(frame, caller, FrameKind.NODE)
     for i in range(u64(request.state_frames)):
         entry = frames.entry(u64(request.state[i]))
         if entry.kind != FrameKind.DATA:  # it was given as a part too
             for j in range(i):
                 frames.entry(u64(request.state[j])).pins -= 1
             for j in range(parts):
-                frames.entry(u64(request.parts[j])).kind = FrameKind.SPARE
+                frames.move(u64(request.parts[j]), caller, FrameKind.SPARE)
             return Error.NOT_OWNER
         entry.pins += 1
     return 0
@@ -191,7 +193,7 @@ def _unload(number: u64) -> None:
     handlers.detach(number)
     handlers.unmap_window(number)
     for i in range(HandlerPart.CODE + handler.code_frames):
-        frames.entry(u64(handler.parts[i])).kind = FrameKind.SPARE
+        frames.move(u64(handler.parts[i]), handler.owner, FrameKind.SPARE)
     for i in range(handler.state_bytes // paging.PAGE):
         frames.entry(u64(handler.state[i])).pins -= 1
     handlers.loaded -= 1
