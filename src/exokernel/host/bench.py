@@ -65,7 +65,8 @@ class Run:
 class Context:
     """What an exhibit is told: its name, runs of each row, the peer to measure, whether wall time is wanted and with
     which accelerator; and how to measure. `linux` is the peer itself; its rows are added to those of the exhibit
-    (host/linux.py). `operations`: whether kernel entries and so on are counted.
+    (host/linux.py). `operations`: whether kernel entries and so on are counted. `named`: it was asked for by name; what
+    takes minutes and is no table of the paper does a tenth otherwise, so that all together end in a quarter of an hour.
     """
 
     exhibit: str
@@ -75,6 +76,7 @@ class Context:
     linux: Linux | None = None
     accelerator: str = "tcg"
     operations: bool = False
+    named: bool = True
 
     def figure(self, row: str, unit: str, values: Sequence[float], system: str = "exos", variant: str = "") -> Figure:
         """One line of the output, from the values of all runs."""
@@ -215,7 +217,14 @@ def _measure(results: Results, parsed: argparse.Namespace, chosen: Sequence[str]
         results.machine["peer"] = f"Linux {linux.version(beside.image)}"
     for place, name in enumerate(chosen, 1):
         context = Context(
-            name, parsed.runs, "linux" if beside else "none", parsed.wall, beside, accelerator, operations
+            name,
+            parsed.runs,
+            "linux" if beside else "none",
+            parsed.wall,
+            beside,
+            accelerator,
+            operations,
+            bool(parsed.exhibits),
         )
         started = time.monotonic()
         try:
