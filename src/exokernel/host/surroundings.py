@@ -29,7 +29,7 @@ def surroundings(accelerator: str = "tcg") -> dict[str, str]:
         "wall time": "QEMU's emulation" if accelerator == "tcg" else f"accelerator {accelerator}",
         "emulator": _first_line(QEMU, "--version"),
         "host processor": f"{_host_processor()}, {len(os.sched_getaffinity(0))} cores",
-        "host system": f"{platform.system()} {platform.release()}, {_distribution()}",
+        "host system": f"{platform.system()} {platform.release().split('-')[0]}, {_distribution()}",
         "compiler": f"llvmlite {importlib.metadata.version('llvmlite')} on Python {platform.python_version()}",
         "C compiler": _first_line("gcc", "--version"),
     }
