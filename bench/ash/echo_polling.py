@@ -3,23 +3,10 @@
 never sleeps in its own.
 """
 
+from echo_library import PORT, count
+
 from exokernel.aegis import abi
 from exokernel.exos import aegis, network
-from exokernel.exos.interface import Peer
-from exokernel.metal import Span, struct, u8, u32be, view
-
-PORT = 7
-
-
-@struct(packed=True)
-class Message:
-    counter: u32be
-
-
-def count(sender: Peer, data: Span[u8]) -> None:
-    if len(data) >= 4:
-        view(Message, data).counter += 1
-        network.send(sender, data)
 
 
 def main() -> bool:

@@ -6,6 +6,9 @@ inspection and translation cost.
 device's interrupt to the store that tells the device of the answer (path.py). The message has no UDP checksum; with the
 variant `checksum` it has one, which the handler changes with the counter and the library verifies and makes anew.
 
+`kernel-load` is what loading a handler takes in the kernel (load.py): the counter's, and as long as a kernel takes them one
+that is inspected longest and one whose translation is longest.
+
 `echo-executed` counts the machine instructions of tests/host/handlers/udp_echo.py for a 60-byte frame that it
 answers, from its entry to its return, one by one (ptrace). `load` is inspection and translation of that handler.
 
@@ -62,6 +65,8 @@ def rows(context: Context) -> Iterable[Figure]:
                 if answer[HEADERS : HEADERS + 4] != (counter + 1).to_bytes(4, "big"):
                     raise ValueError(f"{row}: {counter} was answered by {answer.hex()}")
             yield context.figure(row, "instructions", [len(executed) for _, executed in found], variant=variant)
+    for line in context.run(FOLDER / "load.py").printed:
+        yield context.figure(line.row, "instructions", line.values, variant=line.words)
     program = echo_program()
     machine = HandlerMachine()
     yield context.figure("echo-code", "bytes", [len(machine.machine_code(program, Profile.PACKET))])

@@ -2,9 +2,9 @@
 """Counts the machine instructions from the first one of the device's interrupt to the store that tells the device of the
 answer, for frames that are sent to a booted machine one by one.
 
-QEMU executes one instruction at a time (`-singlestep`) and logs each (`exec`, without chaining) while a frame is under
-way; the device's registers are logged among them. Each turn of a repeated instruction counts. The machine idles when the
-frame comes. If a slice ends on the way, that is counted with it: the least of some frames is free of it.
+QEMU executes one instruction at a time and logs each (`exec`, without chaining) while a frame is under way; the device's
+registers are logged among them. Each turn of a repeated instruction counts. The machine idles when the frame comes. If a
+slice ends on the way, that is counted with it: the least of some frames is free of it.
 """
 
 import io
@@ -13,17 +13,18 @@ import socket
 import tempfile
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from exokernel.host import machine
 from exokernel.host.build import build
-from exokernel.host.machine import Machine
+from exokernel.host.machine import Machine, measured
+from exokernel.host.wire import Wire, wire
 
 TIMEOUT = 60.0
-QUIET = 0.3  # seconds without a frame, so that the machine sleeps when the next one comes
-EXECUTED = re.compile(r"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/")
+QUIET = 0.5  # seconds without a frame, so that the machine sleeps when the next one comes
+EXECUTED = re.compile(r"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/", re.MULTILINE)
 NOTIFIED = "virtio_mmio_write offset 0x50 value 0x1"
 ENTRY = "exokernel.aegis.calls.device_entry"
 
@@ -47,52 +48,60 @@ class Symbols:
         return self.starts[self.names.index(name)]
 
 
+class Log:
+    """What a machine executes while a frame is under way. It is started with `arguments`, then `attach` once."""
+
+    def __init__(self, folder: Path, monitor: socket.socket) -> None:
+        self.file, self.place, self.monitor = folder / "log", str(folder / "monitor"), monitor
+        self.arguments = ("-D", str(self.file), "-monitor", f"unix:{self.place},server=on,wait=off")
+
+    def attach(self) -> None:
+        """To the machine that runs now."""
+        self.monitor.connect(self.place)
+        self.monitor.settimeout(20)
+        self.say("singlestep on")
+
+    def say(self, command: str) -> None:
+        """One of QEMU's monitor commands, up to its prompt."""
+        self.monitor.sendall(command.encode() + b"\n")
+        answer = b""
+        while not answer.endswith(b"(qemu) ") or command.encode() not in answer:
+            answer += self.monitor.recv(65536)
+
+    def exchange(self, cable: Wire, frame: bytes) -> tuple[bytes, list[int]]:
+        """The answer to a frame, and the addresses of all that was executed until the device was told of it. Raises
+        ValueError.
+        """
+        time.sleep(QUIET)
+        before = self.file.stat().st_size if self.file.exists() else 0
+        self.say("log exec,nochain,trace:virtio_mmio_write_offset")
+        cable.send(frame)
+        answer = cable.receive()
+        self.say("log none")
+        with self.file.open(errors="replace") as file:
+            file.seek(before)
+            text = file.read()
+        if NOTIFIED not in text:
+            raise ValueError("no answer in the log")
+        return answer, [int(address, 16) for address in EXECUTED.findall(text[: text.index(NOTIFIED)])]
+
+
+@contextmanager
+def logging() -> Iterator[Log]:
+    """A log, for one machine."""
+    with tempfile.TemporaryDirectory(prefix="exo-") as folder, socket.socket(socket.AF_UNIX) as monitor:
+        yield Log(Path(folder), monitor)
+
+
 def answers(applications: Sequence[Path], ready: bytes, frames: Sequence[bytes]) -> list[tuple[bytes, list[int]]]:
     """Each frame's answer, and the addresses of the instructions that were executed for it."""
     image = build(list(applications))
     entry = Symbols(image.kernel.elf).address(ENTRY)
-    with tempfile.TemporaryDirectory(prefix="exo-") as name:
-        folder = Path(name)
-        extra = ("-singlestep", "-D", str(folder / "log"))
-        extra += ("-monitor", f"unix:{folder / 'monitor'},server=on,wait=off")
-        link = machine.Link(str(folder / "far"), str(folder / "near"))
-        options = machine.Options(link=link, extra=extra)
-        with (
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire,
-            Machine(image.path, options, timeout=TIMEOUT) as guest,
-        ):
-            wire.bind(str(folder / "near"))
-            wire.settimeout(20)
+    with logging() as log, wire() as cable:
+        options = measured(link=cable.option, extra=log.arguments)
+        with Machine(image.path, options, timeout=TIMEOUT) as guest:
+            cable.guest = guest
             guest.wait_for(ready, 50)
-            with socket.socket(socket.AF_UNIX) as monitor:
-                monitor.connect(str(folder / "monitor"))
-                monitor.settimeout(20)
-                return [_answer(monitor, wire, folder, frame, entry) for frame in frames]
-
-
-def _say(monitor: socket.socket, command: str) -> None:
-    """One of QEMU's monitor commands, up to its prompt."""
-    monitor.sendall(command.encode() + b"\n")
-    answer = b""
-    while not answer.endswith(b"(qemu) ") or command.encode() not in answer:
-        answer += monitor.recv(65536)
-
-
-def _answer(
-    monitor: socket.socket, wire: socket.socket, folder: Path, frame: bytes, entry: int
-) -> tuple[bytes, list[int]]:
-    time.sleep(QUIET)
-    _say(monitor, "log exec,nochain,trace:virtio_mmio_write_offset")
-    before = (folder / "log").stat().st_size if (folder / "log").exists() else 0
-    wire.sendto(frame, str(folder / "far"))
-    answer = wire.recv(65536)
-    _say(monitor, "log none")
-    path: list[int] = []
-    for line in (folder / "log").read_text(errors="replace")[before:].splitlines():
-        if found := EXECUTED.match(line):
-            address = int(found[1], 16)
-            if path or address == entry:
-                path.append(address)
-        elif path and NOTIFIED in line:
-            return answer, path
-    raise ValueError("no answer in the log")
+            log.attach()
+            found = [log.exchange(cable, frame) for frame in frames]
+    return [(answer, executed[executed.index(entry) :]) for answer, executed in found]

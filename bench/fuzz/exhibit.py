@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
+from exokernel.host.bench import Context, Figure, with_constants
 from exokernel.host.build import build
 from exokernel.host.machine import Machine, measured
 
@@ -62,12 +62,3 @@ def fuzz(seed: int, calls: int, icount: bool = False) -> dict[int, tuple[int, st
         said = b"\n".join(re.findall(rb"^(?:violation|fuzzer|auditor) .*$", machine.console, re.MULTILINE))
         raise ValueError(f"seed {seed}: a promise was broken\n{said.decode()}\n" + "\n".join(machine.control))
     return {int(number): (int(count), digest.decode()) for number, count, _, _, digest in found}
-
-
-def with_constants(text: str, **values: int) -> str:
-    """The source with other values of its constants."""
-    for name, value in values.items():
-        text, count = re.subn(rf"^{name} = [\d_]+", f"{name} = {value}", text, count=1, flags=re.MULTILINE)
-        if count != 1:
-            raise ValueError(f"no constant {name}")
-    return text

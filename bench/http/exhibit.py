@@ -19,11 +19,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from exokernel.host import linux_servers
-from exokernel.host.bench import Context, Figure
+from exokernel.host.bench import Context, Figure, with_constants
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
 from exokernel.host.linux import Linux
@@ -49,7 +50,7 @@ def rows(context: Context) -> Iterable[Figure]:
     with serving(icount=True) as server:
         work = Work(server.work)
         for variant in VARIANTS:
-            values = [work.of(lambda v=variant: drive(server.page, v, REQUESTS)) / REQUESTS for _ in range(runs)]
+            values = work.each(runs, REQUESTS, partial(drive, server.page, variant, REQUESTS))
             yield context.figure("instructions-per-request", "instructions", values, variant=variant)
     large, small = memory(1024), memory(24)
     yield context.figure("memory", "bytes", [large], variant=f"{IDLE} idle connections")
@@ -69,7 +70,7 @@ def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
         work = Work(server.work)
         for variant in VARIANTS:
             drive(server.port, variant, WARM)
-            values = [work.of(lambda v=variant: drive(server.port, v, REQUESTS)) / REQUESTS for _ in range(runs)]
+            values = work.each(runs, REQUESTS, partial(drive, server.port, variant, REQUESTS))
             yield context.figure("instructions-per-request", "instructions", values, "linux", f"nginx, {variant}")
     if context.wall:
         try:
@@ -117,15 +118,6 @@ def serving(icount: bool = False, memory: int = 64, link: Link | None = None, **
         ) as machine:
             machine.wait_for(b"ready")
             yield Server(page, work, machine)
-
-
-def with_constants(text: str, **values: int) -> str:
-    """The source with other values of its constants."""
-    for name, value in values.items():
-        text, count = re.subn(rf"^{name} = \d+", f"{name} = {value}", text, count=1, flags=re.MULTILINE)
-        if count != 1:
-            raise ValueError(f"no constant {name}")
-    return text
 
 
 # ---- clients, whoever serves

@@ -12,6 +12,7 @@ connections, from Linux's TCP over a tap device (host/namespace.py; without root
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from exokernel.host import linux_servers
 from exokernel.host.bench import EXHIBITS, Context, Figure
@@ -41,7 +42,7 @@ def rows(context: Context) -> Iterable[Figure]:
         machine.wait_for(b"ready")
         counter = Work(work)
         for variant in VARIANTS:
-            values = [counter.of(lambda v=variant: drive(port, v, REQUESTS)) / REQUESTS for _ in range(runs)]
+            values = counter.each(runs, REQUESTS, partial(drive, port, variant, REQUESTS))
             yield context.figure("instructions-per-request", "instructions", values, variant=variant)
     if context.wall:
         try:
@@ -57,7 +58,7 @@ def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
         work = Work(server.work)
         for variant in VARIANTS:
             drive(server.port, variant, depth_of(variant))
-            values = [work.of(lambda v=variant: drive(server.port, v, REQUESTS)) / REQUESTS for _ in range(runs)]
+            values = work.each(runs, REQUESTS, partial(drive, server.port, variant, REQUESTS))
             yield context.figure("instructions-per-request", "instructions", values, "linux", f"redis, {variant}")
     if context.wall:
         try:
@@ -113,21 +114,7 @@ def drive(port: int, variant: str, requests: int) -> None:
 def rate(address: str, port: int, variant: str, requests: int, connections: int = CONNECTIONS) -> float:
     """Commands per second that redis-benchmark gets answered by that address. Raises ValueError when any goes wrong."""
     kind = "set" if variant.startswith("set ") else "get"
-    words = [
-        "redis-benchmark",
-        "-h",
-        address,
-        "-p",
-        str(port),
-        "-t",
-        kind,
-        "-n",
-        str(requests),
-        "-c",
-        str(connections),
-        "-d",
-        "16",
-    ]
+    words = f"redis-benchmark -h {address} -p {port} -t {kind} -n {requests} -c {connections} -d {len(VALUE)}".split()
     words += ["-P", str(depth_of(variant)), "-r", "1000", "--csv"]
     run = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
     found = [line.split(",") for line in run.stdout.splitlines() if line.startswith(f'"{kind.upper()}')]

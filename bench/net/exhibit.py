@@ -8,6 +8,7 @@ it where it lies, or in a call with seven others.
 """
 
 from collections.abc import Iterable
+from functools import partial
 
 from exokernel.host.bench import EXHIBITS, Context, Figure
 from exokernel.host.build import build
@@ -42,8 +43,7 @@ def rows(context: Context) -> Iterable[Figure]:
         machine.wait_for(b"ready")
         counter = Work(work)
         for variant, port in (("from-us", source), ("to-us", sink)):
-            runs = range(min(context.runs, 5))
-            values = [counter.of(lambda p=port: drive(p, p == sink)) / (BULK >> 20) for _ in runs]
+            values = counter.each(min(context.runs, 5), BULK >> 20, partial(drive, port, port == sink))
             yield context.figure("mebibyte", "instructions", values, variant=variant)
     for line in context.run(FRAMES).printed:
         yield context.figure(line.row, "instructions", line.values, variant=line.words)

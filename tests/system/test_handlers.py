@@ -372,11 +372,11 @@ def test_a_handler_gives_away_no_time_but_its_owners() -> None:
 
 
 def test_an_answer_costs_what_is_said() -> None:
-    """From the interrupt to the device (bench/ash). 900 is wanted of the library, and not reached."""
+    """From the interrupt to the device (bench/ash), the least of some frames: clock ticks come between."""
     figures = {
         (figure["row"], figure["variant"]): figure["min"]
         for figure in itertools.islice(load("ash", EXHIBITS / "ash/exhibit.py").rows(Context("ash", runs=3)), 4)
     }
     assert 103 < figures["echo-handler", ""] <= 260
     assert figures["echo-handler", "checksum"] < 300
-    assert figures["echo-library", ""] < 930
+    assert figures["echo-library", ""] <= 900

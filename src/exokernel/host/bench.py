@@ -63,15 +63,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Context:
-    """What an exhibit is told: its name, runs of each row, the peer to measure, whether wall time is wanted and with
-    which accelerator; and how to measure. `linux` is the peer itself; its rows are added to those of the exhibit
-    (host/linux.py). `operations`: whether kernel entries and so on are counted. `named`: it was asked for by name; what
-    takes minutes and is no table of the paper does a tenth otherwise, so that all together end in a quarter of an hour.
+    """What an exhibit is told: its name, runs of each row, whether wall time is wanted and with which accelerator; and how
+    to measure. `linux` is the peer, if one is measured; its rows are added to those of the exhibit (host/linux.py).
+    `operations`: whether kernel entries and so on are counted. `named`: it was asked for by name; what takes minutes and is
+    no table of the paper does a tenth otherwise, so that all together end in a quarter of an hour.
     """
 
     exhibit: str
     runs: int = 10
-    peer: str = "none"
     wall: bool = False
     linux: Linux | None = None
     accelerator: str = "tcg"
@@ -141,6 +140,15 @@ def load(name: str, path: Path) -> ModuleType:
     sys.modules[specification.name] = module
     specification.loader.exec_module(module)
     return module
+
+
+def with_constants(text: str, **values: int) -> str:
+    """The source of an application with other values of its constants. Raises ValueError for one that it has not."""
+    for name, value in values.items():
+        text, count = re.subn(rf"^{name} = [\d_]+", f"{name} = {value}", text, count=1, flags=re.MULTILINE)
+        if count != 1:
+            raise ValueError(f"no constant {name}")
+    return text
 
 
 @dataclass
@@ -216,16 +224,7 @@ def _measure(results: Results, parsed: argparse.Namespace, chosen: Sequence[str]
         beside.counts = operations
         results.machine["peer"] = f"Linux {linux.version(beside.image)}"
     for place, name in enumerate(chosen, 1):
-        context = Context(
-            name,
-            parsed.runs,
-            "linux" if beside else "none",
-            parsed.wall,
-            beside,
-            accelerator,
-            operations,
-            bool(parsed.exhibits),
-        )
+        context = Context(name, parsed.runs, parsed.wall, beside, accelerator, operations, named=bool(parsed.exhibits))
         started = time.monotonic()
         try:
             with progress(f"Measuring {name} ({place} of {len(chosen)}) ..."):

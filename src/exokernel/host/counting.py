@@ -55,6 +55,10 @@ class Work:
         time.sleep(REST)
         return self.look()
 
+    def each(self, runs: int, times: int, action: Callable[[], None]) -> list[float]:
+        """For each of so many runs of `action`, which asks so many times: what once costs."""
+        return [self.of(action) / times for _ in range(runs)]
+
     def of(self, action: Callable[[], None]) -> float:
         """Instructions that the guest needs for what `action` asks of it."""
         before = self.look()

@@ -84,6 +84,16 @@ def _lz4_blocks(packed: bytes) -> list[bytes]:
     return found
 
 
+def _lz4_length(block: bytes, place: int, length: int) -> tuple[int, int]:
+    """A length of which four bits are known, and where what is behind it begins: 15 goes on, as does each byte of 255."""
+    more = 255 if length == 15 else 0
+    while more == 255:
+        more = block[place]
+        place += 1
+        length += more
+    return length, place
+
+
 def _lz4_block(block: bytes) -> bytes:
     """One block (lz4_Block_format.md): literals and copies of what was before, in turn."""
     out = bytearray()
@@ -91,26 +101,15 @@ def _lz4_block(block: bytes) -> bytes:
     while place < end:
         token = block[place]
         place += 1
-        length = token >> 4
-        if length == 15:
-            more = 255
-            while more == 255:
-                more = block[place]
-                place += 1
-                length += more
+        length, place = _lz4_length(block, place, token >> 4)
         out += block[place : place + length]
         place += length
         if place >= end:  # the last sequence has no copy
             break
         distance = block[place] | block[place + 1] << 8
         place += 2
-        length = (token & 15) + 4
-        if length == 19:
-            more = 255
-            while more == 255:
-                more = block[place]
-                place += 1
-                length += more
+        length, place = _lz4_length(block, place, token & 15)
+        length += 4
         start = len(out) - distance
         if distance >= length:
             out += out[start : start + length]
