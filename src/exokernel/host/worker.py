@@ -133,8 +133,8 @@ def _render(error: BaseException, source: str, color: bool) -> str | None:
         end = max((error.end_offset or 0) - 1, column + 1) if error.end_lineno == error.lineno else column + 1
         return Diagnostic(error.msg, error.filename, error.lineno or 1, column, end).render(color)
     place = _deepest(error.__traceback__, Path(source))
-    if place is None and isinstance(error, SyntaxError):
-        place = source, 1  # CPython does not say where a null byte is
+    if place is None and (isinstance(error, SyntaxError) or "null bytes" in str(error)):
+        place = source, 1  # CPython does not say where a null byte is, and before 3.11.4 it is a ValueError
     if place is None:
         return None
     file, line = place
