@@ -29,7 +29,7 @@ BELOW = 4096
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    programs = PROGRAMS if context.named else PROGRAMS // 10
+    programs, share = context.campaign(PROGRAMS)
     started = time.perf_counter()
     workers = len(os.sched_getaffinity(0))
     totals = [0, 0, 0]
@@ -41,7 +41,7 @@ def rows(context: Context) -> Iterable[Figure]:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     seconds = time.perf_counter() - started
-    yield context.figure("programs", "count", [programs])
+    yield context.figure("programs", "count", [programs], variant=share)
     for row, number in zip(("returned", "aborted", "refused"), totals, strict=True):
         yield context.figure(row, "count", [number])
     yield context.figure("programs", "per-second", [programs / seconds])

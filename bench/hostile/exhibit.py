@@ -38,10 +38,11 @@ LEAKS = ("frames", "heap blocks", "connections", "buffers")
 
 def rows(context: Context) -> Iterable[Figure]:
     """See the module."""
-    done = attack(FRAMES if context.named else FRAMES // 10, seed=1)
+    frames, share = context.campaign(FRAMES)
+    done = attack(frames, seed=1)
     for kind, count in done.sent.items():
         yield context.figure("frames", "count", [count], variant=kind)
-    yield context.figure("frames", "count", [sum(done.sent.values())])
+    yield context.figure("frames", "count", [sum(done.sent.values())], variant=share)
     yield context.figure("received", "count", [done.received])
     yield context.figure("lost", "count", [done.lost])
     yield context.figure("connections", "count", [done.opened], variant="opened")

@@ -77,6 +77,10 @@ class Context:
     operations: bool = False
     named: bool = True
 
+    def campaign(self, whole: int) -> tuple[int, str]:
+        """How much of a campaign of `whole` is to be done, and the variant that says if that is not all."""
+        return (whole, "") if self.named else (whole // 10, "(a tenth)")
+
     def figure(self, row: str, unit: str, values: Sequence[float], system: str = "exos", variant: str = "") -> Figure:
         """One line of the output, from the values of all runs."""
         return figures.figure(self.exhibit, row, unit, values, system, variant)
