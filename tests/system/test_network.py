@@ -225,6 +225,29 @@ def test_an_idle_server_sleeps() -> None:
         assert_alive(cable, b"and wakes up")
 
 
+def test_a_second_was_half_again_as_long() -> None:
+    """What the kernel took for a second was 1.4 to 2.6 of them, so a key with 0.3 seconds to live was there after 0.5:
+    the first reading of the timer took as long as what was measured. No time is asked of this computer: what passed in
+    the machine is at least what passed between two questions and at most what passed around them.
+    """
+    number = free_port()
+    with running([LIBRARY / "clock.py"], forward=[f"udp:{number}:7"]) as guest:
+        guest.wait_for(b"The clock answers.")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(("127.0.0.1", number))
+            client.settimeout(20)
+            asked, told, stamps, second = list[float](), list[float](), list[int](), 0
+            for _ in range(2):
+                asked.append(time.monotonic())
+                client.send(b"?")
+                stamp, second = struct.unpack("<QQ", client.recv(100))
+                told.append(time.monotonic())
+                stamps.append(stamp)
+                time.sleep(0.5)
+    passed = (stamps[1] - stamps[0]) / second
+    assert (asked[1] - told[0]) * 0.99 < passed < (told[1] - asked[0]) * 1.01, (asked, told, stamps, second)
+
+
 def processor_time(process: int) -> float:
     """Seconds that a process has used (proc(5), fields 14 and 15 of stat)."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

@@ -6,7 +6,7 @@ reference, so nothing has to wait for a slower clock at boot. Source: SDM volume
 """
 
 from exokernel.machine import cpu, interrupts
-from exokernel.metal import Ptr, u32, u64, volatile_load
+from exokernel.metal import Ptr, struct, u32, u64, volatile_load
 
 FREQUENCY = 1_000_000_000  # timer ticks per second
 DEFAULT_SLICE = 1_000_000  # timer ticks: 1 ms
@@ -19,31 +19,47 @@ DIVIDE = interrupts.LOCAL_APIC + 0x3E0
 UNDIVIDED = 0xB
 PERIODIC = 1 << 17
 LONGEST = 0xFFFFFFFF
-CALIBRATION = 20_000  # timer ticks
+SHORTEST_STRETCH, LONGEST_STRETCH = 20_000, 20_000_000  # timer ticks a measurement lasts
+READINGS = 8  # of which the best is taken
+WORST = 0xFFFFFFFFFFFFFFFF  # doubt
+PRECISION = 500  # a stretch is long enough when the doubt at its two ends is at most this part of it
 
 
-def measure_once() -> u64:
-    """Timestamps per second, from one stretch of CALIBRATION timer ticks."""
-    current = Ptr[u32](CURRENT_COUNT)
-    first = volatile_load(current)
-    start = cpu.read_timestamp()
-    last = volatile_load(current)
-    while first - last < CALIBRATION:
-        last = volatile_load(current)
-    elapsed = cpu.read_timestamp() - start
-    return elapsed * FREQUENCY // u64(first - last)
+@struct
+class Reading:
+    """The timer was read between two timestamps: what is in doubt is where between them."""
+
+    count: u32  # of the timer, which runs down
+    timestamp: u64  # in the middle
+    doubt: u64  # timestamps
+
+
+def read(best: Reading) -> None:
+    """Fills in the closest of some readings. In software emulation one can take microseconds, the first always does."""
+    best.doubt = WORST
+    for _ in range(READINGS):
+        before = cpu.read_timestamp()
+        count = volatile_load(Ptr[u32](CURRENT_COUNT))
+        doubt = cpu.read_timestamp() - before
+        if doubt < best.doubt:
+            best.count, best.timestamp, best.doubt = count, before + doubt // 2, doubt
 
 
 def timestamp_frequency() -> u64:
-    """Timestamp-counter ticks per second. The middle of three measurements, in case the host was busy during one."""
+    """Timestamps per second, to PRECISION or as near as a stretch of LONGEST_STRETCH comes."""
     interrupts.write_register(DIVIDE, UNDIVIDED)
     interrupts.write_register(LOCAL_VECTOR, interrupts.MASKED)
     interrupts.write_register(INITIAL_COUNT, LONGEST)
-    a = measure_once()
-    b = measure_once()
-    c = measure_once()
+    first, last = Reading(0, 0, 0), Reading(0, 0, 0)
+    read(first)
+    read(last)
+    while first.count - last.count < SHORTEST_STRETCH or (
+        (first.doubt + last.doubt) // 2 * PRECISION > last.timestamp - first.timestamp
+        and first.count - last.count < LONGEST_STRETCH
+    ):
+        read(last)
     interrupts.write_register(INITIAL_COUNT, 0)
-    return max(min(a, b), min(max(a, b), c))
+    return (last.timestamp - first.timestamp) * FREQUENCY // u64(first.count - last.count)
 
 
 def start(ticks: u32) -> None:
