@@ -11,7 +11,8 @@ machine, as QEMU sees it, there is `./exo run --pcap FILE`.)
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Event, Right
-from exokernel.exos import aegis, capture, console
+from exokernel.exos import aegis, console
+from exokernel.exos.net import capture
 from exokernel.metal import Array, Span, addr, atomic_and, u8, u64
 
 SLOT = 0  # of the binding page

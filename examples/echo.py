@@ -13,8 +13,8 @@ Ctrl-C ends both. The whole network, from the Ethernet header up, is the library
 only moves frames.
 """
 
-from exokernel.exos import network
-from exokernel.exos.interface import Peer
+from exokernel.exos.net import network
+from exokernel.exos.net.interface import Peer
 from exokernel.metal import Span, u8
 
 FORWARD = ["udp:7777:7"]

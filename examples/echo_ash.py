@@ -18,7 +18,8 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom
-from exokernel.exos import aegis, ash, checksum, ethernet, ipv4, network, packets, udp
+from exokernel.exos import aegis, ash
+from exokernel.exos.net import checksum, ethernet, ipv4, network, packets, udp
 from exokernel.metal import Array, addr, struct, u32, u32be, u64, view
 
 FORWARD = ["udp:7777:7"]

@@ -9,9 +9,9 @@ DEL, EXISTS, INCR, MGET, MSET, EXPIRE, TTL, PING, ECHO, DBSIZE, FLUSHALL, INFO, 
 Everything is in memory, in a table of fixed size: keys up to 64 bytes, values up to 512. Nothing survives Ctrl-C.
 """
 
-from exokernel.exos import network, resp, streams, tcp
-from exokernel.exos.resp import Command
-from exokernel.exos.tcp import Connection, Event
+from exokernel.exos.net import network, resp, streams, tcp
+from exokernel.exos.net.resp import Command
+from exokernel.exos.net.tcp import Connection, Event
 from exokernel.machine import cpu
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, format_into, i64, struct, u8, u16, u64

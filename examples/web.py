@@ -15,9 +15,10 @@ file of the bundle, web.html.
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import State
-from exokernel.exos import aegis, files, http, network, pages, streams, tcp
-from exokernel.exos.http import Request
-from exokernel.exos.tcp import Connection
+from exokernel.exos import aegis, files
+from exokernel.exos.net import http, network, pages, streams, tcp
+from exokernel.exos.net.http import Request
+from exokernel.exos.net.tcp import Connection
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, format_into, struct, u8, u64
 

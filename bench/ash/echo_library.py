@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The counter of examples/echo_ash.py by the library alone: the application is woken, and answers."""
 
-from exokernel.exos import network
-from exokernel.exos.interface import Peer
+from exokernel.exos.net import network
+from exokernel.exos.net.interface import Peer
 from exokernel.metal import Span, struct, u8, u32be, view
 
 PORT = 7

@@ -6,7 +6,8 @@ never sleeps in its own.
 from echo_library import PORT, count
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, network
+from exokernel.exos import aegis
+from exokernel.exos.net import network
 
 
 def main() -> bool:

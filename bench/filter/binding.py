@@ -10,8 +10,9 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom
-from exokernel.exos import aegis, packets
-from exokernel.exos.packets import ip, tcp
+from exokernel.exos import aegis
+from exokernel.exos.net import packets
+from exokernel.exos.net.packets import ip, tcp
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, addr, i64, u32, u64
 

@@ -9,8 +9,9 @@ from typing import Final
 
 from exokernel.aegis import abi, filter, filter_code
 from exokernel.aegis.abi import Atom, Right
-from exokernel.exos import aegis, measure, packets
-from exokernel.exos.packets import ip, tcp
+from exokernel.exos import aegis, measure
+from exokernel.exos.net import packets
+from exokernel.exos.net.packets import ip, tcp
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, Span, addr, asm, i64, noinline, u8, u16, u32, u64
 

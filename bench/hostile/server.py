@@ -6,10 +6,11 @@ TCP's second is a FASTER-th of one here, so that whatever has to time out does s
 connections are never given up, or a computer that is busy with something else would end them.
 """
 
-from exokernel.exos import aegis, arp, blocks, fragments, heap, http, network, pages, streams, tcp
-from exokernel.exos.http import Request
-from exokernel.exos.interface import Peer
-from exokernel.exos.tcp import Connection, Event
+from exokernel.exos import aegis, blocks, heap
+from exokernel.exos.net import arp, fragments, http, network, pages, streams, tcp
+from exokernel.exos.net.http import Request
+from exokernel.exos.net.interface import Peer
+from exokernel.exos.net.tcp import Connection, Event
 from exokernel.metal import Array, Ptr, Span, format_into, u8, u16, u32, u64
 
 CONNECTIONS = 256

@@ -6,9 +6,10 @@ many bytes the machine has given away.
 """
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, http, network, pages, streams, tcp
-from exokernel.exos.http import Request
-from exokernel.exos.tcp import Connection, Event
+from exokernel.exos import aegis
+from exokernel.exos.net import http, network, pages, streams, tcp
+from exokernel.exos.net.http import Request
+from exokernel.exos.net.tcp import Connection, Event
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, format_into, u8, u64
 

@@ -5,8 +5,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from exokernel.exos import network, streams
-from exokernel.exos.tcp import Connection, Event
+from exokernel.exos.net import network, streams
+from exokernel.exos.net.tcp import Connection, Event
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, format_into, u8, u64
 

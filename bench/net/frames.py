@@ -7,7 +7,8 @@ around it and with taking back one that the device has read before.
 from typing import Final
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, network
+from exokernel.exos import aegis
+from exokernel.exos.net import network
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, addr, aligned, i64, u32, u64
 

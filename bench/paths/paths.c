@@ -497,9 +497,9 @@ u64 NAME(pick)(struct given *given)
     return total;
 }
 
-// ---- exos/checksum.py, exos/segment.py
+// ---- exos/net/checksum.py, exos/net/segment.py
 
-enum { TCP_LENGTH = 22, TCP_CHECKSUM = 23, TCP_PORT = 24 }; // exos/drop.py
+enum { TCP_LENGTH = 22, TCP_CHECKSUM = 23, TCP_PORT = 24 }; // exos/net/drop.py
 
 static u64 with_carry(u64 total, u64 word)
 {
@@ -582,7 +582,7 @@ u64 NAME(check)(struct given *given)
     return total;
 }
 
-// ---- exos/http.py
+// ---- exos/net/http.py
 
 enum { TAB = 9, LF = 10, CR = 13, SPACE = 32, COLON = 58, SLASH = 47 };
 enum { INCOMPLETE = 0, LARGEST_HEAD = 4096, LARGEST_BODY = 2048 };
@@ -785,7 +785,7 @@ u64 NAME(parse)(struct given *given)
     return total;
 }
 
-// ---- exos/resp.py
+// ---- exos/net/resp.py
 
 enum { OK = 1, MALFORMED = 2, TOO_LARGE = 3, WORDS = 16, LARGEST_LINE = 1024, LARGEST_WORD = 4096 };
 

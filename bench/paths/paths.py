@@ -17,8 +17,9 @@ from typing import Final
 from exokernel.aegis import abi, capability, environment, filter, frames, information, processor
 from exokernel.aegis.abi import Atom, EnvironmentPage, FrameEntry, FrameKind
 from exokernel.aegis.environment import NOBODY, KernelPage
-from exokernel.exos import blocks, http, packets, pipe, resp, schedule, segment
-from exokernel.exos.packets import ip, tcp
+from exokernel.exos import blocks, pipe, schedule
+from exokernel.exos.net import http, packets, resp, segment
+from exokernel.exos.net.packets import ip, tcp
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import (
     Array,

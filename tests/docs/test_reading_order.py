@@ -11,11 +11,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = re.findall(r"^\d+\. `([^`]+)`: .+$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("folder", ["machine", "aegis", "exos", "metal"])
+@pytest.mark.parametrize("folder", ["machine", "aegis", "exos", "exos/net", "metal"])
 def test_every_file_has_its_place_in_the_reading_order(folder: str) -> None:
     there = {str(p.relative_to(ROOT)) for p in (ROOT / "src/exokernel" / folder).glob("*.py")}
     there = {p for p in there if not p.endswith(("__init__.py", "mypy_plugin.py"))}
-    listed = [p for p in ORDER if p.startswith(f"src/exokernel/{folder}/")]
+    listed = [p for p in ORDER if str(Path(p).parent) == f"src/exokernel/{folder}"]
     assert sorted(listed) == sorted(there)
 
 
@@ -24,12 +24,8 @@ def test_each_file_is_listed_once_and_exists() -> None:
     assert all((ROOT / path).is_file() for path in ORDER)
 
 
-NETWORK = {
-    "arp", "ash", "capture", "checksum", "dhcp", "dns", "drop", "ethernet", "fragments", "hosts", "http", "icmp", "interface",
-    "ipv4", "network", "packets", "pages", "resp", "segment", "sequence", "siphash", "streams", "tcp", "udp",
-}  # fmt: skip
 HANDLERS = {"ebpf", "inspection", "translation", "helpers", "handler_abi", "handlers", "loading"}
-MEASURING = {"measure"}  # nothing of the library uses it
+APART = {"ash", "measure"}  # handlers, which belong to the network; what nothing of the library uses
 FILTERS = {"filter", "filter_code", "receiving", "sending"}
 
 
@@ -51,7 +47,7 @@ def test_the_library_stays_short() -> None:
     """The same of the library without the network and handlers. 4,000 is the limit that is wanted: it is not reached yet,
     so lower the number whenever the library gets shorter. (It grew by 5 for the two calls that send and capture.)
     """
-    assert lines("exos", without=NETWORK | MEASURING) < 4325
+    assert lines("exos", without=APART) < 4325
 
 
 def lines(*folders: str, without: Set[str] = frozenset()) -> int:

@@ -29,7 +29,7 @@ from typing import Any
 from tests.exos.ways import memory
 from tests.packets import checksum
 
-from exokernel.exos.tcp import Event, State
+from exokernel.exos.net.tcp import Event, State
 
 HERE, PEER = bytes([192, 168, 0, 1]), bytes([192, 0, 2, 1])
 HERE_PORT, PEER_PORT = 8080, 9000

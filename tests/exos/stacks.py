@@ -4,9 +4,9 @@ echo service, `right` is 10.0.0.1 and remembers the last datagram it got. Frames
 are read (`sent`) or carried over (`carry`).
 """
 
-from exokernel.exos import arp, fragments, interface
-from exokernel.exos.drop import Drop
-from exokernel.exos.interface import Peer
+from exokernel.exos.net import arp, fragments, interface
+from exokernel.exos.net.drop import Drop
+from exokernel.exos.net.interface import Peer
 from exokernel.metal import Array, Span, struct, u8, u16, u32, u64
 
 FRAMES = 16

@@ -3,8 +3,8 @@
 its clock counts microseconds. What it sends is kept until it is read; what its handler hears is remembered in order.
 """
 
-from exokernel.exos import tcp
-from exokernel.exos.tcp import Connection, Host
+from exokernel.exos.net import tcp
+from exokernel.exos.net.tcp import Connection, Host
 from exokernel.metal import Array, Ptr, Span, addr, u8, u16, u32, u64
 
 HERE = 0xC0A8_0001

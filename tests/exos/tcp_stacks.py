@@ -5,8 +5,8 @@ test says; whoever has written its stream finishes, whoever has read the other's
 are kept until the test takes them; the clock, in microseconds, is the test's.
 """
 
-from exokernel.exos import arp, interface, ipv4, tcp
-from exokernel.exos.tcp import Connection, Event
+from exokernel.exos.net import arp, interface, ipv4, tcp
+from exokernel.exos.net.tcp import Connection, Event
 from exokernel.metal import Array, Span, u8, u16, u32, u64, view
 
 FRAMES = 512

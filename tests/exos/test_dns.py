@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.exos.ways import WAYS, memory
 
-from exokernel.exos import dhcp, dns
+from exokernel.exos.net import dhcp, dns
 from exokernel.metal import Span, u8, u16, u32
 
 with warnings.catch_warnings():

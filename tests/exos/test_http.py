@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.exos.ways import WAYS, memory
 
-from exokernel.exos import http
-from exokernel.exos.http import Method, Request, Status
+from exokernel.exos.net import http
+from exokernel.exos.net.http import Method, Request, Status
 from exokernel.metal import Span, u8, u32
 
 GOOD = b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -18,8 +18,8 @@ from tests.exos import stacks
 from tests.exos.ways import WAYS, memory
 from tests.packets import BROADCAST, GUEST, PEER, Host
 
-from exokernel.exos import arp
-from exokernel.exos.drop import Drop
+from exokernel.exos.net import arp
+from exokernel.exos.net.drop import Drop
 
 FUNCTIONS = [
     stacks.reset, stacks.inject, stacks.sent, stacks.carry, stacks.ask_from_right, stacks.answer, stacks.let_pass,

@@ -13,8 +13,8 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 from tests.aegis.filters import SHIFT, A, matches
 
-from exokernel.exos import packets
-from exokernel.exos.packets import Filter, FilterError, arp, ethernet, icmp, ip, tcp, udp
+from exokernel.exos.net import packets
+from exokernel.exos.net.packets import Filter, FilterError, arp, ethernet, icmp, ip, tcp, udp
 
 LINK = Ether(dst="52:54:00:12:34:56", src="02:00:00:00:00:aa")
 HOST = {"src": "10.0.0.1", "dst": "10.0.0.2"}

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.exos.ways import WAYS, memory
 
-from exokernel.exos import blocks, checksum, icmp, instructions, interface, ipv4, udp
-from exokernel.exos.drop import Drop
+from exokernel.exos import blocks, instructions
+from exokernel.exos.net import checksum, icmp, interface, ipv4, udp
+from exokernel.exos.net.drop import Drop
 from exokernel.metal import u16
 
 with warnings.catch_warnings():

@@ -20,7 +20,7 @@ from tests import packets
 from tests.exos import tcp_stacks
 from tests.exos.ways import WAYS, memory
 
-from exokernel.exos import tcp
+from exokernel.exos.net import tcp
 from exokernel.metal import sizeof
 
 FUNCTIONS = [

@@ -31,7 +31,7 @@ QEMU = "qemu-system-x86_64"
 # (each signal of Linux writes them, and QEMU then forgets all translations), five levels of page tables, and the fast
 # strings that make Linux clear memory byte by byte, each of which is counted.
 MEASURED_CPU = "max,pku=off,la57=off,erms=off,fsrm=off"
-# The library takes its IPv4 address from the last four bytes of the station address (exos/network.py).
+# The library takes its IPv4 address from the last four bytes of the station address (exos/net/network.py).
 USER_NETWORK_STATION = "52:54:0a:00:02:0f"  # 10.0.2.15, the guest's place in QEMU's user network
 LINK_STATION = "52:54:00:12:34:56"  # stands for 10.0.0.2
 CAPTURE_LIMIT = 64 << 20  # bytes of console kept for a test; a guest that prints more is stopped

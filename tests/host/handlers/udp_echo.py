@@ -2,10 +2,10 @@
 """A handler: UDP to port 7 goes back where it came from."""
 
 from exokernel.exos.ash import Action, Context, packet
-from exokernel.exos.ethernet import Header as EthernetHeader
-from exokernel.exos.ipv4 import UDP
-from exokernel.exos.ipv4 import Header as IPv4Header
-from exokernel.exos.udp import Header as UDPHeader
+from exokernel.exos.net.ethernet import Header as EthernetHeader
+from exokernel.exos.net.ipv4 import UDP
+from exokernel.exos.net.ipv4 import Header as IPv4Header
+from exokernel.exos.net.udp import Header as UDPHeader
 from exokernel.metal import Span, u8, u32, view
 
 PORT = 7

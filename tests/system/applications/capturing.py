@@ -7,9 +7,10 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom, Error, Kind, ReceiveRing, Right, State
-from exokernel.exos import aegis, capture, packets, transfer
+from exokernel.exos import aegis, transfer
 from exokernel.exos.aegis import Message
-from exokernel.exos.packets import udp
+from exokernel.exos.net import capture, packets
+from exokernel.exos.net.packets import udp
 from exokernel.metal import Array, addr, aligned, u8, u64
 
 COUNT = len(packets.listed(udp.destination == 7))

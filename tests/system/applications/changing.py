@@ -5,8 +5,9 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom
-from exokernel.exos import aegis, packets
-from exokernel.exos.packets import udp
+from exokernel.exos import aegis
+from exokernel.exos.net import packets
+from exokernel.exos.net.packets import udp
 from exokernel.metal import Array, addr, u64
 
 COUNT = len(packets.listed(udp.destination == 7))

@@ -7,9 +7,10 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom, Error, Event, Kind, Right
-from exokernel.exos import aegis, console, packets, transfer
+from exokernel.exos import aegis, console, transfer
 from exokernel.exos.aegis import Message
-from exokernel.exos.packets import ip, udp
+from exokernel.exos.net import packets
+from exokernel.exos.net.packets import ip, udp
 from exokernel.metal import Array, Span, addr, atomic_and, compiler_barrier, i64, u16, u64
 
 FILTERS = {

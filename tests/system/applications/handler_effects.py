@@ -8,8 +8,9 @@ from typing import Final
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom, Error
 from exokernel.aegis.handler_abi import HandlerCount
-from exokernel.exos import aegis, ash, console, packets, process
+from exokernel.exos import aegis, ash, console, process
 from exokernel.exos.arguments import Arguments
+from exokernel.exos.net import packets
 from exokernel.metal import Array, Ptr, Span, addr, aligned, atomic_and, compiler_barrier, i64, struct, u8, u32, u64
 
 FIRST = 1000

@@ -7,7 +7,8 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom, Error
-from exokernel.exos import aegis, ash, console, packets
+from exokernel.exos import aegis, ash, console
+from exokernel.exos.net import packets
 from exokernel.metal import Array, Ptr, addr, atomic_and, i64, u32, u64
 
 FIRST = 1000

@@ -7,8 +7,9 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom
-from exokernel.exos import aegis, ash, console, packets, process
+from exokernel.exos import aegis, ash, console, process
 from exokernel.exos.arguments import Arguments
+from exokernel.exos.net import packets
 from exokernel.metal import Array, addr, i64, u32, u64
 
 PROGRAMS = ["handler_sliceless.py"]

@@ -7,7 +7,8 @@ from handler_programs import BUDGETS, GIVEN  # written by the test
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom
-from exokernel.exos import aegis, ash, console, packets
+from exokernel.exos import aegis, ash, console
+from exokernel.exos.net import packets
 from exokernel.metal import Array, addr, atomic_and, u64
 
 FIRST = 1000

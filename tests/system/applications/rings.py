@@ -8,8 +8,9 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom, Error, ReceiveRing, State
-from exokernel.exos import aegis, packets
-from exokernel.exos.packets import udp
+from exokernel.exos import aegis
+from exokernel.exos.net import packets
+from exokernel.exos.net.packets import udp
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, addr, aligned, i64, sizeof, u8, u32, u64
 

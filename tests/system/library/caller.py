@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Speaks first: sends a datagram to 10.0.0.1, whose station only ARP can tell, and prints what becomes of it."""
 
-from exokernel.exos import interface, network
-from exokernel.exos.drop import Drop
-from exokernel.exos.interface import Peer
+from exokernel.exos.net import interface, network
+from exokernel.exos.net.drop import Drop
+from exokernel.exos.net.interface import Peer
 from exokernel.metal import Array, Span, u8
 
 GREETING = b"anybody there?"

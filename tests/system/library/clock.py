@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Answers each datagram with a timestamp, eight bytes, and with how many the kernel says a second has, eight more."""
 
-from exokernel.exos import aegis, network
-from exokernel.exos.interface import Peer
+from exokernel.exos import aegis
+from exokernel.exos.net import network
+from exokernel.exos.net.interface import Peer
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Ptr, Span, addr, u8, u64
 

@@ -3,9 +3,10 @@
 received, delivered and had no room for, and those the library received, delivered and dropped on arrival.
 """
 
-from exokernel.exos import aegis, network
-from exokernel.exos.drop import Drop
-from exokernel.exos.interface import Peer
+from exokernel.exos import aegis
+from exokernel.exos.net import network
+from exokernel.exos.net.drop import Drop
+from exokernel.exos.net.interface import Peer
 from exokernel.metal import Array, Span, format_into, u8, u64
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Pages that do not fit into a send buffer: /large and /larger, /small, and /changing, which is another one each time."""
 
-from exokernel.exos import http, network, pages, streams, tcp
-from exokernel.exos.http import Request
-from exokernel.exos.tcp import Connection
+from exokernel.exos.net import http, network, pages, streams, tcp
+from exokernel.exos.net.http import Request
+from exokernel.exos.net.tcp import Connection
 from exokernel.metal import Array, Span, format_into, u8, u64
 
 CONNECTIONS = 16

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A server of pages with a buffer for each of its connections; its page tells what the network has lost."""
 
-from exokernel.exos import aegis, http, network, pages, streams, tcp
-from exokernel.exos.http import Request
-from exokernel.exos.tcp import Connection
+from exokernel.exos import aegis
+from exokernel.exos.net import http, network, pages, streams, tcp
+from exokernel.exos.net.http import Request
+from exokernel.exos.net.tcp import Connection
 from exokernel.metal import Array, Span, format_into, u8, u64
 
 CONNECTIONS = 256

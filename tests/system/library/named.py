@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Asks for an address, then for that of a name, and prints both."""
 
-from exokernel.exos import hosts, network
+from exokernel.exos.net import hosts, network
 from exokernel.metal import u32
 
 

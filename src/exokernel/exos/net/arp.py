@@ -4,8 +4,8 @@ belongs to the caller and does not grow: when it is full, the entry nearest its 
 and no clock is read here; `now` and deadlines are the caller's clock.
 """
 
-from exokernel.exos import ethernet, ipv4
-from exokernel.exos.drop import Drop
+from exokernel.exos.net import ethernet, ipv4
+from exokernel.exos.net.drop import Drop
 from exokernel.metal import Array, Span, struct, u8, u16, u16be, u32, u32be, u64, view
 
 LENGTH = 28

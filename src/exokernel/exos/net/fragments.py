@@ -4,8 +4,8 @@ not grow: when it is full the oldest datagram makes place; one that is not whole
 write a byte twice: a datagram whose fragments overlap is dropped whole. Pure: no clock is read here.
 """
 
-from exokernel.exos import ipv4
-from exokernel.exos.drop import Drop
+from exokernel.exos.net import ipv4
+from exokernel.exos.net.drop import Drop
 from exokernel.metal import Array, Span, struct, u8, u16, u32, u64, view
 
 LARGEST = 8192  # bytes of a joined datagram's payload

@@ -3,8 +3,8 @@
 renewed by itself: `configure` again before `lease.seconds` are over.
 """
 
-from exokernel.exos import dhcp, dns, interface, network
-from exokernel.exos.interface import Peer
+from exokernel.exos.net import dhcp, dns, interface, network
+from exokernel.exos.net.interface import Peer
 from exokernel.machine import cpu
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, u8, u16, u32, u64

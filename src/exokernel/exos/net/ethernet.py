@@ -3,7 +3,7 @@
 checks and lays out bytes and never sends. A station address is a number of 48 bits, first byte on the wire highest.
 """
 
-from exokernel.exos.drop import Drop
+from exokernel.exos.net.drop import Drop
 from exokernel.metal import Span, struct, u8, u16, u16be, u32, u32be, u64, view
 
 HEADER = 14

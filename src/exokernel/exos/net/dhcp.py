@@ -5,7 +5,7 @@ clock is read here. `hosts.configure` is what an application calls.
 
 from enum import IntEnum
 
-from exokernel.exos import ethernet
+from exokernel.exos.net import ethernet
 from exokernel.metal import Array, Span, struct, u8, u16be, u32, u32be, u64, view
 
 CLIENT_PORT = 68

@@ -8,9 +8,10 @@ decided in `interface`.
 from collections.abc import Callable
 
 from exokernel.aegis import abi
-from exokernel.exos import aegis, arp, console, ethernet, interface
-from exokernel.exos.drop import Drop
-from exokernel.exos.interface import Peer
+from exokernel.exos import aegis, console
+from exokernel.exos.net import arp, ethernet, interface
+from exokernel.exos.net.drop import Drop
+from exokernel.exos.net.interface import Peer
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, addr, aligned, atomic_and, compiler_barrier, u8, u16, u32, u64
 

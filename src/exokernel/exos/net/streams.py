@@ -6,8 +6,8 @@ connection is and what its handler hears.
 
 from collections.abc import Callable
 
-from exokernel.exos import interface, ipv4, network, tcp
-from exokernel.exos.tcp import Connection
+from exokernel.exos.net import interface, ipv4, network, tcp
+from exokernel.exos.net.tcp import Connection
 from exokernel.machine import cpu
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Ptr, Span, u8, u16, u32, u64, view

@@ -6,9 +6,9 @@ selective acknowledgments are allowed, with their blocks (RFC 7323, RFC 2018); o
 
 from enum import IntFlag
 
-from exokernel.exos import checksum, ipv4
-from exokernel.exos.drop import Drop
-from exokernel.exos.sequence import Sequence
+from exokernel.exos.net import checksum, ipv4
+from exokernel.exos.net.drop import Drop
+from exokernel.exos.net.sequence import Sequence
 from exokernel.metal import Span, inline, struct, u8, u16, u16be, u32, u32be, u64, view
 
 HEADER = 20

@@ -3,8 +3,8 @@
 state, no hardware. `pseudo` is the running sum that ipv4.pseudo_header gives for the same addresses and length.
 """
 
-from exokernel.exos import checksum, ipv4
-from exokernel.exos.drop import Drop
+from exokernel.exos.net import checksum, ipv4
+from exokernel.exos.net.drop import Drop
 from exokernel.metal import Span, struct, u8, u16, u16be, u32, view
 
 HEADER = 8

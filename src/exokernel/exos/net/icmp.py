@@ -3,8 +3,8 @@
 that none is ever sent to a group, a broadcast or in answer to an error is the work of ipv4.check and of the caller.
 """
 
-from exokernel.exos import checksum
-from exokernel.exos.drop import Drop
+from exokernel.exos.net import checksum
+from exokernel.exos.net.drop import Drop
 from exokernel.metal import Span, struct, u8, u16be, u32be, view
 
 HEADER = 8

@@ -13,10 +13,10 @@ bytes are in it, so an idle one is its row, below 400 bytes.
 from collections.abc import Callable
 from enum import IntEnum
 
-from exokernel.exos import segment, siphash
-from exokernel.exos.drop import Drop
-from exokernel.exos.segment import Flag
-from exokernel.exos.sequence import Sequence
+from exokernel.exos.net import segment, siphash
+from exokernel.exos.net.drop import Drop
+from exokernel.exos.net.segment import Flag
+from exokernel.exos.net.sequence import Sequence
 from exokernel.metal import Array, Ptr, Span, addr, inline, struct, u8, u16, u32, u64, view
 
 NEVER = 0xFFFF_FFFF_FFFF_FFFF

@@ -4,8 +4,8 @@ skipped, not obeyed; fragments are recognised, not joined (the caller counts the
 Addresses are numbers, 10.0.2.15 = 0x0a00020f.
 """
 
-from exokernel.exos import checksum
-from exokernel.exos.drop import Drop
+from exokernel.exos.net import checksum
+from exokernel.exos.net.drop import Drop
 from exokernel.metal import Span, byte_swap, inline, struct, u8, u16, u16be, u32, u32be, u64, view
 
 HEADER = 20

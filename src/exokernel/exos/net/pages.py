@@ -8,9 +8,9 @@ the application is asked again before each piece, so a connection needs no memor
 
 from collections.abc import Callable
 
-from exokernel.exos import http, streams
-from exokernel.exos.http import Request, Status
-from exokernel.exos.tcp import Connection, Event
+from exokernel.exos.net import http, streams
+from exokernel.exos.net.http import Request, Status
+from exokernel.exos.net.tcp import Connection, Event
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import Array, Span, struct, u8, u16, u32, u64
 

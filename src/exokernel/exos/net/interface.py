@@ -9,8 +9,8 @@ into nothing that the sender could not do itself; everything else asks ARP. It n
 
 from collections.abc import Callable
 
-from exokernel.exos import arp, ethernet, fragments, icmp, ipv4, udp
-from exokernel.exos.drop import REASONS, Drop
+from exokernel.exos.net import arp, ethernet, fragments, icmp, ipv4, udp
+from exokernel.exos.net.drop import REASONS, Drop
 from exokernel.metal import Array, Span, noinline, struct, u8, u16, u32, u64, view
 
 NEVER = 0xFFFF_FFFF_FFFF_FFFF
