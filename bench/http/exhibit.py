@@ -28,7 +28,7 @@ from exokernel.host.bench import Context, Figure, with_constants
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
 from exokernel.host.linux import Linux
-from exokernel.host.machine import Forward, Link, Machine, measured
+from exokernel.host.machine import MEASURED_MEMORY, Forward, Link, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
 from exokernel.host.terminal import Failure, say
 
@@ -103,7 +103,9 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(icount: bool = False, memory: int = 64, link: Link | None = None, **constants: int) -> Iterator[Server]:
+def serving(
+    icount: bool = False, memory: int = MEASURED_MEMORY, link: Link | None = None, **constants: int
+) -> Iterator[Server]:
     """page.py, with other values of its constants, in a machine; behind QEMU's user network, or on a link."""
     page, work = free_port(), free_port()
     forward = (Forward.parse(f"tcp:{page}:80"), Forward.parse(f"tcp:{work}:81"))

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 META_PACKAGE = "linux-image-cloud-amd64"
 SHARED = REPOSITORY / "bench/peers/linux"
-MEMORY = 128  # MiB; it does not start in 64
 TIMEOUT = 300.0  # seconds of one boot with all programs
 # In the order in which they are loaded. Linux finds microvm's devices by ACPI only.
 MODULES = ("virtio_ring", "virtio", "virtio_mmio", "failover", "net_failover", "virtio_net")
@@ -104,7 +103,7 @@ class Linux:
         extra: tuple[str, ...] = (),
         **changes: Any,
     ) -> Iterator[Machine]:
-        """Linux running, with these files and `words` on its command line: our machine, but for the memory and ACPI."""
+        """Linux running, with these files and `words` on its command line: our machine, but for ACPI."""
         khz = COUNTED_KHZ if icount else host_khz()
         with tempfile.TemporaryDirectory() as folder:
             initramfs = Path(folder, "initramfs")
@@ -112,7 +111,7 @@ class Linux:
             arguments = ("-initrd", str(initramfs), "-append", f"{command_line} tsc_early_khz={khz} {words}".strip())
             options = measured(
                 **(
-                    {"machine": MACHINE, "memory": MEMORY, "icount": icount}
+                    {"machine": MACHINE, "icount": icount}
                     | changes
                     | {"extra": (*arguments, *(REPEATABLE if icount else ()), *extra)}
                 )

@@ -31,6 +31,7 @@ QEMU = "qemu-system-x86_64"
 # (each signal of Linux writes them, and QEMU then forgets all translations), five levels of page tables, and the fast
 # strings that make Linux clear memory byte by byte, each of which is counted.
 MEASURED_CPU = "max,pku=off,la57=off,erms=off,fsrm=off"
+MEASURED_MEMORY = 128  # MiB: in less the peer does not start
 # The library takes its IPv4 address from the last four bytes of the station address (exos/net/network.py).
 USER_NETWORK_STATION = "52:54:0a:00:02:0f"  # 10.0.2.15, the guest's place in QEMU's user network
 LINK_STATION = "52:54:00:12:34:56"  # stands for 10.0.0.2
@@ -119,7 +120,7 @@ class Options:
 
 def measured(**changes: Any) -> Options:
     """The machine of a measurement, but for `changes`."""
-    return Options(**({"cpu": MEASURED_CPU} | changes))
+    return Options(**dict[str, Any](cpu=MEASURED_CPU, memory=MEASURED_MEMORY) | changes)
 
 
 def find_qemu() -> str:
