@@ -30,7 +30,7 @@ from exokernel.host.counting import Work, connect, free_port
 from exokernel.host.linux import Linux
 from exokernel.host.machine import MEASURED_MEMORY, Forward, Link, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
-from exokernel.host.terminal import Failure, say
+from exokernel.host.terminal import Failure
 
 APPLICATION = Path(__file__).with_name("page.py")
 PAGE = 1024
@@ -56,10 +56,11 @@ def rows(context: Context) -> Iterable[Figure]:
     yield context.figure("memory", "bytes", [large], variant=f"{IDLE} idle connections")
     yield context.figure("memory-per-connection", "bytes", [(large - small) / IDLE], variant="idle")
     if context.wall:
-        try:
-            yield from requests(context, min(runs, 3))
-        except Failure as reason:
-            say(f"http: no row `requests`: {reason.message}")
+        with context.if_possible("requests"):
+            if shutil.which("wrk") is None:
+                raise Failure("wrk is not installed")
+            with namespace() as link, serving(link=link, SLEEPS=1):
+                yield from requests(context)
 
 
 def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
@@ -73,25 +74,16 @@ def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
             values = work.each(runs, REQUESTS, partial(drive, server.port, variant, REQUESTS))
             yield context.figure("instructions-per-request", "instructions", values, "linux", f"nginx, {variant}")
     if context.wall:
-        try:
+        with context.if_possible("requests"):
             with namespace() as link, linux_servers.serving(linux, service, link=link, icount=False):
-                for variant, connections in LOADS:
-                    values = [rate(GUEST, 80, variant, connections) for _ in range(min(runs, 3))]
-                    yield context.figure(
-                        "requests", "per-second", values, "linux", f"nginx, {variant}, {connections} at once"
-                    )
-        except Failure as reason:
-            say(f"http: no row `requests` of Linux: {reason.message}")
+                yield from requests(context, "linux", "nginx, ")
 
 
-def requests(context: Context, runs: int) -> Iterator[Figure]:
-    """The row of that name. Raises `Failure` when something is not there that it needs."""
-    if shutil.which("wrk") is None:
-        raise Failure("wrk is not installed")
-    with namespace() as link, serving(link=link, SLEEPS=1):
-        for variant, connections in LOADS:
-            values = [rate(GUEST, 80, variant, connections) for _ in range(runs)]
-            yield context.figure("requests", "per-second", values, variant=f"{variant}, {connections} at once")
+def requests(context: Context, system: str = "exos", words: str = "") -> Iterator[Figure]:
+    """The row of that name, from whoever serves the page on the link. Raises ValueError."""
+    for variant, connections in LOADS:
+        values = [rate(GUEST, 80, variant, connections) for _ in range(min(context.runs, 3))]
+        yield context.figure("requests", "per-second", values, system, f"{words}{variant}, {connections} at once")
 
 
 class Server(NamedTuple):

@@ -21,7 +21,7 @@ from exokernel.host.counting import Work, connect, free_port
 from exokernel.host.linux import Linux
 from exokernel.host.machine import Forward, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
-from exokernel.host.terminal import Failure, say
+from exokernel.host.terminal import Failure
 
 APPLICATION = EXHIBITS / "kv/keys.py"
 EXAMPLE = REPOSITORY / "examples/kv.py"
@@ -45,10 +45,12 @@ def rows(context: Context) -> Iterable[Figure]:
             values = counter.each(runs, REQUESTS, partial(drive, port, variant, REQUESTS))
             yield context.figure("instructions-per-request", "instructions", values, variant=variant)
     if context.wall:
-        try:
-            yield from requests(context, min(runs, 3))
-        except Failure as reason:
-            say(f"kv: no row `requests`: {reason.message}")
+        with context.if_possible("requests"):
+            if shutil.which("redis-benchmark") is None:
+                raise Failure("redis-benchmark is not installed")
+            with namespace() as link, Machine(build([EXAMPLE]).path, measured(link=link), timeout=TIMEOUT) as machine:
+                machine.wait_for(b"Keys and values")
+                yield from requests(context)
 
 
 def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
@@ -61,26 +63,16 @@ def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
             values = work.each(runs, REQUESTS, partial(drive, server.port, variant, REQUESTS))
             yield context.figure("instructions-per-request", "instructions", values, "linux", f"redis, {variant}")
     if context.wall:
-        try:
+        with context.if_possible("requests"):
             with namespace() as link, linux_servers.serving(linux, linux_servers.redis(), link=link, icount=False):
-                for variant, count in LOADS:
-                    values = [rate(GUEST, 6379, variant, count) for _ in range(min(runs, 3))]
-                    yield context.figure(
-                        "requests", "per-second", values, "linux", f"redis, {variant}, {CONNECTIONS} at once"
-                    )
-        except Failure as reason:
-            say(f"kv: no row `requests` of Linux: {reason.message}")
+                yield from requests(context, "linux", "redis, ")
 
 
-def requests(context: Context, runs: int) -> Iterator[Figure]:
-    """The row of that name. Raises `Failure` when something is not there that it needs."""
-    if shutil.which("redis-benchmark") is None:
-        raise Failure("redis-benchmark is not installed")
-    with namespace() as link, Machine(build([EXAMPLE]).path, measured(link=link), timeout=TIMEOUT) as machine:
-        machine.wait_for(b"Keys and values")
-        for variant, count in LOADS:
-            values = [rate(GUEST, 6379, variant, count) for _ in range(runs)]
-            yield context.figure("requests", "per-second", values, variant=f"{variant}, {CONNECTIONS} at once")
+def requests(context: Context, system: str = "exos", words: str = "") -> Iterator[Figure]:
+    """The row of that name, from whoever keeps the keys on the link. Raises ValueError."""
+    for variant, count in LOADS:
+        values = [rate(GUEST, 6379, variant, count) for _ in range(min(context.runs, 3))]
+        yield context.figure("requests", "per-second", values, system, f"{words}{variant}, {CONNECTIONS} at once")
 
 
 def depth_of(variant: str) -> int:

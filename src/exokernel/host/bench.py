@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -101,6 +101,14 @@ class Context:
                     raise ValueError(f"{applications[0].name} failed\n{machine.transcript()}")
             regions = counted(out) if count else []
         return _run(console, regions)
+
+    @contextmanager
+    def if_possible(self, row: str) -> Iterator[None]:
+        """A row that needs what is not everywhere: where a `Failure` says so it is left out, with a line about it."""
+        try:
+            yield
+        except Failure as reason:
+            say(f"{self.exhibit}: no row `{row}`: {reason.message}")
 
     def operation_figures(
         self, row: str, variant: str, regions: Sequence[Operations], operations: int = 1, system: str = "exos"
