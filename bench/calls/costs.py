@@ -6,9 +6,12 @@ Every line printed is `call instructions`, for a call that does what it is for: 
 a tick nor a first touch is in it. Calls that do not come back have no number.
 """
 
+from typing import Final
+
 from exokernel.aegis import abi
-from exokernel.aegis.abi import Call, Kind, Right
+from exokernel.aegis.abi import Atom, Call, Kind, Right
 from exokernel.exos import aegis
+from exokernel.exos.net import packets
 from exokernel.metal import Array, addr, aligned, asm, i64, naked, noinline, u8, u64
 
 ROUNDS = 20
@@ -104,6 +107,10 @@ def slices() -> None:
     print("slice_release", released - GLUE)
 
 
+ring: abi.ReceiveRing = abi.ReceiveRing()
+slots: Array[abi.SendSlot, 1] = aligned(4096, Array[abi.SendSlot, 1]())
+ATOMS: Final[Array[Atom, packets.ATOMS]] = packets.atoms(packets.udp.destination == 7)
+COUNT = len(packets.listed(packets.udp.destination == 7))
 least: Array[u64, 256] = Array[u64, 256]([0xFFFFFFFFFFFFFFFF] * 256)
 parts: Array[u64, abi.ENVIRONMENT_FRAMES] = Array[u64, abi.ENVIRONMENT_FRAMES]()
 batch: Array[u64, abi.BATCH] = Array[u64, abi.BATCH]()
@@ -184,6 +191,18 @@ def environments() -> None:
         aegis.frame_release(u64(aegis.frame_claim(abi.ANY)))  # each gives some of its frames back
 
 
+def network() -> None:
+    """Rings, filters, and a frame that the device reads where it lies."""
+    make(Call.NETWORK_BIND, u64(addr(ring)), 0, 0, 0)
+    make(Call.FILTER_REMOVE, make(Call.FILTER_BIND, u64(addr(ring)), u64(addr(ATOMS[0])), COUNT, abi.ANY), 0, 0, 0)
+    slots[0].length = 64
+    make(Call.NETWORK_SEND, u64(addr(slots[0])), 1, 0, 0)
+    while slots[0].busy != 0:
+        aegis.network_send(u64(addr(slots[0])), 0)
+    make(Call.CAPTURE_BIND, u64(addr(ring)), 10, 0, 0)
+    aegis.capture_bind(u64(addr(ring)), abi.ANY)
+
+
 def bind_first(slot: u64, kind: u64, index: u64) -> None:
     """Binds something of environment 0's, which we are."""
     name = kind << abi.NAME_INDEX_BITS | index
@@ -200,11 +219,14 @@ def life_cycles() -> None:
     claim_large()
     bind_first(9, Kind.AUTHORITY, 0)
     bind_first(8, Kind.LINE, abi.CONSOLE_LINE)
+    bind_first(10, Kind.CAPTURE, 0)
     spare = claim()
     for _ in range(ROUNDS):
         capabilities(spare)
         memory()
         environments()
+        network()
+        make(Call.PROTECTION_KEYS, 0, 0, 0, 0)
         make(Call.LINE_BIND, 8, 0, 0, 0)
         make(Call.LINE_UNMASK, abi.CONSOLE_LINE, 0, 0, 0)
     report("capability_mint", Call.CAPABILITY_MINT)
@@ -226,6 +248,12 @@ def life_cycles() -> None:
     report("environment_start", Call.ENVIRONMENT_START)
     report("environment_end", Call.ENVIRONMENT_END)
     report("revoke", Call.REVOKE)
+    report("network_bind", Call.NETWORK_BIND)
+    report("network_send", Call.NETWORK_SEND)
+    report("filter_bind", Call.FILTER_BIND)
+    report("filter_remove", Call.FILTER_REMOVE)
+    report("capture_bind", Call.CAPTURE_BIND)
+    report("protection_keys", Call.PROTECTION_KEYS)
     report("line_bind", Call.LINE_BIND)
     report("line_unmask", Call.LINE_UNMASK)
 
