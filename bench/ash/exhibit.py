@@ -30,8 +30,8 @@ from exokernel.aegis.inspection import Profile
 from exokernel.aegis.translation import CONTEXT
 from exokernel.host.ash_machine import LIBC, HandlerMachine
 from exokernel.host.ash_object import linked
-from exokernel.host.bench import EXHIBITS, Context, Figure, load
 from exokernel.host.build import REPOSITORY
+from exokernel.host.exhibit import EXHIBITS, Context, Figure, load
 from exokernel.host.linux import Linux
 
 path = load("ash_path", EXHIBITS / "ash/path.py")

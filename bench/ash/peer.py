@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from exokernel.host.bench import EXHIBITS, load
+from exokernel.host.exhibit import EXHIBITS, load
 from exokernel.host.initramfs import Entry
 from exokernel.host.linux import COUNTED_KHZ, SHARED, Linux, compile_c
 from exokernel.host.machine import Machine

@@ -14,8 +14,8 @@ that leaves out all that this machine does not need.
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
 from exokernel.host.build import REPOSITORY, build
+from exokernel.host.exhibit import Context, Figure
 from exokernel.host.initramfs import Entry
 from exokernel.host.linux import COMMAND_LINE, Linux, compile_c
 from exokernel.host.machine import Machine, MachineError, measured

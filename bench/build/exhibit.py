@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
 from exokernel.host.build import REPOSITORY
+from exokernel.host.exhibit import Context, Figure
 
 TIMEOUT = 120
 

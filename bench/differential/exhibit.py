@@ -19,7 +19,7 @@ from exokernel.aegis.inspection import Profile
 from exokernel.aegis.translation import DATA_END
 from exokernel.host.ash_generator import Generator
 from exokernel.host.ash_machine import HandlerMachine
-from exokernel.host.bench import Context, Figure
+from exokernel.host.exhibit import Context, Figure
 
 PROGRAMS = 1_000_000
 SHARE = 10_000

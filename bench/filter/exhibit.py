@@ -15,7 +15,7 @@ time.
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
+from exokernel.host.exhibit import Context, Figure
 
 APPLICATION = Path(__file__).with_name("classify.py")
 BINDING = Path(__file__).with_name("binding.py")

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure, with_constants
 from exokernel.host.build import build
+from exokernel.host.exhibit import Context, Figure, with_constants
 from exokernel.host.machine import Machine, measured
 
 FUZZER = Path(__file__).with_name("fuzz.py")

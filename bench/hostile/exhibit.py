@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
+from exokernel.host.exhibit import Context, Figure
 from exokernel.host.machine import Machine, measured
 from exokernel.host.wire import Wire, wire
 

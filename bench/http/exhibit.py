@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exokernel.host import linux_servers
-from exokernel.host.bench import Context, Figure, with_constants
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
+from exokernel.host.exhibit import Context, Figure, with_constants
 from exokernel.host.linux import Linux
 from exokernel.host.machine import MEASURED_MEMORY, Forward, Link, Machine, measured
 from exokernel.host.namespace import GUEST, namespace

@@ -13,7 +13,7 @@ each other: no register of one side's reaches the other but arguments and result
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
+from exokernel.host.exhibit import Context, Figure
 
 APPLICATION = Path(__file__).parent / "ipc.py"
 ROUNDS = 8  # of one sample, as in the application

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from exokernel.host import linux_servers
-from exokernel.host.bench import EXHIBITS, Context, Figure
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.counting import Work, connect, free_port
+from exokernel.host.exhibit import EXHIBITS, Context, Figure
 from exokernel.host.linux import Linux
 from exokernel.host.machine import Forward, Machine, measured
 from exokernel.host.namespace import GUEST, namespace

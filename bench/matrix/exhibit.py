@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
+from exokernel.host.exhibit import Context, Figure
 
 APPLICATION = Path(__file__).with_name("multiply.py")
 

@@ -10,9 +10,9 @@ it where it lies, or in a call with seven others.
 from collections.abc import Iterable
 from functools import partial
 
-from exokernel.host.bench import EXHIBITS, Context, Figure
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
+from exokernel.host.exhibit import EXHIBITS, Context, Figure
 from exokernel.host.machine import Forward, Machine, measured
 
 APPLICATION = EXHIBITS / "http/page.py"

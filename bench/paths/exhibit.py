@@ -20,8 +20,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
+from exokernel.host.exhibit import Context, Figure
 from exokernel.host.machine import Machine, Options
 
 APPLICATION = Path(__file__).with_name("paths.py")

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure, Run
+from exokernel.host.exhibit import Context, Figure, Run
 
 HERE = Path(__file__).parent
 PRIMITIVES = [HERE / "primitives.py"] * 3

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
 from exokernel.host.build import build
+from exokernel.host.exhibit import Context, Figure
 from exokernel.host.machine import Machine, measured
 
 HERE = Path(__file__).parent

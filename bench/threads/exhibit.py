@@ -10,7 +10,7 @@ look. There is no wall time: what interrupts the loops of a busy computer would 
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
+from exokernel.host.exhibit import Context, Figure
 
 APPLICATION = Path(__file__).with_name("threads.py")
 

@@ -32,7 +32,7 @@ Processes: all that runs between two looks at the clock counts: parent, child an
 from collections.abc import Iterable
 from pathlib import Path
 
-from exokernel.host.bench import Context, Figure
+from exokernel.host.exhibit import Context, Figure
 
 HERE = Path(__file__).parent
 CLEARING = 512  # instructions: words of a frame, one each

@@ -12,8 +12,8 @@ import pytest
 from tests.host.commands import COMMAND, ENVIRONMENT, REPOSITORY
 
 from exokernel.host import results_document
-from exokernel.host.bench import discover
 from exokernel.host.cli import parse
+from exokernel.host.exhibit import discover
 from exokernel.host.expectations import thresholds
 from exokernel.host.figures import checked, read, read_machine
 from exokernel.host.results_document import DOCUMENT, KEPT, document, kept

@@ -9,10 +9,10 @@ import pytest
 from tests.host.commands import Exo
 
 from exokernel.host import bench, expectations
-from exokernel.host.bench import KEYS, UNITS, Context, discover, summary
 from exokernel.host.cli import parse
+from exokernel.host.exhibit import Context, discover
 from exokernel.host.expectations import Threshold, comparable, grown, judged
-from exokernel.host.figures import Figure, figure, read, read_machine, write
+from exokernel.host.figures import KEYS, UNITS, Figure, figure, read, read_machine, summary, write
 from exokernel.host.operations import NAMES
 from exokernel.host.terminal import Failure
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from tests.host.commands import REPOSITORY, Exo
 
-from exokernel.host.bench import Results
 from exokernel.host.bench_page import above, advantage, as_bytes, as_time, as_times, glance, losses, page, paragraphs
 from exokernel.host.charts import Point, Row, rows, short
+from exokernel.host.expectations import Results
 from exokernel.host.figures import figure, read
 
 KEPT = REPOSITORY / "bench/results.jsonl"

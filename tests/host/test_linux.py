@@ -10,8 +10,8 @@ import pytest
 from tests.host.commands import Exo
 
 from exokernel.host import debian
-from exokernel.host.bench import EXHIBITS, load
 from exokernel.host.counting import Work
+from exokernel.host.exhibit import EXHIBITS, load
 from exokernel.host.initramfs import Entry, archive, uncompressed_kernel
 from exokernel.host.linux import SETTINGS, Linux, compile_c, compiled, find, version
 from exokernel.host.linux_servers import closure, nginx, serving

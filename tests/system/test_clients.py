@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from tests.system.guests import EXAMPLES, beside_linux, free_tcp_port, link, running
 
-from exokernel.host.bench import EXHIBITS, load
+from exokernel.host.exhibit import EXHIBITS, load
 from exokernel.host.namespace import GUEST, namespace, open_tap
 from exokernel.host.terminal import Failure
 

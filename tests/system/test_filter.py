@@ -10,7 +10,7 @@ import pytest
 from tests import packets
 from tests.system.guests import link, running
 
-from exokernel.host.bench import Context, load
+from exokernel.host.exhibit import Context, load
 
 EXHIBIT = Path(__file__).resolve().parents[2] / "bench/filter/exhibit.py"
 APPLICATIONS = Path(__file__).parent / "applications"

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from exokernel.host.bench import EXHIBITS, load
+from exokernel.host.exhibit import EXHIBITS, load
 from exokernel.host.interface import INTERFACE
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")

@@ -22,7 +22,7 @@ from exokernel.aegis.ebpf import Reason
 from exokernel.aegis.inspection import Profile
 from exokernel.aegis.translation import CONTEXT, DATA_END, FRAMES
 from exokernel.host.ash_generator import Generator
-from exokernel.host.bench import EXHIBITS, Context, load
+from exokernel.host.exhibit import EXHIBITS, Context, load
 from exokernel.host.machine import Machine
 
 HERE = Path(__file__).parent

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from exokernel.host.bench import EXHIBITS, load
+from exokernel.host.exhibit import EXHIBITS, load
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
 

@@ -26,8 +26,8 @@ from tests.packets import GUEST, PEER
 from tests.system.guests import EXAMPLES, TIMEOUT, Link, beside_linux, free_tcp_port, link, running
 from tests.system.test_network import through_a_tap
 
-from exokernel.host.bench import EXHIBITS
 from exokernel.host.build import build
+from exokernel.host.exhibit import EXHIBITS
 from exokernel.host.machine import Forward, Machine, Options
 from exokernel.host.namespace import GUEST as LINUX_SEES
 

@@ -1,176 +1,29 @@
 # SPDX-License-Identifier: MIT
 """`exo bench`: finds the exhibits in bench/, runs them, shows their figures, keeps them, and holds them against others.
 
-An exhibit is a folder of bench/ with an `exhibit.py` that offers `rows(context) -> Iterable[dict]`: one `figure` each.
-It decides what is measured and how; what it is held against lies beside it as data (expectations.py). This module only
-counts, shows and stores. It must never change or choose among what was measured.
+An exhibit decides what is measured and how (exhibit.py); what it is held against lies beside it as data
+(expectations.py). This module only shows and stores. It must never change or choose among what was measured.
 """
 
 import argparse
-import importlib.util
 import os
-import re
-import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 from exokernel.host import expectations, figures, linux
-from exokernel.host.build import REPOSITORY, build
-from exokernel.host.expectations import COSTS, Verdict, counterpart, grown, judged
-from exokernel.host.figures import KEYS, NUMBERS, UNITS, Figure, checked, key_of, number, summary
+from exokernel.host.build import REPOSITORY
+from exokernel.host.exhibit import EXHIBITS, Context, discover, load
+from exokernel.host.expectations import Results, counterpart, grown, judged, ratio, sentence
+from exokernel.host.figures import KEYS, NUMBERS, Figure, checked, key_of, number
 from exokernel.host.linux import Linux
-from exokernel.host.machine import Machine, measured
-from exokernel.host.operations import NAMES, Operations, check_counter, columns, counted, counter
+from exokernel.host.operations import check_counter, operation_of, operation_variants
 from exokernel.host.terminal import GREEN, RED, YELLOW, Failure, paint, progress, say, warn
 
-__all__ = ["KEYS", "UNITS", "Context", "Figure", "Run", "discover", "load", "summary"]
-
-EXHIBITS = REPOSITORY / "bench"
 BASELINE = EXHIBITS / "baseline.jsonl"
 SHOWN = 20  # lines of an error
-WALL_BOOTS = 5  # a wall-clock figure is over so many boots; one alone may be off by a factor
 WALL_RATIO = "wall time to linux"  # a variant
-LINE = re.compile(r"^([a-z0-9-]+)((?: [a-z]+)*)((?: -?\d+)+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Printed:
-    """A line of a measuring program, `row words numbers`: the samples of one row, and what was counted beside them."""
-
-    row: str
-    words: str
-    values: list[int]
-    regions: list[Operations]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a measuring program printed. `frequency`: time-stamp ticks a second, where it says so."""
-
-    printed: list[Printed]
-    frequency: int = 0
-
-    def row(self, name: str) -> Printed:
-        """The line of a row without further words."""
-        return next(line for line in self.printed if (line.row, line.words) == (name, ""))
-
-
-@dataclass(frozen=True)
-class Context:
-    """What an exhibit is told: its name, runs of each row, whether wall time is wanted and with which accelerator; and how
-    to measure. `linux` is the peer, if one is measured; its rows are added to those of the exhibit (host/linux.py).
-    `operations`: whether kernel entries and so on are counted. `named`: it was asked for by name; what takes minutes and is
-    no table of the paper does a tenth otherwise, so that all together end in a quarter of an hour.
-    """
-
-    exhibit: str
-    runs: int = 10
-    wall: bool = False
-    linux: Linux | None = None
-    accelerator: str = "tcg"
-    operations: bool = False
-    named: bool = True
-
-    def campaign(self, whole: int) -> tuple[int, str]:
-        """How much of a campaign of `whole` is to be done, and the variant that says if that is not all."""
-        return (whole, "") if self.named else (whole // 10, "(a tenth)")
-
-    def figure(self, row: str, unit: str, values: Sequence[float], system: str = "exos", variant: str = "") -> Figure:
-        """One line of the output, from the values of all runs."""
-        return figures.figure(self.exhibit, row, unit, values, system, variant)
-
-    def run(self, *applications: Path, timeout: float = 60.0, wall: bool = False) -> Run:
-        """Boot a measuring program and wait for its end. Instructions are exact, and the same whether operations are
-        counted or not; with `wall` the clock is the host's. Raises ValueError if it failed.
-        """
-        count = self.operations and not wall
-        with tempfile.TemporaryDirectory() if count else nullcontext("") as folder:
-            out = Path(folder, "operations")
-            accelerator = self.accelerator if wall else "tcg"
-            options = measured(icount=not wall, accelerator=accelerator, extra=counter(out) if count else ())
-            with Machine(build(list(applications)).path, options, timeout=timeout) as machine:
-                machine.wait()
-                console = machine.console.decode()
-                if machine.status != 0 or "failed" in console:
-                    raise ValueError(f"{applications[0].name} failed\n{machine.transcript()}")
-            regions = counted(out) if count else []
-        return _run(console, regions)
-
-    @contextmanager
-    def if_possible(self, row: str) -> Iterator[None]:
-        """A row that needs what is not everywhere: where a `Failure` says so it is left out, with a line about it."""
-        try:
-            yield
-        except Failure as reason:
-            say(f"{self.exhibit}: no row `{row}`: {reason.message}")
-
-    def operation_figures(
-        self, row: str, variant: str, regions: Sequence[Operations], operations: int = 1, system: str = "exos"
-    ) -> Iterator[Figure]:
-        """What was counted beside a row, for each of the `operations` of a region; nothing if nothing was."""
-        if regions:
-            for name, values in columns(regions, operations).items():
-                yield self.figure(row, "count", values, system, f"{variant}, {name}" if variant else name)
-
-    def wall_figures(self, *applications: Path, timeout: float = 60.0) -> Iterator[tuple[Printed, list[float]]]:
-        """Each line of a program with its medians, in nanoseconds of each of several boots; nothing without --wall."""
-        boots = [self.run(*applications, timeout=timeout, wall=True) for _ in range(WALL_BOOTS if self.wall else 0)]
-        for lines in zip(*(boot.printed for boot in boots), strict=True):
-            values = [
-                statistics.median(line.values) * 1e9 / boot.frequency for line, boot in zip(lines, boots, strict=True)
-            ]
-            yield lines[0], values
-
-
-def _run(console: str, regions: list[list[Operations]]) -> Run:
-    lines = [(row, words.strip(), [int(n) for n in numbers.split()]) for row, words, numbers in LINE.findall(console)]
-    frequency = next((values[0] for row, _, values in lines if row == "timestamp-frequency"), 0)
-    lines = [line for line in lines if line[0] != "timestamp-frequency"]
-    if regions and len(regions) != len(lines):
-        raise ValueError(f"{len(lines)} lines were printed for {len(regions)} rows that were marked")
-    # Programs warm up: the last regions are those of the samples.
-    return Run([Printed(*li, regions[i][-len(li[2]) :] if regions else []) for i, li in enumerate(lines)], frequency)
-
-
-def discover(folder: Path = EXHIBITS) -> dict[str, Path]:
-    """The exhibits by name."""
-    return {path.parent.name: path for path in sorted(folder.glob("*/exhibit.py"))}
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """An exhibit's module."""
-    specification = importlib.util.spec_from_file_location(f"exhibit_{name}", path)
-    if specification is None or specification.loader is None:
-        raise Failure(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-def with_constants(text: str, **values: int) -> str:
-    """The source of an application with other values of its constants. Raises ValueError for one that it has not."""
-    for name, value in values.items():
-        text, count = re.subn(rf"^{name} = [\d_]+", f"{name} = {value}", text, count=1, flags=re.MULTILINE)
-        if count != 1:
-            raise ValueError(f"no constant {name}")
-    return text
-
-
-@dataclass
-class Results:
-    """Everything known of one or more exhibits: what was measured and reported, and the aims."""
-
-    figures: list[Figure] = field(default_factory=list)
-    machine: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)  # exhibits, and why
-    verdicts: list[Verdict] = field(default_factory=list)
 
 
 def bench(parsed: argparse.Namespace) -> int:
@@ -236,11 +89,11 @@ def _measure(results: Results, parsed: argparse.Namespace, chosen: Sequence[str]
         beside.counts = operations
         results.machine["peer"] = f"Linux {linux.version(beside.image)}"
     for place, name in enumerate(chosen, 1):
-        context = Context(name, parsed.runs, parsed.wall, beside, accelerator, operations, named=bool(parsed.exhibits))
+        context = Context(name, parsed.runs, parsed.wall, accelerator, operations, named=bool(parsed.exhibits))
         started = time.monotonic()
         try:
             with progress(f"Measuring {name} ({place} of {len(chosen)}) ..."):
-                found = [checked(figure) for figure in _rows(context, known[name])]
+                found = [checked(figure) for figure in _rows(context, known[name], beside)]
         except Exception as error:  # the others' figures are not lost for it
             if os.environ.get("EXO_TRACEBACK"):
                 raise
@@ -267,10 +120,10 @@ def peer(parsed: argparse.Namespace, exhibits: dict[str, Path]) -> Linux | None:
         return None
 
 
-def _rows(context: Context, path: Path) -> Iterator[Figure]:
+def _rows(context: Context, path: Path, beside: Linux | None) -> Iterator[Figure]:
     """The figures of an exhibit: ours, the peer's, and what others report."""
     yield from (found := list(load(context.exhibit, path).rows(context)))
-    theirs = list(linux.rows(context.exhibit, path.parent, context))
+    theirs = list(linux.rows(beside, path.parent, context)) if beside else []
     yield from theirs
     yield from wall_ratios(context, [*found, *theirs])
     yield from expectations.reported(context.exhibit, expectations.reports(path.parent))
@@ -330,15 +183,6 @@ def check(results: Results, baseline: Sequence[Figure]) -> int:
 OUTCOMES = {"holds": "hold", "missed": "known misses", "broken": "broken", "not measured": "not measured"}
 
 
-def sentence(verdict: Verdict) -> str:
-    """An aim that does not hold, in words."""
-    aim = verdict.threshold
-    text = f"{aim.name()}: {aim.aim(verdict.value)}, {aim.aim()} is wanted" if verdict.value is not None else aim.name()
-    if verdict.outcome == "broken" and aim.reached is not None:
-        text += f", {aim.aim(aim.reached)} was reached"
-    return f"{text}: {aim.missed}" if aim.missed else text
-
-
 def show(title: str, found: Sequence[Figure]) -> None:
     """The table of one exhibit, for a person: what was measured, beside the peer's best way and the least that is
     possible. All variants of the peer, and what the paper reports of other machines, are in the file and the report.
@@ -371,25 +215,6 @@ def show(title: str, found: Sequence[Figure]) -> None:
 
 OURS = ("exos", "c", "gcc", "clang")  # measured within our own programs
 COLUMNS = ("entries", "switches", "flushes", "invlpg")  # of operations.NAMES, medians
-
-
-def operation_variants(figure: Figure) -> list[str]:
-    """The variants under which kernel entries and so on of a figure are kept."""
-    return [f"{figure['variant']}, {name}" if figure["variant"] else name for name in NAMES]
-
-
-def operation_of(figure: Figure) -> str:
-    """Which of kernel entries and so on a figure counts; empty if none."""
-    name = str(figure["variant"]).rpartition(", ")[2]
-    return name if figure["unit"] == "count" and name in NAMES else ""
-
-
-def ratio(figure: Figure, found: Sequence[Figure], system: str) -> float | None:
-    """A figure of ours to the best of another system; nothing where there is none, or where it is no cost."""
-    if figure["system"] != "exos" or figure["unit"] not in COSTS:
-        return None
-    other = counterpart(figure, found, system)
-    return number(figure, "median") / number(other, "median") if other and number(other, "median") else None
 
 
 def _cell(figure: Figure, key: str) -> str:

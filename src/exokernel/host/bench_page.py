@@ -13,10 +13,10 @@ from html import escape
 from pathlib import Path
 
 from exokernel.host import charts, expectations
-from exokernel.host.bench import EXHIBITS, Results, discover, operation_of, operation_variants, ratio, sentence
-from exokernel.host.expectations import COSTS, Verdict, best, counterpart, reports
+from exokernel.host.exhibit import EXHIBITS, discover
+from exokernel.host.expectations import COSTS, Results, Verdict, best, counterpart, ratio, reports, sentence
 from exokernel.host.figures import Figure, key_of, number
-from exokernel.host.operations import NAMES
+from exokernel.host.operations import NAMES, operation_of, operation_variants
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 # As the paper goes: its tables and figures first, then what it had not.

@@ -8,7 +8,7 @@ be understood is an error with its name; nothing is ever left out silently.
 
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +254,30 @@ def grown(figures: Iterable[Figure], baseline: Iterable[Figure]) -> list[Change]
         if value is None or value > GROWTH * number(before, "q3"):
             changes.append(Change(key, number(before, "median"), value))
     return changes
+
+
+def ratio(figure: Figure, found: Sequence[Figure], system: str) -> float | None:
+    """A figure of ours to the best of another system; nothing where there is none, or where it is no cost."""
+    if figure["system"] != "exos" or figure["unit"] not in COSTS:
+        return None
+    other = counterpart(figure, found, system)
+    return number(figure, "median") / number(other, "median") if other and number(other, "median") else None
+
+
+def sentence(verdict: Verdict) -> str:
+    """An aim that does not hold, in words."""
+    aim = verdict.threshold
+    text = f"{aim.name()}: {aim.aim(verdict.value)}, {aim.aim()} is wanted" if verdict.value is not None else aim.name()
+    if verdict.outcome == "broken" and aim.reached is not None:
+        text += f", {aim.aim(aim.reached)} was reached"
+    return f"{text}: {aim.missed}" if aim.missed else text
+
+
+@dataclass
+class Results:
+    """Everything known of one or more exhibits: what was measured and reported, and the aims."""
+
+    figures: list[Figure] = field(default_factory=list)
+    machine: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)  # exhibits, and why
+    verdicts: list[Verdict] = field(default_factory=list)

@@ -17,8 +17,8 @@ from typing import Any
 
 from exokernel.aegis import abi
 from exokernel.exos import aegis, ash
-from exokernel.host.bench import EXHIBITS, Context, load
 from exokernel.host.build import REPOSITORY, build
+from exokernel.host.exhibit import EXHIBITS, Context, load
 from exokernel.host.interface import INTERFACE, Description
 from exokernel.host.machine import Machine, Options
 

@@ -22,17 +22,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from exokernel.host import debian
 from exokernel.host.build import REPOSITORY, cache_folder
+from exokernel.host.exhibit import WALL_BOOTS, Context, Figure
 from exokernel.host.initramfs import Entry, archive, uncompressed_kernel
 from exokernel.host.machine import Machine, measured
 from exokernel.host.operations import Operations, counted, counter
 from exokernel.host.terminal import Failure
-
-if TYPE_CHECKING:
-    from exokernel.host.bench import Context, Figure
 
 META_PACKAGE = "linux-image-cloud-amd64"
 SHARED = REPOSITORY / "bench/peers/linux"
@@ -245,11 +243,9 @@ def programs_of(exhibits: Mapping[str, Path]) -> dict[str, Path]:
     return {name: source for name, path in exhibits.items() if (source := path.with_name("linux.c")).exists()}
 
 
-def rows(exhibit: str, folder: Path, context: "Context") -> Iterable["Figure"]:
+def rows(linux: Linux, folder: Path, context: Context) -> Iterable[Figure]:
     """The figures of an exhibit for Linux: of its `linux.c`, and what its `peer_rows(context, linux)` finds."""
-    linux = context.linux
-    if linux is None:
-        return
+    exhibit = context.exhibit
     if (folder / "linux.c").exists():
         for setting, lines in linux.results(exhibit).items():
             for line in lines:
@@ -259,18 +255,16 @@ def rows(exhibit: str, folder: Path, context: "Context") -> Iterable["Figure"]:
                 if unit == "instructions":
                     yield from context.operation_figures(line.row, variant, line.regions, line.operations, "linux")
         if context.wall:
-            yield from wall_figures(exhibit, context, linux)
+            yield from wall_figures(linux, context)
     of_its_own = getattr(sys.modules.get(f"exhibit_{exhibit}"), "peer_rows", None)
     if of_its_own:
         yield from of_its_own(context, linux)
 
 
-def wall_figures(exhibit: str, context: "Context", linux: Linux) -> Iterable["Figure"]:
+def wall_figures(linux: Linux, context: Context) -> Iterable[Figure]:
     """The median of each row in nanoseconds, of each of several boots: one alone may be off by a factor."""
-    from exokernel.host.bench import WALL_BOOTS
-
     nanoseconds = {"ticks": 1e6 / host_khz(), "ns": 1.0}
-    for lines in zip(*linux.wall_results(exhibit, WALL_BOOTS), strict=True):
+    for lines in zip(*linux.wall_results(context.exhibit, WALL_BOOTS), strict=True):
         line = lines[0]
         if line.unit in nanoseconds:
             values = [statistics.median(boot.values) * nanoseconds[line.unit] for boot in lines]

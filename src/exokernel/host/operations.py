@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exokernel.host import plugin
+from exokernel.host.figures import Figure
 from exokernel.host.machine import find_qemu
 from exokernel.host.terminal import Failure
 
@@ -77,3 +78,14 @@ def counted(out: Path) -> list[list[Operations]]:
 def columns(regions: Sequence[Operations], operations: int = 1) -> dict[str, list[float]]:
     """The regions as samples by name, for each of the `operations` that a region consists of."""
     return {name: [region[i] / operations for region in regions] for i, name in enumerate(NAMES)}
+
+
+def operation_variants(figure: Figure) -> list[str]:
+    """The variants under which kernel entries and so on of a figure are kept."""
+    return [f"{figure['variant']}, {name}" if figure["variant"] else name for name in NAMES]
+
+
+def operation_of(figure: Figure) -> str:
+    """Which of kernel entries and so on a figure counts; empty if none."""
+    name = str(figure["variant"]).rpartition(", ")[2]
+    return name if figure["unit"] == "count" and name in NAMES else ""

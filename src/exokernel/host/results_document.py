@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterable
 
 from exokernel.host import expectations, figures
-from exokernel.host.bench import EXHIBITS, Results, discover, sentence
 from exokernel.host.bench_page import UNITS, Line, Section, above, losses, missed, sections_of
 from exokernel.host.build import REPOSITORY
-from exokernel.host.expectations import judged
+from exokernel.host.exhibit import EXHIBITS, discover
+from exokernel.host.expectations import Results, judged, sentence
 from exokernel.host.operations import NAMES
 
 KEPT = EXHIBITS / "results.jsonl"
