@@ -32,7 +32,7 @@ from exokernel.host.ash_machine import LIBC, HandlerMachine
 from exokernel.host.ash_object import linked
 from exokernel.host.build import REPOSITORY
 from exokernel.host.exhibit import EXHIBITS, Context, Figure, load
-from exokernel.host.linux import Linux
+from exokernel.host.linux import SETTINGS, Linux
 
 path = load("ash_path", EXHIBITS / "ash/path.py")
 ECHO = REPOSITORY / "tests/host/handlers/udp_echo.py"
@@ -89,8 +89,9 @@ def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
     """The echo on Linux (peer.py)."""
     for means, variant in peer.MEANS.items():
         row = "echo-handler" if variant.startswith("XDP") else "echo-library"
-        counts = peer.paths(linux, means, latency.first_frame())
-        yield context.figure(row, "instructions", counts, "linux", variant)
+        for setting, words in SETTINGS.items():
+            counts = peer.paths(linux, means, words, latency.first_frame())
+            yield context.figure(row, "instructions", counts, "linux", f"{variant}{setting}")
     for processes in LINUX_PROCESSES if context.wall else ():
         for means, variant in peer.MEANS.items():
             times = peer.latency(linux, means, processes, TRIPS, latency.measure)

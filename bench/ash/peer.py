@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from exokernel.host.exhibit import EXHIBITS, load
 from exokernel.host.initramfs import Entry
-from exokernel.host.linux import COUNTED_KHZ, SHARED, Linux, compile_c
+from exokernel.host.linux import COUNTED_KHZ, SETTINGS, SHARED, Linux, compile_c
 from exokernel.host.machine import Machine
 from exokernel.host.wire import Wire, wire
 
@@ -29,13 +29,13 @@ COUNTED = f"tsc_early_khz={COUNTED_KHZ}"  # of two the last one counts
 
 @contextmanager
 def answering(
-    linux: Linux, means: str, busy: int = 0, words: str = "", **changes: object
+    linux: Linux, means: str, busy: int = 0, words: str = SETTINGS[""], **changes: object
 ) -> Iterator[tuple[Wire, Machine]]:
     """Linux on a wire, with the echo and so many processes that compute."""
     sources = {"init": "init.c", "bin/echo": "echo.c", "bin/busy": "busy.c"}
     files = linux.module_files() | {name: Entry(compile_c(SHARED / source), True) for name, source in sources.items()}
     services = f"echo:{means}" + (f",busy:{busy}" if busy else "")
-    words = f"mitigations=off address=10.0.0.2 {NEIGHBOUR} services={services} {words}"
+    words = f"address=10.0.0.2 {NEIGHBOUR} services={services} {words}"
     with (
         wire() as cable,
         linux.machine(files, words, icount=False, link=cable.option, timeout=TIMEOUT, **changes) as machine,
@@ -54,11 +54,11 @@ def latency(
         return measure(cable, samples)
 
 
-def paths(linux: Linux, means: str, frame: bytes) -> list[int]:
-    """Instructions from the interrupt to the device, for each of FRAMES frames."""
+def paths(linux: Linux, means: str, setting: str, frame: bytes) -> list[int]:
+    """Instructions from the interrupt to the device, for each of FRAMES frames, with one of linux.SETTINGS."""
     with (
         path.logging() as log,
-        answering(linux, means, words=COUNTED, extra=(*log.arguments, *CLOCK)) as (cable, _),
+        answering(linux, means, words=f"{setting} {COUNTED}", extra=(*log.arguments, *CLOCK)) as (cable, _),
     ):
         log.attach()
         return [len(log.exchange(cable, frame)[1]) for _ in range(FRAMES)]

@@ -27,7 +27,7 @@ from exokernel.host import linux_servers
 from exokernel.host.build import build
 from exokernel.host.counting import Work, connect, free_port
 from exokernel.host.exhibit import Context, Figure, with_constants
-from exokernel.host.linux import Linux
+from exokernel.host.linux import SETTINGS, Linux
 from exokernel.host.machine import MEASURED_MEMORY, Forward, Link, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
 from exokernel.host.terminal import Failure
@@ -67,12 +67,14 @@ def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
     """nginx of Debian on Linux: the same clients, the same page."""
     runs = min(context.runs, 5)
     service = linux_servers.nginx(bytes(97 + i % 26 for i in range(PAGE)))
-    with linux_servers.serving(linux, service) as server:
-        work = Work(server.work)
-        for variant in VARIANTS:
-            drive(server.port, variant, WARM)
-            values = work.each(runs, REQUESTS, partial(drive, server.port, variant, REQUESTS))
-            yield context.figure("instructions-per-request", "instructions", values, "linux", f"nginx, {variant}")
+    for setting, words in SETTINGS.items():
+        with linux_servers.serving(linux, service, words) as server:
+            work = Work(server.work)
+            for variant in VARIANTS:
+                drive(server.port, variant, WARM)
+                values = work.each(runs, REQUESTS, partial(drive, server.port, variant, REQUESTS))
+                named = f"nginx, {variant}{setting}"
+                yield context.figure("instructions-per-request", "instructions", values, "linux", named)
     if context.wall:
         with context.if_possible("requests"):
             with namespace() as link, linux_servers.serving(linux, service, link=link, icount=False):

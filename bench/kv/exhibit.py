@@ -18,7 +18,7 @@ from exokernel.host import linux_servers
 from exokernel.host.build import REPOSITORY, build
 from exokernel.host.counting import Work, connect, free_port
 from exokernel.host.exhibit import EXHIBITS, Context, Figure
-from exokernel.host.linux import Linux
+from exokernel.host.linux import SETTINGS, Linux
 from exokernel.host.machine import Forward, Machine, measured
 from exokernel.host.namespace import GUEST, namespace
 from exokernel.host.terminal import Failure
@@ -56,12 +56,14 @@ def rows(context: Context) -> Iterable[Figure]:
 def peer_rows(context: Context, linux: Linux) -> Iterable[Figure]:
     """redis of Debian on Linux: the same clients."""
     runs = min(context.runs, 5)
-    with linux_servers.serving(linux, linux_servers.redis()) as server:
-        work = Work(server.work)
-        for variant in VARIANTS:
-            drive(server.port, variant, depth_of(variant))
-            values = work.each(runs, REQUESTS, partial(drive, server.port, variant, REQUESTS))
-            yield context.figure("instructions-per-request", "instructions", values, "linux", f"redis, {variant}")
+    for setting, words in SETTINGS.items():
+        with linux_servers.serving(linux, linux_servers.redis(), words) as server:
+            work = Work(server.work)
+            for variant in VARIANTS:
+                drive(server.port, variant, depth_of(variant))
+                values = work.each(runs, REQUESTS, partial(drive, server.port, variant, REQUESTS))
+                named = f"redis, {variant}{setting}"
+                yield context.figure("instructions-per-request", "instructions", values, "linux", named)
     if context.wall:
         with context.if_possible("requests"):
             with namespace() as link, linux_servers.serving(linux, linux_servers.redis(), link=link, icount=False):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from exokernel.host import debian
 from exokernel.host.counting import free_port, look
 from exokernel.host.initramfs import Entry
-from exokernel.host.linux import SHARED, Linux, compile_c
+from exokernel.host.linux import SETTINGS, SHARED, Linux, compile_c
 from exokernel.host.machine import Forward, Link, Machine
 from exokernel.host.namespace import GUEST
 from exokernel.host.terminal import Failure
@@ -63,15 +63,19 @@ def redis() -> Service:
 
 
 @contextmanager
-def serving(linux: Linux, service: Service, *, link: Link | None = None, **changes: Any) -> Iterator[Server]:
-    """A machine with the service and the meter, behind QEMU's user network or on a link. Raises `Failure`, `MachineError`."""
+def serving(
+    linux: Linux, service: Service, setting: str = SETTINGS[""], *, link: Link | None = None, **changes: Any
+) -> Iterator[Server]:
+    """A machine with the service and the meter, behind QEMU's user network or on a link, with one of linux.SETTINGS.
+    Raises `Failure`, `MachineError`.
+    """
     files = linux.module_files() | USERS | service.files | closure(service.package, service.program)
     files |= {
         "init": Entry(compile_c(SHARED / "init.c"), True),
         "bin/meter": Entry(compile_c(SHARED / "meter.c"), True),
     }
     address = "address=10.0.0.2" if link else "address=10.0.2.15 gateway=10.0.2.2"
-    words = f"mitigations=off {address} services=/{service.program}:{service.argument},meter"
+    words = f"{setting} {address} services=/{service.program}:{service.argument},meter"
     port, work = (service.port, 0) if link else (free_port(), free_port())
     rules = [] if link else [f"tcp:{port}:{service.port}", f"tcp:{work}:{METER_PORT}"]
     forward = tuple(Forward.parse(rule) for rule in rules)
