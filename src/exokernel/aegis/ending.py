@@ -4,18 +4,7 @@ the format of docs/decisions/0001-first-light.md. An environment's end never har
 the end of the machine.
 """
 
-from exokernel.aegis import (
-    bindings,
-    environment,
-    floating,
-    frames,
-    information,
-    lines,
-    loading,
-    processor,
-    receiving,
-    trace,
-)
+from exokernel.aegis import bindings, environment, floating, frames, information, lines, loading, processor, receiving
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import ORPHAN
 from exokernel.machine import cpu, serial
@@ -74,7 +63,6 @@ def finish(identifier: u64, status: u64) -> None:
     page.state = State.ENDED
     information.page.events.ended += 1
     page.status = u32(status)
-    trace.end(identifier, status)
     processor.remove(identifier)
     floating.release(identifier)
     lines.release(identifier)
@@ -82,9 +70,7 @@ def finish(identifier: u64, status: u64) -> None:
     receiving.stop_capture(identifier)
     creator = environment.records[identifier].creator
     if creator < ENVIRONMENTS:
-        environment.records[creator].page[0].pending |= Event.CHILD_ENDED
-        trace.post(creator, Event.CHILD_ENDED)
-        processor.wake(creator)
+        processor.post(creator, Event.CHILD_ENDED)
     for record in environment.records:
         if record.creator == identifier:
             record.creator = creator if creator < ENVIRONMENTS else ORPHAN

@@ -6,7 +6,7 @@ behind the lines but one: the serial port's, whose input goes to the owner of it
 it. Environment 0 mints the capabilities of lines; the network's line is the kernel's own.
 """
 
-from exokernel.aegis import capability, environment, information, processor, trace
+from exokernel.aegis import capability, environment, information, processor
 from exokernel.aegis.abi import LINES, Error, Event, Kind
 from exokernel.aegis.environment import NOBODY
 from exokernel.machine import interrupts, serial
@@ -63,11 +63,8 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     information.page.events.lines += 1
     owner = u64(owners[fired])
     if owner != NOBODY:
-        page = environment.records[owner].page[0]
-        page.lines |= u64(1) << fired
-        page.pending |= Event.LINE
-        trace.post(owner, Event.LINE)
-        processor.wake(owner)
+        environment.records[owner].page[0].lines |= u64(1) << fired
+        processor.post(owner, Event.LINE)
     return processor.after_interrupt()
 
 

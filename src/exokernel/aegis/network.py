@@ -145,10 +145,7 @@ def announce(receivers: u64, event: u64) -> None:
     while receivers != 0:
         owner = count_trailing_zeros(receivers)
         receivers &= receivers - 1
-        page = environment.records[owner].page[0]
-        page.pending |= event
-        trace.post(owner, event)
-        processor.wake(owner)
+        processor.post(owner, event)
 
 
 def bind(ring: u64, second: u64, third: u64, fourth: u64) -> i64:

@@ -127,6 +127,7 @@ def start(identifier: u64) -> None:
 def remove(identifier: u64) -> None:
     """Takes the slices of an environment that ends, and its part in transfers."""
     global ready, sleepers, borrower
+    trace.end(identifier)
     sleepers &= ~(u64(1) << identifier)
     while environment.records[identifier].positions != 0:
         change_owner(count_trailing_zeros(environment.records[identifier].positions), ENVIRONMENTS)
@@ -237,6 +238,15 @@ def enter_epilogue(identifier: u64) -> None:
     page.slice_end_entry = 0
     trace.upcall(identifier, TraceEntry.SLICE_END, entry)
     environment.enter(identifier, page.slice_end_frame, entry, Cause(0))
+
+
+@inline
+def post(identifier: u64, event: u64) -> None:
+    """An event comes for an environment, and wakes it."""
+    page = environment.records[identifier].page[0]
+    page.pending |= event
+    trace.post(identifier, event, page)
+    wake(identifier)
 
 
 def wake(identifier: u64) -> None:

@@ -379,6 +379,4 @@ def capture(frame: Span[u8], rights: u32) -> None:
     if captured & rights != 0 and put(ring, frame, u32(cpu.read_timestamp())):
         information.page.network.captured += 1
         trace.count(TraceCounter.CAPTURED)
-        environment.records[ring.owner].page[0].pending |= Event.NETWORK
-        trace.post(ring.owner, Event.NETWORK)
-        processor.wake(ring.owner)
+        processor.post(ring.owner, Event.NETWORK)

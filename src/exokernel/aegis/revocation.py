@@ -8,18 +8,7 @@ bounded steps at each tick, oldest frame first, and writes the names into the en
 guaranteed, pinned or a table is never taken, nor is the last slice.
 """
 
-from exokernel.aegis import (
-    bindings,
-    capability,
-    ending,
-    environment,
-    frames,
-    information,
-    network,
-    processor,
-    tlb,
-    trace,
-)
+from exokernel.aegis import bindings, capability, ending, environment, frames, information, network, processor, tlb
 from exokernel.aegis.abi import *
 from exokernel.machine import cpu
 from exokernel.metal import Array, count_ones, count_trailing_zeros, i64, struct, u64
@@ -73,9 +62,7 @@ def revoke(slot: u64, target: u64, count: u64, deadline: u64) -> i64:
     page = environment.records[target].page[0]
     page.wanted[what] = count
     page.wanted_until[what] = deadline
-    page.pending |= Event.REVOKE
-    trace.ask(target, what, count, deadline)
-    processor.wake(target)
+    processor.post(target, Event.REVOKE)
     return 0
 
 
@@ -169,6 +156,4 @@ def lose(identifier: u64, kind: u64, index: u64) -> None:
     page.lost[page.lost_count % LOST] = kind << NAME_INDEX_BITS | index
     page.lost_count += 1
     information.page.events.repossessed += 1
-    page.pending |= Event.REPOSSESSED
-    trace.lose(identifier, kind << NAME_INDEX_BITS | index)
-    processor.wake(identifier)
+    processor.post(identifier, Event.REPOSSESSED)

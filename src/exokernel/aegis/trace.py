@@ -9,7 +9,7 @@ constant amount of work, overwrites the oldest record, and decides nothing: noth
 import sys
 
 from exokernel.aegis import frames, information
-from exokernel.aegis.abi import ENVIRONMENTS, FrameKind
+from exokernel.aegis.abi import ENVIRONMENTS, LOST, Authority, EnvironmentPage, Event, FrameKind
 from exokernel.aegis.trace_abi import (
     TRACE_FRAMES,
     TRACE_RECORDS_PER_FRAME,
@@ -115,9 +115,15 @@ def upcall(environment: u64, entry: u64, ip: u64) -> None:
 
 
 @inline
-def post(environment: u64, event: u64) -> None:
+def post(environment: u64, event: u64, page: EnvironmentPage) -> None:
+    """An event was posted to it, and all that it is told is in its page."""
     if ON:
-        record(TraceKind.POSTED, environment, 0, event, 0)
+        about: u64 = 0
+        if event == Event.REVOKE:
+            about = page.wanted[Authority.MEMORY] | page.wanted[Authority.PROCESSOR] << 32
+        elif event == Event.REPOSSESSED:
+            about = page.lost[(page.lost_count - 1) % LOST]
+        record(TraceKind.POSTED, environment, 0, event, about)
 
 
 @inline
@@ -136,18 +142,6 @@ def name(environment: u64) -> None:
 
 
 @inline
-def end(environment: u64, status: u64) -> None:
+def end(environment: u64) -> None:
     if ON:
-        record(TraceKind.ENDED, environment, 0, status, 0)
-
-
-@inline
-def ask(environment: u64, authority: u64, wanted: u64, deadline: u64) -> None:
-    if ON:
-        record(TraceKind.ASKED, environment, authority, wanted, deadline)
-
-
-@inline
-def lose(environment: u64, lost: u64) -> None:
-    if ON:
-        record(TraceKind.LOST, environment, 0, lost, 0)
+        record(TraceKind.ENDED, environment, 0, u64(information.page.environments[environment].status), 0)

@@ -21,12 +21,11 @@ class TraceKind(IntEnum):
     ENTER = 0  # the kernel was entered: `TraceCause`; where; a call's first argument, or a page fault's address
     LEAVE = 1  # the environment continues: -; where
     UPCALL = 2  # it will continue at an entry of its own: `TraceEntry`; where
-    POSTED = 3  # an event was posted to it: -; its `Event`
+    POSTED = 3  # an event was posted to it: -; `Event`; of REVOKE the frames and, shifted by 32, the slices that are
+    # wanted back in all; of REPOSSESSED the name of what was taken
     COUNTED = 4  # while it was the current one: `TraceCounter`
     NAMED = 5  # it was made: number of the half; its name's 16 bytes
     ENDED = 6  # it has ended: -; its status
-    ASKED = 7  # to give back: `Authority`; how many; until when
-    LOST = 8  # something was taken by force: -; its name
 
 
 class TraceCause(IntEnum):

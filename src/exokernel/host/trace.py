@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exokernel.aegis.abi import ENVIRONMENTS, NAME_INDEX_BITS, Authority, Call, Event, Kind
+from exokernel.aegis.abi import ENVIRONMENTS, NAME_INDEX_BITS, Call, Event, Kind
 from exokernel.aegis.trace_abi import TraceCause, TraceCounter, TraceEntry, TraceKind
 from exokernel.host.build import build
 from exokernel.host.cli import machine_options, run_image, with_forwards
@@ -100,7 +100,7 @@ class Writer:
             case TraceKind.UPCALL:
                 yield from self.happens(record.environment, UPCALLS[record.detail], time)
             case TraceKind.POSTED:
-                yield from self.post(record.environment, record.first, time)
+                yield from self.post(record.environment, record.first, record.second, time)
             case TraceKind.COUNTED:
                 place = LIFE if record.detail == TraceCounter.WAKES else WIRE
                 by = (yield from self.track(record.environment)).name
@@ -112,15 +112,6 @@ class Writer:
             case TraceKind.ENDED:
                 track = yield from self.track(record.environment)
                 yield instant("ended", MACHINE, LIFE, time, {"environment": track.name, "status": record.first})
-            case TraceKind.ASKED:
-                what = "frames" if record.detail == Authority.MEMORY else "slices"
-                yield from self.happens(record.environment, f"asked for {record.first} {what}", time)
-                yield from self.post(record.environment, Event.REVOKE, time)
-            case TraceKind.LOST:
-                kind = Kind(record.first >> NAME_INDEX_BITS).name.lower()
-                index = record.first & ((1 << NAME_INDEX_BITS) - 1)
-                yield from self.happens(record.environment, f"lost {kind} {index}", time)
-                yield from self.post(record.environment, Event.REPOSSESSED, time)
 
     def enter(self, record: Record, time: int) -> Iterator[dict[str, Any]]:
         self.running, self.inside = record.environment, record
@@ -142,8 +133,13 @@ class Writer:
             yield {"ph": "f", "bp": "e", **arrow(track.arrow, track.process, time)}
             track.arrow = 0
 
-    def post(self, environment: int, event: int, time: int) -> Iterator[dict[str, Any]]:
+    def post(self, environment: int, event: int, about: int, time: int) -> Iterator[dict[str, Any]]:
         words = ", ".join(e.name.lower() for e in Event if event & e.value)
+        if event == Event.REVOKE:
+            wanted = ((about & 0xFFFFFFFF, "frames"), (about >> 32, "slices"))
+            words += ": " + " and ".join(f"{count} {what}" for count, what in wanted if count)
+        elif event == Event.REPOSSESSED:
+            words += f": {Kind(about >> NAME_INDEX_BITS).name.lower()} {about & ((1 << NAME_INDEX_BITS) - 1)}"
         yield from self.happens(environment, f"event: {words}", time)
         if environment != self.running:
             yield from self.send(environment, time)

@@ -177,7 +177,10 @@ class Follower:
         self._reader: Reader | None = None
 
     def options(self, options: Options) -> Options:
-        """`options` with the memory in a file, and more of it by what the ring takes."""
+        """`options` with the memory in a file, and more of it by what the ring takes. To be asked once: a file that is
+        mapped must not become shorter.
+        """
+        assert self._reader is None
         options = replace(options, memory=options.memory + RING_MEBIBYTES, memory_file=self._file)
         with self._file.open("wb") as file:
             file.truncate(options.memory << 20)
