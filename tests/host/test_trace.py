@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from tests.host.commands import COMMAND, ENVIRONMENT, HELLO, REPOSITORY, Exo, Write
 
-from exokernel.aegis.abi import SystemPage
+from exokernel.aegis.abi import Event, SystemPage
 from exokernel.aegis.trace_abi import TRACE_FRAMES, TRACE_RECORDS_PER_FRAME, TraceCause, TraceKind
 from exokernel.host.build import build
 from exokernel.host.machine import Forward, Machine, Options, qemu_command
@@ -489,13 +489,17 @@ def test_a_gap_is_shown_and_nobody_runs_in_it() -> None:
     machine.record(TraceKind.LEAVE)
     machine.record(TraceKind.ENTER, detail=TraceCause.CALL)
     reader.poll()
-    for _ in range(FEW + 10):
+    for _ in range(11):
+        machine.record()
+    machine.record(TraceKind.POSTED, environment=2, first=Event.NETWORK)  # to somebody else, by 1
+    for _ in range(FEW - 2):
         machine.record(TraceKind.LEAVE, environment=1)
     reader.poll()
     events = list(Writer(reader.recorded(), Programs(build([HELLO]))).all())
     pieces = check(events)
-    assert [e["name"] for e in events if e["ph"] == "i"] == ["11 records lost"]
-    assert pieces[1_000_000, 1_000_000] == [(0, 2, "?"), (14, 2 + FEW + 10, "?")]
+    assert [e["name"] for e in events if e["ph"] == "i"] == ["11 records lost", "event: network"]
+    assert pieces[1_000_000, 1_000_000] == [(0, 2, "?"), (14, 12 + FEW, "?")]
+    assert pieces[2, 2] == [(14, 12 + FEW, "runs")]
 
 
 def test_a_ring_that_went_round_before_anybody_looked(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import json
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,13 @@ class Writer:
         if not records:
             return
         before = records[0]
-        self.since = self.time(before)
-        self.running = before.environment if before.kind in (TraceKind.ENTER, TraceKind.LEAVE) else IDLE
-        for record in records:
+        self.begins(0)
+        for index, record in enumerate(records):
             if record.number > before.number + 1:
-                yield from self.overtaken(before, record)
+                yield from self.stops(self.time(before))
+                self.begins(index)
+                lost = f"{record.number - before.number - 1} records lost"
+                yield instant(lost, MACHINE, PROCESSOR, self.time(record))
             before = record
             yield from self.one(record)
         yield from self.stops(self.time(before))
@@ -144,15 +147,14 @@ class Writer:
         if environment != self.running:
             yield from self.send(environment, time)
 
-    def overtaken(self, before: Record, after: Record) -> Iterator[dict[str, Any]]:
-        """What lies between was not seen: nobody is shown as running then."""
-        yield from self.stops(self.time(before))
-        lost = f"{after.number - before.number - 1} records lost"
-        yield instant(lost, MACHINE, PROCESSOR, self.time(after))
-        self.running, self.since = after.environment, self.time(after)
+    def begins(self, index: int) -> None:
+        """Nothing is known of what came before: who runs is who is next seen to enter the kernel, or to leave it."""
+        records = self.recorded.records
+        ways = (r for r in islice(records, index, None) if r.kind in (TraceKind.ENTER, TraceKind.LEAVE))
+        self.running, self.since = next(ways, records[index]).environment, self.time(records[index])
 
     def stops(self, time: int) -> Iterator[dict[str, Any]]:
-        """Nothing is known of what comes."""
+        """Nothing is known of what comes: nobody is shown as running then."""
         yield from self.stay(time)
         yield from self.ran(time)
         self.inside = None
@@ -272,8 +274,9 @@ def trace(parsed: argparse.Namespace) -> int:
     image = build(parsed.applications, slice_ticks=parsed.slice_ticks, traced=True)
     options = with_forwards(options, parsed, image.forward)
     with tempfile.TemporaryDirectory(prefix="exo-") as folder, Follower(image, Path(folder), parsed.events) as follower:
+        options = follower.options(options)
         try:
-            return run_image(image, follower.options(options), parsed.timeout, parsed.verbose)
+            return run_image(image, options, parsed.timeout, parsed.verbose)
         finally:
             recorded = follower.recorded()
             if not recorded.records:
