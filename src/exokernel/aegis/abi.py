@@ -433,7 +433,10 @@ class SystemPage:
     environments: Array[EnvironmentStatus, ENVIRONMENTS]
     bundle_frame: u64  # where the bundle begins
     bundle_frames: u64  # and how many frames it has
-    unused: Array[u8, PAGE_BYTES - 48 - 18 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
+    trace_frame: u64  # where the trace ring begins (trace_abi)
+    trace_frames: u64  # and how many frames it has; 0: this kernel records nothing
+    trace_written: u64  # records since boot
+    unused: Array[u8, PAGE_BYTES - 48 - 21 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
 
 
 @struct

@@ -31,6 +31,7 @@ from exokernel.aegis import (
     revocation,
     sending,
     tlb,
+    trace,  # noqa: F401  (in assembly)
     transfer,
 )
 from exokernel.aegis.abi import SLICES, Call, Context, EnvironmentPage, Error, SystemPage
@@ -82,6 +83,7 @@ END_OF_INTERRUPT = interrupts.END_OF_INTERRUPT - SIGNED
 def system_call_entry() -> None:
     """LSTAR."""
     asm("""
+        {trace.ENTER_CALL}
         movzx eax, al
         jmp qword ptr [{ENTRIES} + rax*8]
     """)
@@ -93,6 +95,7 @@ def system_call_entry() -> None:
 def floating_call_entry() -> None:
     """LSTAR while floating-point registers are within reach."""
     asm("""
+        {trace.ENTER_CALL}
         movzx eax, al
         jmp qword ptr [{FLOATING_ENTRIES} + rax*8]
     """)
@@ -119,7 +122,7 @@ def leave_floating_entry() -> None:
 def null_entry() -> None:
     """The call `null`: its number, which is in `rax`, is its result."""
     asm("""
-        sysretq
+        {trace.SYSRET}
     """)
 
 
@@ -136,7 +139,7 @@ def call_entry() -> None:
         call qword ptr [{HANDLERS} + rax*8]
         {POP_KEPT}
         mov rsp, qword ptr [{USER_STACK}]
-        sysretq
+        {trace.SYSRET}
     """)
 
 
@@ -176,7 +179,7 @@ def yield_entry() -> None:
         mov rsp, qword ptr [{YIELDED_SP}]
         mov r11d, {cpu.USER_FLAGS}
         {CLEAR}
-        sysretq
+        {trace.SYSRET}
     2:
         xchg rcx, qword ptr [{YIELDED_IP}]
         jmp {switch_entry}
@@ -208,7 +211,7 @@ def exception_return_entry() -> None:
         mov rax, qword ptr [{EXCEPTION_RCX} - 16]
         mov r11, qword ptr [{EXCEPTION_RCX} - 8]
         mov rcx, qword ptr [{EXCEPTION_RCX}]
-        iretq
+        {trace.IRET}
     """)
 
 
@@ -224,6 +227,7 @@ def timer_entry() -> None:
     interrupted. What else there may be is looked for here and done there.
     """
     asm("""
+        {trace.ENTER_TIMER}
         {environment.PUSH_ALL}
         mov dword ptr [{END_OF_INTERRUPT}], 0
         rdtsc
@@ -265,7 +269,7 @@ def timer_entry() -> None:
         cmp dword ptr [{EVENT_ENTRY}], 0
         jne 3f
         {environment.POP_ALL}
-        iretq
+        {trace.IRET}
     2:
         mov eax, {TIMER}
         jmp {handle_saved}
@@ -280,6 +284,7 @@ def timer_entry() -> None:
 def device_entry() -> None:
     """As the timer's."""
     asm("""
+        {trace.ENTER_DEVICE}
         push rax
         mov eax, {DEVICE}
         jmp {save_context}
@@ -292,6 +297,7 @@ def device_entry() -> None:
 def line_entry() -> None:
     """A device line, its number in `rax`, which is saved; else as the timer's."""
     asm("""
+        {trace.ENTER_LINE}
         mov qword ptr [{lines.fired}], rax
         mov eax, {LINE}
         jmp {save_context}
@@ -305,6 +311,7 @@ def floating_entry() -> None:
     asm("""
         test byte ptr [rsp + 8], 3
         jz 2f
+        {trace.ENTER_FLOATING}
         push rax
         mov eax, {FLOATING}
         jmp {save_context}
@@ -319,8 +326,9 @@ def floating_entry() -> None:
 def stray_entry() -> None:
     """An interrupt that nobody asked for."""
     asm("""
+        {trace.ENTER_STRAY}
         mov dword ptr [{END_OF_INTERRUPT}], 0
-        iretq
+        {trace.IRET}
     """)
 
 
@@ -394,7 +402,7 @@ def continue_context() -> None:
     2:
         mov rsp, {CONTEXT}
         {environment.POP_ALL}
-        iretq
+        {trace.IRET}
     3:
         push rax
         push rax

@@ -70,8 +70,7 @@ def finish(identifier: u64, status: u64) -> None:
     receiving.stop_capture(identifier)
     creator = environment.records[identifier].creator
     if creator < ENVIRONMENTS:
-        environment.records[creator].page[0].pending |= Event.CHILD_ENDED
-        processor.wake(creator)
+        processor.post(creator, Event.CHILD_ENDED)
     for record in environment.records:
         if record.creator == identifier:
             record.creator = creator if creator < ENVIRONMENTS else ORPHAN

@@ -10,8 +10,9 @@ the processor when nobody else can run, and owns no user memory.
 
 from typing import Final
 
-from exokernel.aegis import frames, information
+from exokernel.aegis import frames, information, trace
 from exokernel.aegis.abi import *
+from exokernel.aegis.trace_abi import TraceEntry
 from exokernel.machine import cpu, paging
 from exokernel.machine.paging import PageTableEntry, Part, Parts
 from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u32, u64
@@ -167,6 +168,7 @@ def assemble(identifier: u64) -> None:
     status.generation += 1
     status.state = State.EMBRYO
     record.page[0].identifier = identifier
+    trace.name(identifier)
 
 
 def map_page(identifier: u64, virtual: u64, frame: u64, entry: PageTableEntry) -> bool:
@@ -243,6 +245,7 @@ def deliver_events(identifier: u64) -> None:
     if events == 0:
         return
     page.event_entry = 0
+    trace.upcall(identifier, TraceEntry.EVENT, u64(entry))
     enter(identifier, page.event_frame, u64(entry), Cause(events))
 
 

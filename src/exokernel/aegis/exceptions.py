@@ -9,7 +9,7 @@ nothing that the page holds can harm the return. No handler: the environment end
 Out of ring 0 only the two instructions of `user_memory` and the code of handlers may fault. Anything else is a panic.
 """
 
-from exokernel.aegis import ending, environment, handlers, user_memory
+from exokernel.aegis import ending, environment, handlers, trace, user_memory
 from exokernel.aegis.abi import PAGE_BYTES, Cause, EnvironmentPage, Registers
 from exokernel.machine import cpu, interrupts, paging, serial
 from exokernel.metal import Ptr, asm, export, i64, module_asm, naked, noreturn, offsetof, struct, u64
@@ -19,7 +19,7 @@ BREAKPOINT = 3
 EXCEPTIONS = 32
 WITH_ERROR_CODE = (8, 10, 11, 12, 13, 14, 17, 21, 29, 30)  # SDM volume 3, table 6-1; AMD volume 2, 8.2
 FATAL = (NMI, DOUBLE_FAULT, MACHINE_CHECK)  # never an application's doing
-ENTRY_BYTES = 64
+ENTRY_BYTES = 128 if trace.ON else 64
 FATAL_STACK = 2  # IST2
 ENVIRONMENT_PAGE = paging.OWN_PAGES
 EXCEPTION_STACK = ENVIRONMENT_PAGE + PAGE_BYTES
@@ -42,11 +42,12 @@ def entry_text(vector: int) -> str:
     push rcx
     push r11
     {address}
+    {trace.ENTER_EXCEPTION}
     xor ecx, ecx
     xchg ecx, dword ptr [{ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "exception_entry")}]
     jrcxz 3f
     mov r11d, {cpu.USER_FLAGS}
-    sysretq
+    {trace.SYSRET}
 2:  {cause}
     jmp kernel_exception_entry
 3:  jmp unhandled_exception_entry

@@ -17,6 +17,7 @@ from exokernel.aegis import (
     lines,
     network,
     processor,
+    trace,
 )
 from exokernel.aegis.abi import FRAME_KERNEL
 from exokernel.machine import boot, cpu, interrupts, paging, serial, timer
@@ -76,11 +77,13 @@ def reserve_memory(start_information: u64) -> None:
         ending.panic(b"kernel-too-large")
     if not bundle.open_at(layout.end):
         ending.panic(b"no-bundle")
-    if not frames.table_fits(bundle.end_frame() + paging.shared_tables(boot.memory_end)):
+    first = bundle.end_frame() + trace.FRAMES
+    if not frames.table_fits(first + paging.shared_tables(boot.memory_end)):
         ending.panic(b"memory-too-small")
-    free = paging.build(bundle.end_frame(), boot.memory_end, layout)
+    free = paging.build(first, boot.memory_end, layout)
     frames.initialize(free, layout.code)
     bundle.publish()
+    trace.publish(bundle.end_frame())
     if not environment.claim_parts(FRAME_KERNEL):
         ending.panic(b"memory-too-small")
     environment.assemble(environment.IDLE)

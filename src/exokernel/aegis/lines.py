@@ -63,10 +63,8 @@ def interrupt(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     information.page.events.lines += 1
     owner = u64(owners[fired])
     if owner != NOBODY:
-        page = environment.records[owner].page[0]
-        page.lines |= u64(1) << fired
-        page.pending |= Event.LINE
-        processor.wake(owner)
+        environment.records[owner].page[0].lines |= u64(1) << fired
+        processor.post(owner, Event.LINE)
     return processor.after_interrupt()
 
 

@@ -3,7 +3,7 @@
 and bindings first, in a bounded number of steps; what does not fit is refused or left for the next call.
 """
 
-from exokernel.aegis import bindings, ending, environment, frames, information, revocation, tlb  # noqa: F401  (in assembly)
+from exokernel.aegis import bindings, ending, environment, frames, information, revocation, tlb, trace  # noqa: F401  (in assembly)
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import KernelPage
 from exokernel.machine import cpu, paging
@@ -63,7 +63,7 @@ RETURN_FRAME = f"""
     mov rcx, qword ptr [{SCRATCH}]
     mov rdi, qword ptr [{USER_STACK}]
     mov rax, r9
-    sysretq
+    {{trace.SYSRET}}
 8:
     xor r9d, r9d
 """

@@ -5,10 +5,21 @@ The device writes only to the kernel's own buffers, and is not trusted: its answ
 counted. What cannot be delivered is counted in the system page.
 """
 
-from exokernel.aegis import activation, capability, environment, handlers, information, processor, receiving, sending
+from exokernel.aegis import (
+    activation,
+    capability,
+    environment,
+    handlers,
+    information,
+    processor,
+    receiving,
+    sending,
+    trace,
+)
 from exokernel.aegis.abi import *
 from exokernel.aegis.filter import FILTERS
 from exokernel.aegis.sending import BUFFER_BYTES, HEADER_BYTES, SHORTEST_FRAME
+from exokernel.aegis.trace_abi import TraceCounter
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import interrupts, virtio
 from exokernel.machine.virtio import QUEUE_LENGTH, Queue, QueueState
@@ -91,6 +102,7 @@ def receive() -> None:
     count = queue.used.index - state.next_used
     if count > BUFFERS:
         statistics.malformed += 1
+        trace.count(TraceCounter.MALFORMED)
         state.next_used = queue.used.index
         return
     compiler_barrier()
@@ -101,14 +113,18 @@ def receive() -> None:
         length = u64(used.length)
         if number >= BUFFERS:
             statistics.malformed += 1
+            trace.count(TraceCounter.MALFORMED)
             continue
         if length < HEADER_BYTES + SHORTEST_FRAME or length > BUFFER_BYTES:
             statistics.malformed += 1
+            trace.count(TraceCounter.MALFORMED)
         else:
             statistics.received += 1
+            trace.count(TraceCounter.RECEIVED)
             owner = receiving.deliver(buffers[number][HEADER_BYTES:length], sending.send_copy)
             if owner != ENVIRONMENTS:
                 statistics.delivered += 1
+                trace.count(TraceCounter.DELIVERED)
                 receivers |= u64(1) << owner
         virtio.offer(queue, state, u16(number))
     if count > 0:
@@ -129,9 +145,7 @@ def announce(receivers: u64, event: u64) -> None:
     while receivers != 0:
         owner = count_trailing_zeros(receivers)
         receivers &= receivers - 1
-        page = environment.records[owner].page[0]
-        page.pending |= event
-        processor.wake(owner)
+        processor.post(owner, event)
 
 
 def bind(ring: u64, second: u64, third: u64, fourth: u64) -> i64:

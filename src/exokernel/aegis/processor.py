@@ -10,9 +10,10 @@ whoever runs meanwhile, so nothing is won by yielding in an epilogue. The functi
 address of the root to load; `calls.save_context` continues there.
 """
 
-from exokernel.aegis import activation, bindings, capability, environment, information, network
+from exokernel.aegis import activation, bindings, capability, environment, information, network, trace
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import NOBODY
+from exokernel.aegis.trace_abi import TraceCounter, TraceEntry
 from exokernel.machine import cpu, paging, timer
 from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
 
@@ -126,6 +127,7 @@ def start(identifier: u64) -> None:
 def remove(identifier: u64) -> None:
     """Takes the slices of an environment that ends, and its part in transfers."""
     global ready, sleepers, borrower
+    trace.end(identifier)
     sleepers &= ~(u64(1) << identifier)
     while environment.records[identifier].positions != 0:
         change_owner(count_trailing_zeros(environment.records[identifier].positions), ENVIRONMENTS)
@@ -201,6 +203,7 @@ def enter_prologue(identifier: u64) -> None:
     context.ip = u64(page.slice_start_entry)
     context.flags = cpu.USER_FLAGS
     page.slice_start_entry = 0
+    trace.upcall(identifier, TraceEntry.SLICE_START, context.ip)
 
 
 @inline
@@ -233,7 +236,17 @@ def enter_epilogue(identifier: u64) -> None:
     page = environment.records[identifier].page[0]
     entry = u64(page.slice_end_entry)
     page.slice_end_entry = 0
+    trace.upcall(identifier, TraceEntry.SLICE_END, entry)
     environment.enter(identifier, page.slice_end_frame, entry, Cause(0))
+
+
+@inline
+def post(identifier: u64, event: u64) -> None:
+    """An event comes for an environment, and wakes it."""
+    page = environment.records[identifier].page[0]
+    page.pending |= event
+    trace.post(identifier, event, page)
+    wake(identifier)
 
 
 def wake(identifier: u64) -> None:
@@ -252,6 +265,7 @@ def finish_wait(identifier: u64, events: u64) -> None:
     global sleepers
     sleepers &= ~(u64(1) << identifier)
     information.page.events.wakes += 1
+    trace.count(TraceCounter.WAKES)
     activation.own_context(environment.records[identifier].kernel_page[0]).registers.rax = events
     start(identifier)
 

@@ -14,9 +14,10 @@ A part of the filters and rings is reserved, so that no environment can take wha
 
 from collections.abc import Callable
 
-from exokernel.aegis import environment, filter, filter_code, frames, handlers, information, processor, tlb
+from exokernel.aegis import environment, filter, filter_code, frames, handlers, information, processor, tlb, trace
 from exokernel.aegis.abi import *
 from exokernel.aegis.filter import FILTERS
+from exokernel.aegis.trace_abi import TraceCounter
 from exokernel.aegis.translation import EFFECTS
 from exokernel.machine import cpu, paging
 from exokernel.metal import *
@@ -67,6 +68,7 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
     number = classify(frame)
     if number < 0:
         information.page.network.unmatched += 1
+        trace.count(TraceCounter.UNMATCHED)
         return ENVIRONMENTS
     ring = rings[ring_of[u64(number)]]
     handler = u64(handlers.attached[u64(number)])
@@ -80,6 +82,7 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
             return ring.owner if copied else u64(ENVIRONMENTS)
     if not put(ring, frame, 0):
         information.page.network.ring_full += 1
+        trace.count(TraceCounter.RING_FULL)
         return ENVIRONMENTS
     if is_crowded(ring):
         crowded = ring.owner
@@ -375,5 +378,5 @@ def capture(frame: Span[u8], rights: u32) -> None:
     ring = rings[captor]
     if captured & rights != 0 and put(ring, frame, u32(cpu.read_timestamp())):
         information.page.network.captured += 1
-        environment.records[ring.owner].page[0].pending |= Event.NETWORK
-        processor.wake(ring.owner)
+        trace.count(TraceCounter.CAPTURED)
+        processor.post(ring.owner, Event.NETWORK)

@@ -62,8 +62,7 @@ def revoke(slot: u64, target: u64, count: u64, deadline: u64) -> i64:
     page = environment.records[target].page[0]
     page.wanted[what] = count
     page.wanted_until[what] = deadline
-    page.pending |= Event.REVOKE
-    processor.wake(target)
+    processor.post(target, Event.REVOKE)
     return 0
 
 
@@ -157,5 +156,4 @@ def lose(identifier: u64, kind: u64, index: u64) -> None:
     page.lost[page.lost_count % LOST] = kind << NAME_INDEX_BITS | index
     page.lost_count += 1
     information.page.events.repossessed += 1
-    page.pending |= Event.REPOSSESSED
-    processor.wake(identifier)
+    processor.post(identifier, Event.REPOSSESSED)

@@ -7,8 +7,9 @@ ends meanwhile it is the kernel's, and free again when the device has read it. T
 The virtio header is always the kernel's. What the device answers is checked; that it answers cannot be enforced.
 """
 
-from exokernel.aegis import environment, frames, handlers, information, network, processor, receiving, tlb
+from exokernel.aegis import environment, frames, handlers, information, network, processor, receiving, tlb, trace
 from exokernel.aegis.abi import *
+from exokernel.aegis.trace_abi import TraceCounter
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import paging, virtio
 from exokernel.machine.virtio import QUEUE_LENGTH, Queue, QueueState
@@ -71,6 +72,7 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
         collect()
         if idle_buffers == 0:
             information.page.network.queue_full += 1
+            trace.count(TraceCounter.QUEUE_FULL)
             return Error.QUEUE_FULL
     number = count_trailing_zeros(idle_buffers)
     frame = Span[u8](Ptr[u8](u64(addr(buffers[number])) + HEADER_BYTES), length)  # which fits
@@ -99,6 +101,7 @@ def send_copy_slowly(source: u64, length: u64) -> bool:
         collect()
         if idle_buffers == 0:
             information.page.network.queue_full += 1
+            trace.count(TraceCounter.QUEUE_FULL)
             return False
     receiving.capture(Span[u8](Ptr[u8](source), length), Right.WRITE)
     _send_copy(source, length)
@@ -114,6 +117,7 @@ def _send_copy(source: u64, length: u64) -> None:
     queue.descriptors[number].length = u32(HEADER_BYTES + length)
     virtio.offer(queue, state, u16(number))
     information.page.network.transmitted += 1
+    trace.count(TraceCounter.TRANSMITTED)
     virtio.notify(QUEUE, state)
 
 
@@ -146,6 +150,7 @@ def send_slot(address: u64, sender: u64) -> i64:
     global idle_pairs
     if idle_pairs == 0:
         information.page.network.queue_full += 1
+        trace.count(TraceCounter.QUEUE_FULL)
         return Error.QUEUE_FULL
     if not tlb.is_writable(address // paging.PAGE):
         return Error.BAD_ADDRESS
@@ -177,6 +182,7 @@ def offer(frame: Span[u8], descriptor: u64) -> None:
         receiving.capture(frame, Right.WRITE)
     virtio.offer(queue, state, u16(descriptor))
     information.page.network.transmitted += 1
+    trace.count(TraceCounter.TRANSMITTED)
 
 
 def collect() -> None:
@@ -185,6 +191,7 @@ def collect() -> None:
     count = queue.used.index - state.next_used
     if count > QUEUE_LENGTH:
         information.page.network.malformed += 1
+        trace.count(TraceCounter.MALFORMED)
         state.next_used = queue.used.index
         return
     for _ in range(count):
@@ -194,6 +201,7 @@ def collect() -> None:
             idle_buffers |= u64(1) << number
         elif number < BUFFERS or number % 2 != 0 or not finish((number - BUFFERS) // 2):
             information.page.network.malformed += 1
+            trace.count(TraceCounter.MALFORMED)
 
 
 def finish(number: u64) -> bool:

@@ -14,7 +14,7 @@ registers, `rax`, `r9` and `r10`. They do what an application usually wants and 
 
 from typing import Final
 
-from exokernel.aegis import environment, frames
+from exokernel.aegis import environment, frames, trace  # noqa: F401  (in assembly)
 from exokernel.aegis.abi import *
 from exokernel.aegis.environment import Binding, BindingPage, KernelPage
 from exokernel.aegis.user_memory import UserAddress, copy_in
@@ -82,7 +82,7 @@ def insert_entry() -> None:
         mov qword ptr [rdi*8 + {WINDOW}], r10
         mov dword ptr [rax + {FRAME_PAGE}], edi
         xor eax, eax
-        sysretq
+        {trace.SYSRET}
     5:
         mov r10, rsi
         shl r10, 12
@@ -99,7 +99,7 @@ def insert_entry() -> None:
         shl rax, 12
         invlpg [rax]
         xor eax, eax
-        sysretq
+        {trace.SYSRET}
     8:
         mov eax, {INSERT}
         jmp call_entry
@@ -135,7 +135,7 @@ def insert_bound_entry() -> None:
         mov qword ptr [rdi*8 + {WINDOW}], r10
         mov dword ptr [rax + {BINDING_PLACE}], edi
         xor eax, eax
-        sysretq
+        {trace.SYSRET}
     8:
         xor r9d, r9d
         mov eax, {INSERT_BOUND}
@@ -171,7 +171,7 @@ def protect_entry() -> None:
         shl rax, 12
         invlpg [rax]
         xor eax, eax
-        sysretq
+        {trace.SYSRET}
     11:
         test r10d, {BOUND}
         jz 8f
@@ -191,7 +191,7 @@ def protect_entry() -> None:
         invlpg [rax]
         xor r9d, r9d
         xor eax, eax
-        sysretq
+        {trace.SYSRET}
     2:
         lea rax, [rsi - 1]
         cmp rax, {BATCH - 1}
@@ -242,7 +242,7 @@ def protect_entry() -> None:
         mov cr3, rax
         xor r9d, r9d
         xor eax, eax
-        sysretq
+        {trace.SYSRET}
     8:
         xor r9d, r9d
         mov eax, {PROTECT}

@@ -10,7 +10,7 @@ caller's memory, so a transfer happens whole or not at all.
 Who may call is the callee's business, so there is no capability here: it is told who calls.
 """
 
-from exokernel.aegis import activation, environment, floating, processor
+from exokernel.aegis import activation, environment, floating, processor, trace  # noqa: F401  (in assembly)
 from exokernel.aegis.abi import ENVIRONMENTS, Call, EnvironmentPage, Error
 from exokernel.aegis.environment import KERNEL_PAGE, NOBODY, UNKNOWN, KernelPage
 from exokernel.machine import boot, cpu, paging
@@ -52,7 +52,7 @@ def transfer_entry() -> None:
         mov byte ptr [{CALLER}], r11b
         mov eax, r11d
         mov r11d, {FLAGS}
-        sysretq
+        {trace.SYSRET}
     3:
         mov rax, {Error.NO_ENTRY}
         jmp {refuse}
@@ -94,7 +94,7 @@ def return_to_user() -> None:
     2:
         mov rcx, qword ptr [{USER_IP}]
         mov r11d, {FLAGS}
-        sysretq
+        {trace.SYSRET}
     3:
         mov qword ptr [{USER_STACK}], rsp
         mov rsp, offset kernel_stack + {STACK}
@@ -138,7 +138,7 @@ def transfer_back_entry() -> None:
         or dword ptr [{CALLER}], {NO_CALLEE}
         js 3f
         mov r11d, {FLAGS}
-        sysretq
+        {trace.SYSRET}
     3:
         mov qword ptr [{USER_IP}], rcx
         jmp {return_to_user}

@@ -23,6 +23,7 @@ from exokernel.host.image import ENVIRONMENTS, FILE_NAME_BYTES, NAME_BYTES, Bund
 from exokernel.host.terminal import Failure, colored, progress
 
 KERNEL_MODULE = "exokernel.aegis.kernel"
+TRACED_MODULE = "exokernel.aegis.traced"  # the same, and it records what it does
 COMPILE_TIMEOUT = 300  # seconds; a module that never finishes importing must not hang the build
 WRONG_PROGRAM, INTERNAL_ERROR = 2, 70  # the worker's exit status
 
@@ -94,8 +95,9 @@ def cannot_write(folder: Path, error: OSError) -> Failure:
     return Failure(f"cannot write to the cache {folder}: {error.strerror}", "set EXO_CACHE to another folder")
 
 
-def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: int = 0) -> Image:
+def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: int = 0, traced: bool = False) -> Image:
     """Compile the kernel and `applications` (files, the first becomes environment 0) and assemble the image.
+    `traced` takes the kernel that records what it does.
 
     Raises `Failure` for files that cannot be applications, `BuildError` for programs with errors in them.
     """
@@ -111,7 +113,8 @@ def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: i
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from None
-    kernel, *programs = _compile_all([("kernel", KERNEL_MODULE), *(("application", str(p)) for p in paths)], folder)
+    module = TRACED_MODULE if traced else KERNEL_MODULE
+    kernel, *programs = _compile_all([("kernel", module), *(("application", str(p)) for p in paths)], folder)
 
     names = _unique_names([p.stem for p in paths])
     programs = [replace(program, name=name) for name, program in zip(names, programs, strict=True)]
@@ -125,7 +128,7 @@ def build(applications: list[Path], *, cache: Path | None = None, slice_ticks: i
         tuple(Program.from_elf(p.name, p.elf) for p in programs), _declared_files(programs), len(paths), slice_ticks
     )
     data = assemble(kernel.elf, bundle)
-    path = folder / f"{'+'.join(names)[:80]}-{_digest(*map(str, paths), str(slice_ticks))}.image.elf"
+    path = folder / f"{'+'.join(names)[:80]}-{_digest(*map(str, paths), str(slice_ticks), module)}.image.elf"
     if not path.exists() or path.read_bytes() != data:
         _write(path, data)
     return Image(path, data, kernel, tuple(programs), time.monotonic() - started)

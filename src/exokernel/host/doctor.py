@@ -53,7 +53,7 @@ def examine() -> list[Finding]:
     findings.append(_tool("QEMU", QEMU, "qemu-system-x86", ("--version",), needed=True))
     findings.append(_kvm())
     findings.append(_tool("gdb (for debug)", "gdb", "gdb", ("--version",)))
-    findings.append(_tool("gcc (for bench, trace, profile)", "gcc", "gcc", ("--version",)))
+    findings.append(_tool("gcc (for bench, profile)", "gcc", "gcc", ("--version",)))
     for program, package in FOR_TESTS.items():
         findings.append(_tool(f"{program} (for tests)", program, package))
     findings.append(_tap())

@@ -101,14 +101,16 @@ class Link:
 
 @dataclass(frozen=True)
 class Options:
-    """What machine to run. `memory` in MiB; `machine` is microvm, pc or q35, `cpu` QEMU's model of the processor; `gdb` the
-    path of a socket for gdb. Without `network` there is no such device, and nothing that goes by the host's time.
+    """What machine to run. `memory` in MiB, and `memory_file` a file of that size which is to be the guest's memory;
+    `machine` is microvm, pc or q35, `cpu` QEMU's model of the processor; `gdb` the path of a socket for gdb. Without
+    `network` there is no such device, and nothing that goes by the host's time.
     """
 
     machine: str = "microvm"
     cpu: str = "max"
     accelerator: str = "tcg"
     memory: int = 64
+    memory_file: Path | None = None
     icount: bool = False
     forward: tuple[Forward, ...] = ()
     network: bool = True
@@ -144,7 +146,11 @@ def check_memory(kernel: Path, memory: int) -> None:
 def qemu_command(kernel: Path, options: Options, control: int) -> list[str]:
     """QEMU's command line; `control` is the file descriptor, open in QEMU, that takes the control channel."""
     machine, extra = _machine_of(options)
-    command = [QEMU, "-M", "microvm,acpi=off" if machine == "microvm" else machine]
+    machine = "microvm,acpi=off" if machine == "microvm" else machine
+    if options.memory_file:
+        machine += ",memory-backend=memory"
+        extra = (*_memory(options), *extra)
+    command = [QEMU, "-M", machine]
     command += ["-cpu", options.cpu, "-accel", options.accelerator, "-m", str(options.memory)]
     command += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
@@ -173,6 +179,12 @@ def _machine_of(options: Options) -> tuple[str, tuple[str, ...]]:
             machine = extra[at + 1]
             del extra[at : at + 2]
     return machine, tuple(extra)
+
+
+def _memory(options: Options) -> list[str]:
+    assert options.memory_file is not None
+    backend = f"memory-backend-file,id=memory,size={options.memory}M,mem-path={_value(options.memory_file)},share=on"
+    return ["-object", backend]
 
 
 def _network(options: Options, card: str) -> list[str]:

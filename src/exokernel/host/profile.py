@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`exo profile`: every instruction counted, by the stack of Python functions that led to it.
 
-The plugin (observe.c) tells how often each block of instructions was executed on which stack; a stack is the chain of the
+The plugin (profile_plugin.c) tells how often each block of instructions was executed on which stack; a stack is the chain of the
 places that called. Here these become functions, with what the compiler inlined where the debug information says so.
 Counts are exact; what a stack is, is approximate where threads switch in ways of their own (docs/tracing.md).
 """
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from exokernel.host.build import Image
-from exokernel.host.observe import observe
+from exokernel.host.profile_plugin import run_counted
 from exokernel.host.symbolize import Symbolizer
 from exokernel.host.terminal import BOLD, Failure, paint, say, warn
 
@@ -134,4 +134,4 @@ def profile(parsed: argparse.Namespace) -> int:
         for line in table(found, total):
             say(line)
 
-    return observe(parsed, take, profile=1)
+    return run_counted(parsed, take)

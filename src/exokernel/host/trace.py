@@ -1,82 +1,50 @@
 # SPDX-License-Identifier: MIT
 """`exo trace`: what kernel and applications did when, as a file for Perfetto's viewer (https://ui.perfetto.dev).
 
-The plugin (observe.c) leaves events in a ring. Here they become slices, instants and arrows, in the Chrome trace event
-format, of which this writes the types X, i, s, f and M. One environment is one process of the viewer, with one track:
-while it has the processor there is a slice `runs`, in it one for each stay in the kernel; the rest is its own time.
-Times are microseconds in the file, and nanoseconds of the guest's clock: one instruction each.
+The kernel that records leaves records in a ring (`trace_ring`). Here they become slices, instants and arrows, in the
+Chrome trace event format, of which this writes the types X, i, s, f and M. One environment is one process of the viewer,
+with one track: while it has the processor there is a slice `runs`, in it one for each stay in the kernel; the rest is its
+own time. Times are microseconds in the file, and come from the guest's time-stamp counter.
 """
 
 import argparse
 import gzip
 import json
-import struct
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from exokernel.aegis.abi import Call, EnvironmentPage, Event, EventCounts, NetworkStatistics
-from exokernel.host.build import Image
-from exokernel.host.observe import observe
+from exokernel.aegis.abi import ENVIRONMENTS, NAME_INDEX_BITS, Call, Event, Kind
+from exokernel.aegis.trace_abi import TraceCause, TraceCounter, TraceEntry, TraceKind
+from exokernel.host.build import build
+from exokernel.host.cli import machine_options, run_image, with_forwards
+from exokernel.host.machine import find_qemu
 from exokernel.host.profile import Programs
-from exokernel.host.report import EXCEPTIONS
+from exokernel.host.report import EXCEPTIONS, PAGE_FAULT
 from exokernel.host.terminal import Failure, say, warn
-from exokernel.metal import offsetof
+from exokernel.host.trace_ring import Follower, Record, Recorded
 
-MAGIC = b"AXSTRACE"
-HEADER = struct.Struct("<8s7Q")
-NAME = struct.Struct("<Q2I48s")
-EVENT = struct.Struct("<QHHIQ")
-NAMES, NAMES_OFFSET = 4096, 4096
-EVENTS_OFFSET = NAMES_OFFSET + NAMES * NAME.size
-
-ENTER, LEAVE, SWITCH, UPCALL, FAULT, COUNT, POSTED = range(7)
-CALL, UNKNOWN_CALL, LINE = 256, 512, 2048
+IDLE = ENVIRONMENTS
+CALLS = range(TraceCause.CALL, TraceCause.CALL + 256)
 CAUSES = {
-    1024: "timer", 1025: "network device", 1026: "floating point", 1027: "stray interrupt", 1028: "boot",
-    1029: "kernel", UNKNOWN_CALL: "call",
-}  # fmt: skip
-CALL_NAMES = {CALL + call.value: f"call {call.name.lower()}" for call in Call}
-HANDING_OVER = {CALL + c for c in (Call.TRANSFER, Call.TRANSFER_BACK, Call.TRANSFER_ASYNCHRONOUS, Call.YIELD_TO)}
-ENTRIES = ("event_entry", "slice_start_entry", "slice_end_entry")
-UPCALLS = {offsetof(EnvironmentPage, entry): f"upcall: {entry.removesuffix('_entry')}" for entry in ENTRIES}
-NETWORK = tuple(NetworkStatistics.__annotations__)
-COUNTERS = NETWORK + tuple(EventCounts.__annotations__)
+    TraceCause.TIMER: "timer",
+    TraceCause.DEVICE: "network device",
+    TraceCause.FLOATING: "floating point",
+    TraceCause.STRAY: "stray interrupt",
+    TraceCause.BOOT: "boot",
+}
+CALL_NAMES = {TraceCause.CALL + call.value: f"call {call.name.lower()}" for call in Call}
+HANDING_OVER = {
+    TraceCause.CALL + c for c in (Call.TRANSFER, Call.TRANSFER_BACK, Call.TRANSFER_ASYNCHRONOUS, Call.YIELD_TO)
+}
+UPCALLS = {entry.value: f"upcall: {entry.name.lower()}" for entry in TraceEntry}
+COUNTERS = {counter.value: counter.name.lower() for counter in TraceCounter}
 MACHINE = 1_000_000  # the process of the viewer for what is nobody's
 PROCESSOR, WIRE, LIFE = MACHINE, MACHINE + 1, MACHINE + 2  # its tracks
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What a ring holds. `lost`: older events, which newer ones overwrote. `unnamed`:
-    environments for whose names there was no room. `timed`: whether idle time is known.
-    """
-
-    names: list[tuple[int, int, int, str]]  # time, environment, generation, name
-    events: list[tuple[int, int, int, int, int]]  # time, kind, environment, detail, value
-    lost: int
-    unnamed: int
-    timed: bool
-    end: int
-    instructions: int
-
-
-def read(data: bytes) -> Recorded:
-    """The ring's content, in order. Raises ValueError if it is none."""
-    if len(data) < EVENTS_OFFSET:
-        raise ValueError("too short for a ring of events")
-    magic, capacity, written, name_count, unnamed, instructions, end, timed = HEADER.unpack_from(data)
-    if magic != MAGIC or len(data) != EVENTS_OFFSET + capacity * EVENT.size:
-        raise ValueError("not a ring of events")
-    names = []
-    for index in range(name_count):
-        time, environment, generation, name = NAME.unpack_from(data, NAMES_OFFSET + index * NAME.size)
-        names.append((time, environment, generation, name.split(b"\0")[0].decode(errors="replace")))
-    events = list(EVENT.iter_unpack(data[EVENTS_OFFSET : EVENTS_OFFSET + min(written, capacity) * EVENT.size]))
-    start = written % capacity if written > capacity else 0
-    lost = max(written - capacity, 0)
-    return Recorded(names, events[start:] + events[:start], lost, unnamed, bool(timed), end, instructions)
+GENERATION = 100  # from the process of one environment to that of the next one with its number
 
 
 @dataclass
@@ -85,89 +53,155 @@ class Track:
 
     process: int
     name: str
-    posted: int = 0
     arrow: int = 0  # the number of an arrow that ends where it runs next
 
 
 @dataclass
 class Writer:
-    """Makes the viewer's events of the ring's."""
+    """Makes the viewer's events of the ring's records."""
 
     recorded: Recorded
     programs: Programs
     tracks: dict[int, Track] = field(default_factory=dict)
+    generations: dict[int, int] = field(default_factory=dict)
+    halves: dict[int, bytes] = field(default_factory=dict)
     arrows: int = 0
+    running: int = IDLE
+    since: int = 0  # has it had the processor
+    inside: Record | None = None  # how it entered the kernel, in which it is
 
     def all(self) -> Iterator[dict[str, Any]]:
         """See the module."""
         yield from self.meta(MACHINE, "machine", -1, {PROCESSOR: "processor", WIRE: "network", LIFE: "environments"})
-        names = iter(self.recorded.names)
-        coming = next(names, None)
-        running: int | None = None  # the environment, since `since`
-        since = inside_since = 0
-        cause: int | None = None  # why the processor is in the kernel
-        detail: dict[str, Any] = {}
-        for time, kind, environment, what, value in self.recorded.events:
-            while coming and coming[0] <= time:
-                yield from self.begin(*coming)
-                coming = next(names, None)
-            if running is None:
-                running, since, inside_since = environment, time, time
-            track = self.track(environment)
-            if kind == ENTER:
-                cause, inside_since, detail = what, time, {}
-                if what < CALL:
-                    detail = {"at": self.place(track, value)}
-            elif kind == FAULT:
-                detail["address"] = f"{value:#x}"
-                yield instant(f"{EXCEPTIONS[what]} {value:#x}", track.process, track.process, time)
-            elif kind == LEAVE:
-                if cause is not None:
-                    yield piece(cause_name(cause), track.process, inside_since, time, detail)
-                cause = None
-                if track.arrow:
-                    yield {"ph": "f", "bp": "e", **arrow(track.arrow, track.process, time)}
-                    track.arrow = 0
-            elif kind == SWITCH:
-                other = self.track(what)
-                if cause is not None:
-                    yield piece(cause_name(cause), track.process, inside_since, time, detail)
-                yield from self.ran(track, since, time)
-                if cause in HANDING_OVER and time > inside_since:
-                    yield self.send(other, track.process, time - 1)
-                if cause is not None:
-                    cause, detail = CONTINUES, {}
-                running, since, inside_since = what, time, time
-            elif kind == UPCALL:
-                yield instant(UPCALLS[value], self.track(what).process, self.track(what).process, time)
-            elif kind == POSTED:
-                other = self.track(what)
-                new = value & ~other.posted or value
-                other.posted = value
-                words = ", ".join(e.name.lower() for e in Event if new & e.value)
-                yield instant(f"event: {words}", other.process, other.process, time)
-                if what != environment:
-                    yield self.send(other, track.process, time)
-            elif kind == COUNT:
-                name = COUNTERS[what]
-                place = WIRE if name in NETWORK else LIFE
-                yield instant(name, MACHINE, place, time, {"count": value, "by": track.name})
-        if running is not None:
-            end = max(self.recorded.end, since)
-            if cause is not None:
-                yield piece(cause_name(cause), self.track(running).process, inside_since, end, detail)
-            yield from self.ran(self.track(running), since, end)
+        for record in self.recorded.names:
+            yield from self.name(record)
+        records = self.recorded.records
+        if not records:
+            return
+        before = records[0]
+        self.begins(0)
+        for index, record in enumerate(records):
+            if record.number > before.number + 1:
+                yield from self.stops(self.time(before))
+                self.begins(index)
+                lost = f"{record.number - before.number - 1} records lost"
+                yield instant(lost, MACHINE, PROCESSOR, self.time(record))
+            before = record
+            yield from self.one(record)
+        yield from self.stops(self.time(before))
 
-    def track(self, environment: int) -> Track:
-        """The track of the environment that has this number now."""
-        return self.tracks.setdefault(environment, Track(MACHINE + 100 + environment, "?"))
+    def time(self, record: Record) -> int:
+        return self.recorded.nanoseconds(record.timestamp)
 
-    def begin(self, time: int, environment: int, generation: int, name: str) -> Iterator[dict[str, Any]]:
-        """A number becomes another environment's."""
-        del time
-        process = environment + 1 + 100 * max(generation - 1, 0)
+    def one(self, record: Record) -> Iterator[dict[str, Any]]:
+        time = self.time(record)
+        match record.kind:
+            case TraceKind.ENTER:
+                yield from self.enter(record, time)
+            case TraceKind.LEAVE:
+                yield from self.leave(record, time)
+            case TraceKind.UPCALL:
+                yield from self.happens(record.environment, UPCALLS[record.detail], time)
+            case TraceKind.POSTED:
+                yield from self.post(record.environment, record.first, record.second, time)
+            case TraceKind.COUNTED:
+                place = LIFE if record.detail == TraceCounter.WAKES else WIRE
+                by = (yield from self.track(record.environment)).name
+                yield instant(COUNTERS[record.detail], MACHINE, place, time, {"by": by})
+            case TraceKind.NAMED:
+                yield from self.name(record)
+                if record.detail == 1:
+                    yield instant("created", MACHINE, LIFE, time, {"environment": self.tracks[record.environment].name})
+            case TraceKind.ENDED:
+                track = yield from self.track(record.environment)
+                yield instant("ended", MACHINE, LIFE, time, {"environment": track.name, "status": record.first})
+
+    def enter(self, record: Record, time: int) -> Iterator[dict[str, Any]]:
+        self.running, self.inside = record.environment, record
+        if record.detail == PAGE_FAULT:
+            yield from self.happens(record.environment, f"{EXCEPTIONS[PAGE_FAULT]} {record.second:#x}", time)
+
+    def leave(self, record: Record, time: int) -> Iterator[dict[str, Any]]:
+        """The stay in the kernel is his who entered it, also if another continues."""
+        cause = self.inside.detail if self.inside else None
+        yield from self.stay(time)
+        if record.environment != self.running:
+            if cause in HANDING_OVER and self.inside is not None and time > self.time(self.inside):
+                yield from self.send(record.environment, time - 1)
+            yield from self.ran(time)
+            self.running, self.since = record.environment, time
+        self.inside = None
+        track = yield from self.track(record.environment)
+        if track.arrow:
+            yield {"ph": "f", "bp": "e", **arrow(track.arrow, track.process, time)}
+            track.arrow = 0
+
+    def post(self, environment: int, event: int, about: int, time: int) -> Iterator[dict[str, Any]]:
+        words = ", ".join(e.name.lower() for e in Event if event & e.value)
+        if event == Event.REVOKE:
+            wanted = ((about & 0xFFFFFFFF, "frames"), (about >> 32, "slices"))
+            words += ": " + " and ".join(f"{count} {what}" for count, what in wanted if count)
+        elif event == Event.REPOSSESSED:
+            words += f": {Kind(about >> NAME_INDEX_BITS).name.lower()} {about & ((1 << NAME_INDEX_BITS) - 1)}"
+        yield from self.happens(environment, f"event: {words}", time)
+        if environment != self.running:
+            yield from self.send(environment, time)
+
+    def begins(self, index: int) -> None:
+        """Nothing is known of what came before: who runs is who is next seen to enter the kernel, or to leave it."""
+        records = self.recorded.records
+        ways = (r for r in islice(records, index, None) if r.kind in (TraceKind.ENTER, TraceKind.LEAVE))
+        self.running, self.since = next(ways, records[index]).environment, self.time(records[index])
+
+    def stops(self, time: int) -> Iterator[dict[str, Any]]:
+        """Nothing is known of what comes: nobody is shown as running then."""
+        yield from self.stay(time)
+        yield from self.ran(time)
+        self.inside = None
+
+    def stay(self, time: int) -> Iterator[dict[str, Any]]:
+        """The kernel has done what it was entered for."""
+        if self.inside is None:
+            return
+        track = yield from self.track(self.running)
+        cause, more = self.inside.detail, {}
+        if cause not in (TraceCause.BOOT, TraceCause.DEVICE) and self.running != IDLE:
+            more["at"] = self.programs.functions(track.name, self.inside.first)[-1]
+        if cause in CALLS:
+            more["argument"] = f"{self.inside.second:#x}"
+        yield piece(cause_name(cause), track.process, self.time(self.inside), time, more)
+
+    def ran(self, time: int) -> Iterator[dict[str, Any]]:
+        track = yield from self.track(self.running)
+        yield piece("runs", track.process, self.since, time, {})
+        yield piece(track.name, MACHINE, self.since, time, {})
+
+    def happens(self, environment: int, what: str, time: int) -> Iterator[dict[str, Any]]:
+        process = (yield from self.track(environment)).process
+        yield instant(what, process, process, time)
+
+    def track(self, environment: int) -> Generator[dict[str, Any], None, Track]:
+        """Returns the track of the environment that has this number now."""
+        if environment not in self.tracks:
+            name = "idle" if environment == IDLE else self.recorded.last_names.get(environment, "?")
+            yield from self.begin(environment, name)
+        return self.tracks[environment]
+
+    def name(self, record: Record) -> Iterator[dict[str, Any]]:
+        """A number becomes another environment's, when the second half of its name is there."""
+        text = record.first.to_bytes(8, "little") + record.second.to_bytes(8, "little")
+        if record.detail == 0:
+            self.halves[record.environment] = text
+        else:
+            whole = self.halves.pop(record.environment, b"?") + text
+            yield from self.begin(record.environment, whole.split(b"\0")[0].decode(errors="replace") or "?")
+
+    def begin(self, environment: int, name: str) -> Iterator[dict[str, Any]]:
+        generation = self.generations.get(environment, 0)
+        self.generations[environment] = generation + 1
+        process = environment + 1 + GENERATION * generation
         self.tracks[environment] = Track(process, name)
-        shown = name if name == "idle" else f"{name} (environment {environment})"
+        shown = name if environment == IDLE else f"{name} (environment {environment})"
         yield from self.meta(process, shown, environment, {process: name})
 
     @staticmethod
@@ -178,33 +212,22 @@ class Writer:
         for track, title in tracks.items():
             yield {"ph": "M", "name": "thread_name", "pid": process, "tid": track, "args": {"name": title}}
 
-    @staticmethod
-    def ran(track: Track, since: int, time: int) -> Iterator[dict[str, Any]]:
-        yield piece("runs", track.process, since, time, {})
-        yield piece(track.name, MACHINE, since, time, {})
-
-    def send(self, target: Track, process: int, time: int) -> dict[str, Any]:
-        """The beginning of an arrow to where `target` runs next; an older one that has not arrived ends nowhere."""
+    def send(self, target: int, time: int) -> Iterator[dict[str, Any]]:
+        """The beginning of an arrow from who runs to where `target` runs next; an older one that has not arrived ends
+        nowhere.
+        """
         self.arrows += 1
-        target.arrow = self.arrows
-        return {"ph": "s", **arrow(self.arrows, process, time)}
-
-    def place(self, track: Track, address: int) -> str:
-        return self.programs.functions(track.name, address)[-1]
-
-
-CONTINUES = -1
+        (yield from self.track(target)).arrow = self.arrows
+        yield {"ph": "s", **arrow(self.arrows, (yield from self.track(self.running)).process, time)}
 
 
 def cause_name(cause: int) -> str:
-    """Why the processor is in the kernel, for a person."""
-    if cause == CONTINUES:
-        return "continues"
-    if cause < CALL:
-        return EXCEPTIONS.get(cause, f"exception {cause}")
-    if cause >= LINE:
-        return f"line {cause - LINE}"
-    return CALL_NAMES.get(cause) or CAUSES.get(cause) or f"call {cause - CALL}"
+    """Why the kernel was entered, for a person."""
+    if cause >= TraceCause.LINE:
+        return f"line {cause - TraceCause.LINE}"
+    if cause in CALLS:
+        return CALL_NAMES.get(cause, f"call {cause - TraceCause.CALL}")
+    return CAUSES[TraceCause(cause)] if cause > TraceCause.CALL else EXCEPTIONS.get(cause, f"exception {cause}")
 
 
 def moment(time: int) -> float:
@@ -233,7 +256,11 @@ def write(path: Path, recorded: Recorded, events: Iterable[dict[str, Any]]) -> N
     """The file; one event a line, in order, what lies around others before them. Raises OSError."""
     ordered = sorted(events, key=lambda event: (event.get("ts", -1), -event.get("dur", 0)))
     with gzip.open(path, "wt") if path.suffix == ".gz" else path.open("w") as file:
-        about = {"one nanosecond is": "one instruction", "lost events": recorded.lost, "idle is timed": recorded.timed}
+        about = {
+            "timestamps per second": recorded.frequency,
+            "older records not kept": recorded.dropped,
+            "records lost": recorded.overtaken,
+        }
         file.write(f'{{"displayTimeUnit": "ns", "otherData": {json.dumps(about)}, "traceEvents": [\n')
         for number, event in enumerate(ordered):
             file.write((",\n" if number else "") + json.dumps(event))
@@ -241,24 +268,26 @@ def write(path: Path, recorded: Recorded, events: Iterable[dict[str, Any]]) -> N
 
 
 def trace(parsed: argparse.Namespace) -> int:
-    """Run the applications and write the trace; the exit status is that of `exo run`."""
-
-    def take(written: Path, image: Image) -> None:
+    """Run the applications with the kernel that records and write the trace; the exit status is that of `exo run`."""
+    find_qemu()
+    options = machine_options(parsed)
+    image = build(parsed.applications, slice_ticks=parsed.slice_ticks, traced=True)
+    options = with_forwards(options, parsed, image.forward)
+    with tempfile.TemporaryDirectory(prefix="exo-") as folder, Follower(image, Path(folder), parsed.events) as follower:
+        options = follower.options(options)
         try:
-            recorded = read(written.read_bytes())
-        except ValueError:
-            warn("QEMU was ended before it could record anything")
-            return
-        try:
-            write(parsed.output, recorded, Writer(recorded, Programs(image)).all())
-        except OSError as error:
-            raise Failure(f"cannot write {parsed.output}: {error.strerror}") from None
-        if recorded.lost:
-            warn(f"{recorded.lost:,} older events were lost; --events keeps more")
-        if recorded.unnamed:
-            warn(f"{recorded.unnamed:,} environments are shown as the last one that had their number")
-        if not recorded.timed:
-            warn("this QEMU does not tell its clock: while the machine idles, no time passes in the trace")
-        say(f"{parsed.output}: {len(recorded.events):,} events; open it at https://ui.perfetto.dev")
-
-    return observe(parsed, take, capacity=parsed.events)
+            return run_image(image, options, parsed.timeout, parsed.verbose)
+        finally:
+            recorded = follower.recorded()
+            if not recorded.records:
+                warn("the machine was ended before it could record anything")
+            else:
+                try:
+                    write(parsed.output, recorded, Writer(recorded, Programs(image)).all())
+                except OSError as error:
+                    raise Failure(f"cannot write {parsed.output}: {error.strerror}") from None
+                if recorded.dropped:
+                    warn(f"{recorded.dropped:,} older records were not kept; --events keeps more")
+                if recorded.overtaken:
+                    warn(f"{recorded.overtaken:,} records were lost: the machine was faster than its reader")
+                say(f"{parsed.output}: {len(recorded.records):,} records; open it at https://ui.perfetto.dev")

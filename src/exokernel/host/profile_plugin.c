@@ -1,39 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* What the machine does, seen from outside: a plugin of QEMU's emulator, for `exo trace` (observe.py) and `exo profile`.
+/* Where the machine's instructions go, seen from outside: a plugin of QEMU's emulator, for `exo profile` (profile_plugin.py).
  *
- * The emulator calls it for each block of instructions that is executed, for the kernel's accesses to memory, and, for
- * a profile, for what calls and returns do to stacks. The kernel needs no code for it: its ways in have symbols, a call's
- * number is the place of the entry that is read in its table of calls, who runs is told by the physical frame behind the
- * one address at which every address space has its kernel page, and what happened stands in the book-keeping that the
- * kernel does anyway. The guest executes the same instructions as without it.
- *
- * Time is in instructions, as the guest's time-stamp counter under `-icount shift=0`; an idle processor's time is read
- * from QEMU's own clock, wherever that function can be found, when the interrupt that ends it is acknowledged.
+ * The emulator calls it for each block of instructions that is executed, for the kernel's accesses to memory, and for
+ * what calls and returns do to stacks. The kernel needs no code for it: its ways in have symbols, and who runs is told by
+ * the physical frame behind the one address at which every address space has its kernel page. The guest executes the same
+ * instructions as without it.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "qemu_plugin.h"
 
 int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
-/* Not part of the plugin interface: missing where QEMU exports nothing else. Virtual time is clock 1. */
-extern int64_t qemu_clock_get_ns(int clock) __attribute__((weak));
-#define VIRTUAL_CLOCK 1
-
-/* ---- what observe.py tells us of the kernel: addresses, offsets, sizes */
+/* ---- what profile_plugin.py tells us of the kernel: addresses, offsets, sizes */
 
 #define SETTINGS(X)                                                                                                    \
-    X(profile) X(capacity) X(memory) X(kernel_base) X(direct_map) X(kernel_page) X(environment_page) X(system_page)    \
-    X(entries) X(floating_entries) X(exceptions) X(exception_bytes) X(system_call) X(floating_call) X(timer)           \
-    X(device) X(lines) X(lines_bytes) X(line_bytes) X(floating) X(stray) X(idle) X(idle_bytes) X(idle_environment)     \
-    X(user_limit) X(records) X(record_bytes) X(record_page) X(record_kernel_page) X(status) X(status_bytes)            \
-    X(status_state) X(status_generation) X(name_bytes) X(context_ip) X(pending) X(event_entry) X(slice_start_entry)    \
-    X(slice_end_entry) X(exception_ip) X(exception_address) X(counters) X(counters_bytes)
+    X(memory) X(kernel_base) X(direct_map) X(kernel_page) X(system_page) X(exceptions) X(exception_bytes) X(system_call)\
+    X(floating_call) X(idle) X(idle_bytes) X(idle_environment) X(user_limit) X(records) X(record_bytes) X(record_page)  \
+    X(record_kernel_page) X(status) X(status_bytes) X(status_generation) X(name_bytes) X(context_ip) X(exception_ip)
 
 #define DECLARE(name) static uint64_t name;
 SETTINGS(DECLARE)
@@ -48,61 +34,20 @@ static struct {
 
 enum { PAGE = 4096, ENVIRONMENTS = 64, EXCEPTIONS = 32 };
 
-/* Causes of an entry into the kernel: an exception's vector, CALL + number, or one of these. */
-enum { CALL = 256, UNKNOWN_CALL = CALL + 256, TIMER = 1024, DEVICE, FLOATING, STRAY, BOOT, OTHER, LINE = 2048 };
+/* Causes of an entry into the kernel: an exception's vector, or one of these. */
+enum { SYSTEM_CALL = 256, INTERRUPT, BOOT };
 
-/* ---- the output of a trace: a ring in a file, whose reader may come after we were killed */
+static uint64_t count;  /* instructions begun: counted by the translated code itself */
+static uint64_t undone; /* of these, those that met a fault and will be executed again */
 
-struct event {
-    uint64_t time;
-    uint16_t kind;
-    uint16_t environment; /* which was the current one */
-    uint32_t detail;
-    uint64_t value;
-};
+/* Of each environment that there was: a number can be used again. */
+enum { NAMES = 4096 };
 
-enum { ENTER, LEAVE, SWITCH, UPCALL, FAULT, COUNT, POSTED };
-
-struct name {
-    uint64_t time;
-    uint32_t environment, generation;
+static struct name {
+    uint32_t environment;
     char name[48];
-};
-
-enum { NAMES = 4096, NAMES_OFFSET = 4096, EVENTS_OFFSET = NAMES_OFFSET + NAMES * sizeof(struct name) };
-
-struct header {
-    uint64_t magic, capacity, written, names, names_lost, instructions, time, idle_is_timed;
-};
-
-static struct header own_header, *header = &own_header; /* a profile has no ring, but counts the same */
-static struct name own_names[NAMES], *names = own_names;
-static struct event *events;
-
-/* ---- time */
-
-static uint64_t count;     /* instructions begun: counted by the translated code itself */
-static uint64_t undone;    /* of these, those that met a fault and will be executed again */
-static uint64_t idle_time; /* that passed without instructions */
-static uint64_t entered;   /* index of the event of the last interrupt, whose time is known when it is acknowledged */
-
-static uint64_t now(void)
-{
-    return count - undone + idle_time;
-}
-
-/* The processor accesses a device: the one moment at which QEMU's clock may be read. */
-static void synchronise(void)
-{
-    if (!qemu_clock_get_ns)
-        return;
-    uint64_t actual = (uint64_t)qemu_clock_get_ns(VIRTUAL_CLOCK), passed = actual - now();
-    if (passed == 0)
-        return;
-    idle_time += passed;
-    for (uint64_t i = entered; events && i < header->written; i++)
-        events[i % capacity].time += passed;
-}
+} names[NAMES];
+static uint32_t name_count, unnamed;
 
 /* ---- the guest's memory */
 
@@ -132,49 +77,31 @@ static struct {
     uint32_t cause;
 } known[ENVIRONMENTS + 1];
 
-static uint8_t *page_owner; /* by frame: 1 + the environment whose page it is */
 static uint64_t current = ENVIRONMENTS, current_page;
 static uint32_t new_root(uint64_t environment);
-
-static void record(uint16_t kind, uint32_t detail, uint64_t value)
-{
-    if (!events)
-        return;
-    events[header->written % capacity] =
-        (struct event){.time = now(), .kind = kind, .environment = current, .detail = detail, .value = value};
-    header->written++;
-}
 
 /* Looks at the system page and the kernel's record of an environment: it may be another one of the same number. */
 static void look_at(uint64_t environment)
 {
     uint64_t status_at = system_page + status + environment * status_bytes;
-    uint32_t generation = 1, state = 1;
-    if (environment != idle_environment) {
-        generation = (uint32_t)word(status_at + status_generation);
-        state = (uint32_t)word(status_at + status_state);
-    }
-    if (known[environment].page / PAGE < memory / PAGE)
-        page_owner[known[environment].page / PAGE] = 0;
+    uint32_t generation = environment == idle_environment ? 1 : (uint32_t)word(status_at + status_generation);
     known[environment].page = record_frame(environment, record_page);
-    if (state != 0 && known[environment].page / PAGE < memory / PAGE)
-        page_owner[known[environment].page / PAGE] = 1 + environment;
     if (generation == known[environment].generation)
         return;
     known[environment].generation = generation;
     known[environment].root = 0;
     known[environment].cause = BOOT;
-    if (header->names == NAMES) {
-        header->names_lost++;
+    if (name_count == NAMES) {
+        unnamed++;
         return;
     }
-    struct name *name = &names[header->names];
-    *name = (struct name){.time = now(), .environment = environment, .generation = generation};
+    struct name *name = &names[name_count];
+    *name = (struct name){.environment = environment};
     if (environment == idle_environment)
         strcpy(name->name, "idle");
     else if (ram)
         memcpy(name->name, ram + status_at, name_bytes);
-    known[environment].name = header->names++;
+    known[environment].name = name_count++;
 }
 
 static void becomes_current(uint64_t kernel_page_frame)
@@ -187,7 +114,6 @@ static void becomes_current(uint64_t kernel_page_frame)
         return;
     if (known[environment].generation == 0)
         look_at(environment);
-    record(SWITCH, environment, 0);
     current = environment;
 }
 
@@ -385,52 +311,32 @@ static uint32_t cause_at(uint64_t address)
 {
     if (address - exceptions < EXCEPTIONS * exception_bytes)
         return (uint32_t)((address - exceptions) / exception_bytes);
-    if (address == system_call || address == floating_call)
-        return UNKNOWN_CALL;
-    if (address - lines < lines_bytes)
-        return LINE + (uint32_t)((address - lines) / line_bytes);
-    return address == timer      ? TIMER
-           : address == device   ? DEVICE
-           : address == floating ? FLOATING
-           : address == stray    ? STRAY
-                                 : OTHER;
+    return address == system_call || address == floating_call ? SYSTEM_CALL : INTERRUPT;
 }
 
 static void enters(const struct block *block)
 {
     uint32_t cause = cause_at(block->address);
     uint64_t ip = running->end;
-    if (cause < CALL)
+    if (cause < SYSTEM_CALL)
         ip = running->idles ? 0 : word(known[current].page + exception_ip);
-    else if (cause != UNKNOWN_CALL)
+    else if (cause == INTERRUPT)
         ip = word(current_page + context_ip);
     known[current].cause = cause;
     known[current].ip = ip;
-    entered = header->written;
-    record(ENTER, cause, ip);
-    if (cause == 14)
-        record(FAULT, cause, word(known[current].page + exception_address));
-    if (!profile)
-        return;
     known[current].inside = here;
     if (!running->idles)
         suspend(ip);
-    if (cause < CALL || cause == UNKNOWN_CALL)
-        here = child(here, cause < CALL ? ip : running->last_address);
-    else
-        here = kernel_root;
+    here = cause == INTERRUPT ? kernel_root : child(here, cause < SYSTEM_CALL ? ip : running->last_address);
 }
 
 static void leaves(const struct block *block)
 {
-    record(LEAVE, 0, block->address);
-    if (!profile)
-        return;
     uint32_t cause = known[current].cause;
     if (block->idles || cause == BOOT)
         here = root_of_current();
     else if (!resume(block->address))
-        here = cause == UNKNOWN_CALL ? root_of_current() : child(known[current].inside, known[current].ip);
+        here = cause == SYSTEM_CALL ? root_of_current() : child(known[current].inside, known[current].ip);
     known[current].cause = BOOT;
 }
 
@@ -440,8 +346,8 @@ static void begins(unsigned vcpu, void *userdata)
     (void)vcpu;
     struct block *block = userdata;
     uint64_t done = count - mark;
-    uint32_t cause = block->high ? cause_at(block->address) : OTHER;
-    if (cause < CALL && done != 0 && cause != 3 && cause != 6 && cause != 7) {
+    uint32_t cause = block->high ? cause_at(block->address) : INTERRUPT;
+    if (cause < SYSTEM_CALL && done != 0 && cause != 3 && cause != 6 && cause != 7) {
         /* A fault: the last instruction that was begun is not done. (Those that are wrong by themselves count.) */
         uint64_t ip = word(known[current].page + exception_ip);
         if (running->high || (ip >= running->address && ip < running->end)) {
@@ -449,7 +355,7 @@ static void begins(unsigned vcpu, void *userdata)
             undone++;
         }
     }
-    if (profile && done)
+    if (done)
         count_block(done);
     bool was_outside = !running->high || running->idles;
     bool is_outside = !block->high || block->idles;
@@ -457,15 +363,14 @@ static void begins(unsigned vcpu, void *userdata)
         if (block->high) {
             booted = true;
             look_at(idle_environment);
-            record(ENTER, BOOT, 0);
         }
     } else if (was_outside && !is_outside) {
         enters(block);
     } else if (!was_outside && is_outside) {
         leaves(block);
-    } else if (profile && expected_return && expected_return != block->address && !block->high) {
+    } else if (expected_return && expected_return != block->address && !block->high) {
         here = root_of_current();
-    } else if (profile && running->last == CONTINUES && !block->high && done == running->length) {
+    } else if (running->last == CONTINUES && !block->high && done == running->length) {
         if (!resume(block->address))
             here = root_of_current();
     }
@@ -473,7 +378,6 @@ static void begins(unsigned vcpu, void *userdata)
     began = here;
     mark = count;
     running = block;
-    header->time = now();
 }
 
 static void kernel_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata)
@@ -482,37 +386,14 @@ static void kernel_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t ad
     struct qemu_plugin_hwaddr *place = qemu_plugin_get_hwaddr(info, address);
     if (!place)
         return;
-    if (qemu_plugin_hwaddr_is_io(place)) {
-        synchronise();
+    if (qemu_plugin_hwaddr_is_io(place))
         return;
-    }
     uint64_t physical = qemu_plugin_hwaddr_phys_addr(place);
     if (address - kernel_page < PAGE && (physical & -PAGE) != current_page)
         becomes_current(physical & -PAGE);
-    if (!qemu_plugin_mem_is_store(info)) {
-        uint64_t number = (address - entries) / 8;
-        if (number >= 256)
-            number = (address - floating_entries) / 8;
-        if (number < 256 && events && header->written) {
-            struct event *last = &events[(header->written - 1) % capacity];
-            if (last->kind == ENTER && last->detail == UNKNOWN_CALL)
-                last->detail = CALL + number;
-        }
-        return;
-    }
-    if (physical - system_page < PAGE) {
-        uint64_t offset = physical - system_page;
-        if (offset - status < ENVIRONMENTS * status_bytes)
-            look_at((offset - status) / status_bytes);
-        else if (offset - counters < counters_bytes)
-            record(COUNT, (offset - counters) / 8, word(physical));
-    } else if (events && physical / PAGE < memory / PAGE && page_owner[physical / PAGE]) {
-        uint64_t owner = page_owner[physical / PAGE] - 1, offset = physical % PAGE;
-        if (offset == pending)
-            record(POSTED, owner, word(physical));
-        else if (offset == event_entry || offset == slice_start_entry || offset == slice_end_entry)
-            record(UPCALL, owner, offset);
-    }
+    uint64_t offset = physical - system_page - status;
+    if (qemu_plugin_mem_is_store(info) && offset < ENVIRONMENTS * status_bytes)
+        look_at(offset / status_bytes);
 }
 
 /* ---- translation */
@@ -557,19 +438,17 @@ static struct block *block_of(struct qemu_plugin_tb *tb)
         return blocks[slot->value];
     block.high = block.address >> 63;
     block.idles = block.address - idle < idle_bytes;
-    if (profile) {
-        char *text = block.text = malloc(length * 40 + 8);
-        if (!text)
-            abort();
-        for (size_t i = 0; i < length; i++)
-            text += sprintf(text, "%zx", qemu_plugin_insn_size(qemu_plugin_tb_get_insn(tb, i)));
-        *text++ = ' ';
-        for (size_t i = 0; i < length; i++) {
-            struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-            const uint8_t *bytes = qemu_plugin_insn_data(insn);
-            for (size_t j = 0; j < qemu_plugin_insn_size(insn); j++)
-                text += sprintf(text, "%02x", bytes[j]);
-        }
+    char *text = block.text = malloc(length * 40 + 8);
+    if (!text)
+        abort();
+    for (size_t i = 0; i < length; i++)
+        text += sprintf(text, "%zx", qemu_plugin_insn_size(qemu_plugin_tb_get_insn(tb, i)));
+    *text++ = ' ';
+    for (size_t i = 0; i < length; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        const uint8_t *bytes = qemu_plugin_insn_data(insn);
+        for (size_t j = 0; j < qemu_plugin_insn_size(insn); j++)
+            text += sprintf(text, "%02x", bytes[j]);
     }
     static uint32_t room;
     if (block_count == room) {
@@ -597,7 +476,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &count, 1);
         if (block->high)
             qemu_plugin_register_vcpu_mem_cb(insn, kernel_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
-        if (profile && i + 1 == block->length && (block->last == CALLS || block->last == RETURNS))
+        if (i + 1 == block->length && (block->last == CALLS || block->last == RETURNS))
             qemu_plugin_register_vcpu_mem_cb(insn, stack_changes, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, block);
     }
 }
@@ -609,8 +488,8 @@ static void write_profile(void)
     FILE *file = fopen(path, "w");
     if (!file)
         return;
-    fprintf(file, "total %lu\ncut %lu\n", count - undone, cut + header->names_lost);
-    for (uint64_t i = 0; i < header->names; i++)
+    fprintf(file, "total %lu\ncut %lu\n", count - undone, cut + unnamed);
+    for (uint64_t i = 0; i < name_count; i++)
         fprintf(file, "name %lu %u %s\n", i, names[i].environment, names[i].name);
     for (uint32_t i = 0; i < node_count; i++)
         fprintf(file, "node %u %u %u %lx\n", i, nodes[i].parent, nodes[i].name, nodes[i].site);
@@ -630,31 +509,9 @@ static void write_profile(void)
 static void ended(qemu_plugin_id_t id, void *nothing)
 {
     (void)id, (void)nothing;
-    if (profile && count - mark)
+    if (count - mark)
         count_block(count - mark);
-    header->instructions = count - undone;
-    header->time = now();
-    header->idle_is_timed = qemu_clock_get_ns != NULL;
-    if (profile)
-        write_profile();
-}
-
-static bool make_ring(void)
-{
-    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    uint64_t bytes = EVENTS_OFFSET + capacity * sizeof(struct event);
-    if (file < 0 || ftruncate(file, bytes) != 0)
-        return false;
-    uint8_t *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    close(file);
-    if (map == MAP_FAILED)
-        return false;
-    header = (struct header *)map;
-    names = (struct name *)(map + NAMES_OFFSET);
-    events = (struct event *)(map + EVENTS_OFFSET);
-    *header = (struct header){.magic = 0x4543415254535841, .capacity = capacity};
-    header->idle_is_timed = qemu_clock_get_ns != NULL;
-    return true;
+    write_profile();
 }
 
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
@@ -672,9 +529,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
             if (strcmp(argv[i], settings[j].name) == 0)
                 *settings[j].value = strtoull(value, NULL, 0);
     }
-    page_owner = calloc(memory / PAGE + 1, 1);
-    if (!path || !page_owner || idle_environment > ENVIRONMENTS || (!profile && !make_ring())) {
-        fprintf(stderr, "observe: cannot begin\n");
+    if (!path || idle_environment > ENVIRONMENTS) {
+        fprintf(stderr, "profile: cannot begin\n");
         return 1;
     }
     current = idle_environment;
