@@ -111,6 +111,7 @@ class Environment:
 NO_REGISTERS: Final[Registers] = Registers()
 
 records: Array[Environment, ENVIRONMENTS + 1] = Array[Environment, ENVIRONMENTS + 1]()
+creators: u64 = 0  # bit n: environment n has created some, which may still be its
 parts: Parts = Parts()  # of the environment that is being made
 
 
