@@ -36,9 +36,9 @@ def test_the_kernel_can_be_read_in_one_sitting() -> None:
     the translator, 500 for helpers, windows and calls); all but `receiving`, `sending`, `handlers` and `loading` are pure
     functions that run on the workstation too. Of the 1,200 lines of filters 60 stood in `network` when the limit was 900, 100
     are frames lent to the device, 70 rings for handlers, 35 code that is written in pieces, and the others reserves and
-    captures.
+    captures. (The kernel grew by 20 when what is rare on the ways of a frame and of a fork got functions of its own.)
     """
-    assert lines("machine", "aegis", without=HANDLERS | FILTERS) < 4950
+    assert lines("machine", "aegis", without=HANDLERS | FILTERS) < 4972
     assert lines("aegis") - lines("aegis", without=HANDLERS) < 1900
     assert lines("aegis") - lines("aegis", without=FILTERS) < 1200
 
