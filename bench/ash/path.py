@@ -3,8 +3,9 @@
 answer, for frames that are sent to a booted machine one by one.
 
 QEMU executes one instruction at a time and logs each (`exec`, without chaining) while a frame is under way; the device's
-registers are logged among them. Each turn of a repeated instruction counts. The machine idles when the frame comes. If a
-slice ends on the way, that is counted with it: the least of some frames is free of it.
+registers are logged among them. Each turn of a repeated instruction counts. The machine idles when the frame comes, and
+slices are so long that none ends on the way. An instruction before which QEMU stopped, for an interrupt or its own
+business, is in the log and was not executed.
 """
 
 import io
@@ -24,7 +25,8 @@ from exokernel.host.wire import Wire, wire
 
 TIMEOUT = 60.0
 QUIET = 0.5  # seconds without a frame, so that the machine sleeps when the next one comes
-EXECUTED = re.compile(r"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/", re.MULTILINE)
+SLICE = 100_000_000  # nanoseconds; less than QUIET, so that a whole one has gone by
+EXECUTED = re.compile(r"^Trace \d+: 0x[0-9a-f]+ \[[0-9a-f]+/([0-9a-f]+)/.*\n(?!Stopped execution)", re.MULTILINE)
 NOTIFIED = "virtio_mmio_write offset 0x50 value 0x1"
 ENTRY = "exokernel.aegis.calls.device_entry"
 
@@ -95,7 +97,7 @@ def logging() -> Iterator[Log]:
 
 def answers(applications: Sequence[Path], ready: bytes, frames: Sequence[bytes]) -> list[tuple[bytes, list[int]]]:
     """Each frame's answer, and the addresses of the instructions that were executed for it."""
-    image = build(list(applications))
+    image = build(list(applications), slice_ticks=SLICE)
     entry = Symbols(image.kernel.elf).address(ENTRY)
     with logging() as log, wire() as cable:
         options = measured(link=cable.option, extra=log.arguments)

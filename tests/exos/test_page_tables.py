@@ -21,6 +21,10 @@ def uniform(entries: Span[u32], first: u64, count: u64, mask: u32, wanted: u32) 
     return linear.uniform_in(addr(entries[first]), count, mask, wanted)
 
 
+def alike(entries: Span[u32], first: u64, count: u64, mask: u32) -> u64:
+    return linear.alike_in(addr(entries[first]), count, mask)
+
+
 def change(entries: Span[u32], first: u64, count: u64, keep: u32, bits: u32) -> None:
     linear.change_in(addr(entries[first]), count, keep, bits)
 
@@ -47,10 +51,11 @@ def enlarge(places: Span[u64], shift: u64, target: Span[u64]) -> None:
 
 @pytest.fixture(scope="module", params=list(WAYS))
 def code(request: pytest.FixtureRequest) -> Any:
-    return WAYS[request.param](uniform, change, next_entry, look, store, erase, enlarge)
+    return WAYS[request.param](uniform, alike, change, next_entry, look, store, erase, enlarge)
 
 
 words = st.integers(0, 2**32 - 1)
+few = st.sampled_from([0, 0x10, 0x10, 0x10, 0x110, 0x110, 0x20])
 LENGTH = 21
 
 
@@ -73,6 +78,19 @@ def test_linear(code: Any, entries: list[int], first: int, count: int, mask: int
     code.change(memory, first, count, mask, wanted)
     changed = [e & mask | wanted for e in part]
     assert list(memory) == entries[:first] + changed + entries[first + count :]
+
+
+@given(
+    entries=st.one_of(st.lists(few, min_size=LENGTH, max_size=LENGTH), st.integers(1, 30).map(lambda e: [e] * LENGTH)),
+    count=st.integers(1, LENGTH),
+    mask=st.sampled_from([0x78, 0x7F, 0, 2**32 - 1]),
+)
+@settings(deadline=None, max_examples=200)
+def test_linear_alike(code: Any, entries: list[int], count: int, mask: int) -> None:
+    entries = [entries[0] or 0x10, *entries[1:]]
+    part = entries[:count]
+    expected = next((i for i, e in enumerate(part) if not e or (e ^ part[0]) & mask), count)
+    assert code.alike(Array[u32, LENGTH](entries), 0, count, mask) == expected
 
 
 # Few pages, so that they meet again; most of them share two homes at the end of the table.

@@ -10,7 +10,7 @@ need not check the number that it is given.
 from exokernel.aegis import environment
 from exokernel.aegis.abi import Context, Error
 from exokernel.aegis.environment import NOBODY, UNKNOWN, KernelPage
-from exokernel.metal import Array, i64, inline, u64
+from exokernel.metal import Array, i64, inline, noinline, u64
 
 OPEN_LINKS = NOBODY | NOBODY << 8 | 1 << 16  # no caller, no callee, put aside
 FREE_LINKS = NOBODY | NOBODY << 8  # no caller, no callee, and what it does on its own is in `context`
@@ -32,10 +32,15 @@ def serves(page: KernelPage) -> bool:
     return page.caller != NOBODY
 
 
+@inline
 def unpack(page: KernelPage) -> None:
     """Makes a whole context of the two words that `yield_to` left, if it did."""
-    if page.yielded_ip == 0:
-        return
+    if page.yielded_ip != 0:
+        _unpack(page)
+
+
+@noinline
+def _unpack(page: KernelPage) -> None:
     environment.set_context(page.context, page.yielded_ip, page.yielded_sp)
     page.yielded_ip = 0
 
@@ -52,9 +57,14 @@ def put_aside(page: KernelPage) -> None:
 def prepare(page: KernelPage) -> None:
     """Makes `context` what the environment continues with: what it did on its own, unless it serves."""
     if page.aside and page.caller == NOBODY:
-        page.context.copy_from(page.resting)
-        page.aside = 0
+        _take_up(page)
     unpack(page)
+
+
+@noinline
+def _take_up(page: KernelPage) -> None:
+    page.context.copy_from(page.resting)
+    page.aside = 0
 
 
 def own_context(page: KernelPage) -> Context:
@@ -75,6 +85,7 @@ def end_of_chain(identifier: u64) -> u64:
     return follow(identifier)
 
 
+@noinline
 def follow(identifier: u64) -> u64:
     for _ in range(LONGEST_CHAIN + 1):
         callee = environment.records[identifier].kernel_page[0].callee

@@ -282,12 +282,17 @@ def timer_entry() -> None:
 @naked
 @align(64)
 def device_entry() -> None:
-    """As the timer's."""
+    """As the timer's; the kernel's own environment, which idles in ring 0, has no registers to save."""
     asm("""
         {trace.ENTER_DEVICE}
+        test byte ptr [rsp + 8], 3
+        jz 2f
         push rax
         mov eax, {DEVICE}
         jmp {save_context}
+    2:
+        mov eax, {DEVICE}
+        jmp {handle_saved}
     """)
 
 
@@ -365,7 +370,7 @@ def save_context() -> None:
 @naked
 @align(64)
 def handle_saved() -> None:
-    """Calls handler `rax`, as `save_context` says, when all registers are saved."""
+    """Calls handler `rax`, as `save_context` says, when all registers are saved that must be."""
     asm("""
         push 2
         popfq
@@ -422,7 +427,7 @@ def enter(root: u64) -> None:
 
 @naked
 def idle() -> None:
-    """What the idle environment runs, in ring 0 with interrupts on. They are saved as any environment's."""
+    """What the idle environment runs, in ring 0 with interrupts on, without a register."""
     asm("""
     2:
         hlt

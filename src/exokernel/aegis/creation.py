@@ -73,6 +73,7 @@ def create(slot: u64, number: u64, address: u64, fourth: u64) -> i64:
     information.page.events.created += 1
     revocation.forget(number)
     environment.records[number].creator = caller
+    environment.creators |= u64(1) << caller
     generation = capability.generation_of(Kind.ENVIRONMENT, number)
     bindings.make(caller, slot, Kind.ENVIRONMENT, number, ALL, generation)
     return i64(number)
@@ -92,10 +93,14 @@ def give(slot: u64, virtual_page: u64, frame: u64, rights: u64) -> i64:
         return Error.NOT_PERMITTED
     if virtual_page >= tlb.PAGES or tlb.RIGHTS[rights & 0xFF] == tlb.REFUSED:
         return Error.BAD_ARGUMENT
+    if frames.is_public(frame):
+        return tlb.insert_for(target, virtual_page, frame, rights)
     error = tlb.find_room(target, virtual_page)
-    if error == 0 and not frames.is_public(frame):
+    if error == 0:
         error = memory.give(frame, target, 0, 0)
-    return error if error != 0 else tlb.insert_for(target, virtual_page, frame, rights)
+    if error == 0:
+        tlb.put_own(target, virtual_page, frame, rights)
+    return error
 
 
 def node(slot: u64, virtual_page: u64, frame: u64, fourth: u64) -> i64:

@@ -71,9 +71,11 @@ def finish(identifier: u64, status: u64) -> None:
     creator = environment.records[identifier].creator
     if creator < ENVIRONMENTS:
         processor.post(creator, Event.CHILD_ENDED)
-    for record in environment.records:
-        if record.creator == identifier:
-            record.creator = creator if creator < ENVIRONMENTS else ORPHAN
+    if environment.creators >> identifier & 1:
+        environment.creators &= ~(u64(1) << identifier)
+        for record in environment.records:
+            if record.creator == identifier:
+                record.creator = creator if creator < ENVIRONMENTS else ORPHAN
     unfinished |= u64(1) << identifier
     processor.earliest = 0  # the next tick looks at it
     give_back()

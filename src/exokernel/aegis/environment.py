@@ -15,7 +15,7 @@ from exokernel.aegis.abi import *
 from exokernel.aegis.trace_abi import TraceEntry
 from exokernel.machine import cpu, paging
 from exokernel.machine.paging import PageTableEntry, Part, Parts
-from exokernel.metal import Array, Ptr, addr, inline, sizeof, struct, u8, u32, u64
+from exokernel.metal import Array, Ptr, addr, inline, noinline, sizeof, struct, u8, u32, u64
 
 IDLE = ENVIRONMENTS
 KERNEL_PAGE = paging.OWN_PAGES + paging.PAGE
@@ -112,6 +112,7 @@ class Environment:
 NO_REGISTERS: Final[Registers] = Registers()
 
 records: Array[Environment, ENVIRONMENTS + 1] = Array[Environment, ENVIRONMENTS + 1]()
+creators: u64 = 0  # bit n: environment n has created some, which may still be its
 parts: Parts = Parts()  # of the environment that is being made
 
 
@@ -235,12 +236,17 @@ def awaited_events(identifier: u64) -> u64:
     return page.pending & ~page.masked
 
 
+@inline
 def deliver_events(identifier: u64) -> None:
     """Makes an environment continue at its event entry, if it has one and an event is pending."""
+    if records[identifier].page[0].event_entry != 0:
+        _deliver_events(identifier)
+
+
+@noinline
+def _deliver_events(identifier: u64) -> None:
     page = records[identifier].page[0]
     entry = page.event_entry
-    if entry == 0:
-        return
     events = awaited_events(identifier)
     if events == 0:
         return

@@ -96,12 +96,14 @@ def table_fits(first_free: u64) -> bool:
 def move(frame: u64, owner: u64, kind: u16) -> None:
     """Makes a frame `owner`'s newest; old capabilities of it are stale from here on. Nothing may map or bind it."""
     moved = entry(frame)
-    if moved.owner == FRAME_FREE:
+    before = u64(moved.owner)
+    if before == FRAME_FREE:
         information.page.frames_free -= 1
-    elif moved.owner != FRAME_KERNEL:
-        information.page.environments[moved.owner].frames -= 1
-    table[moved.previous].next = moved.next
-    table[moved.next].previous = moved.previous
+    elif before != FRAME_KERNEL:
+        information.page.environments[before].frames -= 1
+    following, previous = moved.next, moved.previous
+    table[previous].next = following
+    table[following].previous = previous
     moved.owner = u16(owner)
     moved.kind = kind
     moved.generation += 1
@@ -181,7 +183,8 @@ def append(frame: u64, owner: u64) -> None:
     """Puts a frame that is in no ring at the end of an owner's."""
     ring = count + owner
     last = table[ring].previous
-    entry(frame).next = u32(ring)
-    entry(frame).previous = last
+    appended = entry(frame)
+    appended.next = u32(ring)
+    appended.previous = last
     table[last].next = u32(frame)
     table[ring].previous = u32(frame)

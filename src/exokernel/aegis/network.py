@@ -106,9 +106,8 @@ def receive() -> None:
         state.next_used = queue.used.index
         return
     compiler_barrier()
-    for _ in range(count):
-        used = queue.used.ring[state.next_used % QUEUE_LENGTH]
-        state.next_used += 1
+    for i in range(count):
+        used = queue.used.ring[(state.next_used + i) % QUEUE_LENGTH]
         number = u64(used.id)
         length = u64(used.length)
         if number >= BUFFERS:
@@ -125,9 +124,10 @@ def receive() -> None:
             if owner != ENVIRONMENTS:
                 statistics.delivered += 1
                 trace.count(TraceCounter.DELIVERED)
-                receivers |= u64(1) << owner
+                receivers |= u64(1) << owner % ENVIRONMENTS
         virtio.offer(queue, state, u16(number))
     if count > 0:
+        state.next_used += count
         virtio.notify(QUEUE, state)
     if receivers != 0:
         announce(receivers, Event.NETWORK)

@@ -15,7 +15,7 @@ from exokernel.aegis.abi import *
 from exokernel.aegis.environment import NOBODY
 from exokernel.aegis.trace_abi import TraceCounter, TraceEntry
 from exokernel.machine import cpu, paging, timer
-from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
+from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, noinline, rotate_left, u8, u32, u64
 
 position: u64 = SLICES - 1  # of the slice that runs
 borrower: u64 = NOBODY  # whose epilogue began in this slice
@@ -183,6 +183,7 @@ def begin(first: u64, second: u64, third: u64, fourth: u64) -> i64:
     return begin_slice(runner, runner == owner) if runner != NOBODY else next_slice()
 
 
+@inline
 def begin_slice(identifier: u64, own: bool) -> i64:
     """Continues an environment at the beginning of a slice, which may be its own."""
     record = environment.records[identifier]
@@ -194,6 +195,7 @@ def begin_slice(identifier: u64, own: bool) -> i64:
     return i64(record.root)
 
 
+@noinline
 def enter_prologue(identifier: u64) -> None:
     """Makes an environment continue at its prologue, with all that it was in its save area."""
     record = environment.records[identifier]
@@ -252,6 +254,7 @@ def post(identifier: u64, event: u64) -> None:
 def wake(identifier: u64) -> None:
     """An event came for an environment: if it sleeps and has not masked it, its `wait` returns."""
     global sleepers
+    identifier %= ENVIRONMENTS  # as it is; so no shift is too far, and no index
     bit = u64(1) << identifier
     if sleepers & bit == 0:
         activation.unpack(environment.records[identifier].kernel_page[0])  # so that a yield looks for events

@@ -358,9 +358,17 @@ def insert_for(identifier: u64, virtual_page: u64, frame: u64, rights: u64) -> i
     page = frames.entry(frame).page
     if page != NOWHERE and page != virtual_page:
         return Error.IN_USE
+    put_own(identifier, virtual_page, frame, rights)
+    return 0
+
+
+@inline
+def put_own(identifier: u64, virtual_page: u64, frame: u64, rights: u64) -> None:
+    """Maps a usable frame that is not mapped elsewhere, by rights that are not REFUSED; a table node covers the page."""
+    entry = PageTableEntry(RIGHTS[rights & 0xFF])
+    entry.frame = frame
     put(identifier, virtual_page, entry)
     frames.entry(frame).page = u32(virtual_page)
-    return 0
 
 
 def find_room(identifier: u64, virtual_page: u64) -> i64:

@@ -59,13 +59,8 @@ def uniform(page: u64, count: u64, mask: u32, wanted: u32) -> bool:
 
 def alike(page: u64, end: u64, mask: u32) -> u64:
     """How many entries from `page` on, which has one, are the same through `mask`: at least some of those before `end`."""
-    first = get(page)
-    entries = Ptr[u32](ENTRIES)
     end = min(end, ((page + BIAS) // PER_PAGE + 1) * PER_PAGE - BIAS)
-    other = page + 1
-    while other < end and entries[other] != 0 and (entries[other] ^ first) & mask == 0:
-        other += 1
-    return other - page
+    return alike_in(Ptr[u32](ENTRIES) + page, end - page, mask)
 
 
 def change(page: u64, count: u64, keep: u32, bits: u32) -> None:
@@ -100,6 +95,21 @@ def uniform_in(entries: Ptr[u32], count: u64, mask: u32, wanted: u32) -> bool:
     if count % 2:
         different |= entries[count - 1] ^ wanted
     return different & (u64(mask) << 32 | mask) == 0
+
+
+def alike_in(entries: Ptr[u32], count: u64, mask: u32) -> u64:
+    """How many, from the first one on, which is one, are the same through `mask`."""
+    first = entries[0]
+    pair, pairs = u64(first) << 32 | first, u64(mask) << 32 | mask
+    same: u64 = 1
+    while first & mask != 0 and same + 4 <= count:  # none is different from that
+        some = Ptr[u64](entries + same)
+        if (some[0] ^ pair | some[1] ^ pair) & pairs != 0:
+            break
+        same += 4
+    while same < count and entries[same] != 0 and (entries[same] ^ first) & mask == 0:
+        same += 1
+    return same
 
 
 def change_in(entries: Ptr[u32], count: u64, keep: u32, bits: u32) -> None:

@@ -584,10 +584,15 @@ def share_memory(slot: u64, first: u64, last: u64) -> i64:
     hidden = False
     for number in range(vm.state.regions_used + 1):
         page, end = vm.part(number)
-        page = vm.next_of_part(number, page, end)
+        page, stop = vm.next_of_part(number, page, end)
+        loose = number == vm.state.regions_used
+        shared = not loose and vm.state.regions[number].flags & vm.Flag.SHARED != 0
+        at_once = vm.next_at_once(page) if loose else NOTHING  # those among them are copied later
         while page != NOTHING and error == 0:
             count: u64 = 1
             kind = vm.entry_of(page).kind
+            if at_once < page:
+                at_once = vm.next_at_once(page)
             if kind == vm.Kind.LARGE:
                 error = vm.split(page, False)
                 count = 0
@@ -596,10 +601,12 @@ def share_memory(slot: u64, first: u64, last: u64) -> i64:
                 hidden = True
             elif first <= page <= last:
                 error = give_copy(slot, page, Right.WRITE)
-            elif kind == vm.Kind.PUBLIC or kind == vm.Kind.OWN or kind == vm.Kind.BOUND:
-                count = vm.run(page, min(end, first) if page < first else end)
-                error, count = share_run(slot, page, count, taken)
-            page = vm.next_of_part(number, page + count, end)
+            elif page != at_once and (kind == vm.Kind.PUBLIC or kind == vm.Kind.OWN or kind == vm.Kind.BOUND):
+                count = vm.run(page, min(stop, at_once, first if page < first else NOTHING))
+                error, count = share_run(slot, page, count, taken, shared)
+            page += count
+            if page >= stop or vm.entry_of(page).raw == 0:
+                page, stop = vm.next_of_part(number, page, end)
     vm.state.inherited_slots.copy_from(taken)  # for the child: `state` is copied now
     vm.state.inherited_hidden = u64(hidden)
     page = vm.next_at_once(0)
@@ -609,19 +616,15 @@ def share_memory(slot: u64, first: u64, last: u64) -> i64:
     return error
 
 
-def share_run(slot: u64, page: u64, count: u64, taken: Array[u64, BINDINGS // 64]) -> tuple[i64, u64]:
+def share_run(slot: u64, page: u64, count: u64, taken: Array[u64, BINDINGS // 64], shared: bool) -> tuple[i64, u64]:
     """Let a new environment see pages that are alike. It has bound them before we make them copy on write: so no write of
     ours finds a frame that nobody else has. Returns 0 or an error, and of how many pages that is true.
     """
-    bequest = vm.bequest_of(page)
-    if bequest == vm.Bequest.AT_ONCE:
-        return 0, 1  # later
     if not aegis.table_entry(page).present:
         vm.note_loss(page)
         return 0, 1
     if vm.entry_of(page).kind == vm.Kind.PUBLIC:
         return share(slot, page, count, 0, Right.READ | Right.EXECUTE), count
-    shared = bequest == vm.Bequest.SHARED
     first_slot, free = slots.free_from(taken, 0, BINDINGS if shared else u64(BINDINGS - KEPT_SLOTS), count)
     if free == 0:
         return (i64(Error.NO_ROOM) if shared else give_copy(slot, page, vm.rights_of(page))), 1

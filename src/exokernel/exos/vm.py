@@ -8,7 +8,7 @@ out is one. Whether a page was used or written is asked of the processor's own b
 exports: no call. What is mapped now is the kernel's word too; the entries here say what is wanted.
 
 A page fault runs `fault` on the handlers' stack. So what it writes must never be write-protected itself: `state`, that
-stack and the table, which fork copies at once (Bequest.AT_ONCE, `next_at_once`).
+stack and the table, which fork copies at once (`next_at_once`).
 
 When the kernel asks for frames (event REVOKE), somebody has to call `answer_revocation`; after REPOSSESSED,
 `note_losses`. Nothing here expects another thread of the environment inside.
@@ -68,14 +68,6 @@ PLAIN_MASK = 0x78  # copy and kind
 
 
 KIND_BITS = abi.TableEntry(present=True, own=True, bound=True).raw
-
-
-class Bequest:
-    """What a child gets of a page."""
-
-    COPY = 0  # the same contents, copied when one of both writes
-    SHARED = 1  # the same memory
-    AT_ONCE = 2  # a copy, made by fork
 
 
 class Flag:
@@ -812,15 +804,18 @@ def part(number: u64) -> tuple[u64, u64]:
     return region.first, region.first + region.count
 
 
-def next_of_part(number: u64, page: u64, end: u64) -> u64:
-    """`next_page` within a part."""
+def next_of_part(number: u64, page: u64, end: u64) -> tuple[u64, u64]:
+    """`next_page` within a part, and where pages from there on cease to be of it: at `end`, or where a region begins."""
     page = next_page(page, end)
     while number == state.regions_used and page != NOTHING:
         region = find(page)
         if not region:
+            for i in range(state.regions_used):
+                if state.regions[i].first > page and state.regions[i].count != 0:
+                    end = min(end, state.regions[i].first)
             break
         page = next_page(region[0].first + region[0].count, end)
-    return page
+    return page, end
 
 
 def run(page: u64, end: u64) -> u64:
@@ -829,36 +824,21 @@ def run(page: u64, end: u64) -> u64:
     noted = first.copy or first.kind == Kind.UNTOUCHED or first.kind >= Kind.HIDDEN  # its rights, here: see `rights_of`
     mask = u32(PLAIN_MASK | 7) if noted else u32(PLAIN_MASK)
     allowed: u64 = KIND_BITS if noted else KIND_BITS | 1 << 63 | 2  # what allows to write and execute
-    alike = table.alike(page, min(end, page + BATCH, end_of_bequest(page)), mask)
+    alike = table.alike(page, min(end, page + BATCH), mask)
     mapped = Ptr[u64](abi.ENTRIES_ADDRESS) + page
     count: u64 = 1
+    while count + 4 <= alike:
+        some = mapped + count
+        if (some[0] ^ now.raw | some[1] ^ now.raw | some[2] ^ now.raw | some[3] ^ now.raw) & allowed != 0:
+            break
+        count += 4
     while count < alike and (mapped[count] ^ now.raw) & allowed == 0:
         count += 1
     return count
 
 
-def end_of_bequest(page: u64) -> u64:
-    """Up to where a child gets the same of pages as of this one, at least."""
-    region = find(page)
-    if region:
-        return region[0].first + region[0].count
-    end = min(next_at_once(page), PAGES)
-    for i in range(state.regions_used):
-        if state.regions[i].first > page and state.regions[i].count != 0:
-            end = min(end, state.regions[i].first)
-    return max(end, page + 1)
-
-
-def bequest_of(page: u64) -> u64:
-    """What a child gets of a page. What the handler of page faults writes must never be copied on write."""
-    region = find(page)
-    if region:
-        return Bequest.SHARED if region[0].flags & Flag.SHARED else u64(Bequest.COPY)
-    return Bequest.AT_ONCE if next_at_once(page) == page else u64(Bequest.COPY)
-
-
 def next_at_once(page: u64) -> u64:
-    """The first page from `page` on of those that fork must copy: see `bequest_of`, and the table's. Or NOTHING."""
+    """The first page from `page` on, outside of regions, that fork must copy at once: see the top. Or NOTHING."""
     stack = u64(addr(exceptions.stack)) // PAGE_BYTES
     found = nearer(page, nearer(page, NOTHING, stack), stack + 1)
     found = nearer(page, found, u64(addr(state)) // PAGE_BYTES)
@@ -885,11 +865,11 @@ def nearer(page: u64, found: u64, other: u64) -> u64:
 
 
 def make_copy_on_write(page: u64, count: u64) -> i64:
-    """Let writes to a `run` of pages (OWN or BOUND, Bequest.COPY) copy them first, now or when they are allowed later; what
-    is none stays as it is. Returns 0 or the kernel's error.
+    """Let writes to a `run` of pages (OWN or BOUND) copy them first, now or when they are allowed later; what is none stays
+    as it is. Returns 0 or the kernel's error.
     """
     entry = entry_of(page)
-    if bequest_of(page) != Bequest.COPY or entry.copy or (entry.kind != Kind.OWN and entry.kind != Kind.BOUND):
+    if entry.copy or (entry.kind != Kind.OWN and entry.kind != Kind.BOUND):
         return 0
     rights = rights_of(page)
     error = aegis.tlb_protect(page, count, Right.READ) if rights == Right.WRITE else 0
@@ -957,25 +937,28 @@ def complete() -> None:
     copies: u64 = 0
     state.inherited = 0
     for number in range(state.regions_used + 1):
-        page, end = part(number)
-        page = next_of_part(number, page, end)
+        first, end = part(number)
+        page, stop = next_of_part(number, first, end)
         while page != NOTHING:
-            now = aegis.table_entry(page)
             entry = entry_of(page)
-            if now.present:
-                entry.written = True
-                entry.copy = entry.copy and not now.writable  # else it was copied, or is the same memory
-                if entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:  # it was copied, and shown for that
-                    aegis.tlb_remove(page, 1)
-                    entry.kind = Kind.HIDDEN
-                else:
-                    entry.kind = Kind.BOUND if now.bound else (Kind.OWN if now.own else u64(Kind.PUBLIC))
-                entry.frame = now.slot if now.bound else now.frame
-                copies += u64(entry.copy)
-                put(page, entry)
-            elif not is_empty(entry):
-                table.remove(page)
-            page = next_of_part(number, page + 1, end)
+            while entry.raw != 0:  # most pages with entries have neighbours with entries
+                now = aegis.table_entry(page)
+                if now.present:
+                    kind: u64 = Kind.BOUND if now.bound else (Kind.OWN if now.own else u64(Kind.PUBLIC))
+                    if (
+                        entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND
+                    ):  # it was copied, and shown for that
+                        aegis.tlb_remove(page, 1)
+                        kind = Kind.HIDDEN
+                    watched = entry.copy and not now.writable  # else it was copied, or is the same memory
+                    behind = now.slot if now.bound else now.frame
+                    put(page, Entry(rights=entry.rights, copy=watched, kind=kind, written=True, frame=behind))
+                    copies += u64(watched)
+                elif not is_empty(entry):
+                    table.remove(page)
+                page += 1
+                entry = Entry(table.get(page) if page < stop else u32(0))
+            page, stop = next_of_part(number, page, end)
     state.copies = 0
     count_copies(copies)
     page = next_at_once(table_page())

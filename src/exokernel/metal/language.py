@@ -74,6 +74,11 @@ def noinline(function: F) -> F:
     return _mark(function, "noinline", True)
 
 
+def cold(function: F) -> F:
+    """Inline no call, and take it that there is rarely one: the ways through a caller that lead to none are kept short."""
+    return _mark(noinline(function), "cold", True)
+
+
 def noreturn(function: F) -> F:
     """Control never comes back."""
     return _mark(function, "noreturn", True)

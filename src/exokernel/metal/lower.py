@@ -193,6 +193,7 @@ class Lowering(Expressions, Calls, Formatting):
             ("naked", " naked noinline"),
             ("inline", " alwaysinline"),
             ("noinline", " noinline"),
+            ("cold", " cold"),
             ("noreturn", " noreturn"),
             ("no_builtins", ' nobuiltin "no-builtins"'),
         ):

@@ -237,6 +237,11 @@ def kept_apart(x: u32) -> u32:
     return x + 2
 
 
+@cold
+def seldom_called(x: u32) -> u32:
+    return x + 7
+
+
 @export
 def document_exported(x: u32) -> u32:
     return x + 3
@@ -265,10 +270,13 @@ def stop() -> None:
 def decorated(x: u32) -> u32:
     if x == 9:
         stop()
+    if x == 8:
+        return seldom_called(x)
     return inlined(x) + kept_apart(x) + document_exported(x) + aligned_code(x) + placed_code(x) + other_convention(x)
 
 
 expect(decorated, 1, 27)
+expect(decorated, 8, 15)
 expect(decorated, 9, traps=EXPLICIT)
 
 

@@ -322,6 +322,28 @@ def hidden() -> None:
     volatile_store(board(0), 0)
 
 
+def side_by_side() -> None:
+    """A region that begins where the stack's pages, which are in none, end: each page is inherited once."""
+    above: u64 = abi.STACK_TOP // abi.PAGE_BYTES
+    expect("above the stack", vm.reserve(above, 2, Right.WRITE, vm.Flag.DEMAND, vm.refuse), 0)
+    for i in range(2):
+        volatile_store(Ptr[u64]((above + i) * abi.PAGE_BYTES), 80 + i)
+    number = process.fork()
+    if number == 0:
+        volatile_store(Ptr[u64](above * abi.PAGE_BYTES), 1)
+        copies: u64 = 0
+        page = vm.next_page(0, vm.PAGES)
+        while page != vm.NOTHING:
+            copies += u64(vm.entry_of(page).copy)
+            page = vm.next_page(page + 1, vm.PAGES)
+        expect("copies", i64(vm.state.copies), i64(copies))
+        expect("the second", i64(volatile_load(Ptr[u64]((above + 1) * abi.PAGE_BYTES))), 81)
+        process.exit(5)
+    expect_end("side by side", number, 5)
+    expect("the first", i64(volatile_load(Ptr[u64](above * abi.PAGE_BYTES))), 80)
+    expect("release", vm.release(above), 0)
+
+
 def communication() -> None:
     """What was shared before a fork is shared after it: our own pages, and others'."""
     address = u64(shared.create(2))
@@ -358,6 +380,7 @@ def family() -> None:
     execs()
     apart()
     hidden()
+    side_by_side()
     communication()
 
 

@@ -4,6 +4,8 @@ written by 0 first, the second by 1 first, the third by 0 alone, the fourth by n
 it should be, then `done`.
 """
 
+from marking import mark
+
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Kind, Right, State
 from exokernel.exos import aegis, exceptions, slots, vm
@@ -52,16 +54,6 @@ def await_step(wanted: u64) -> None:
     while letter().step != wanted:
         assert aegis.system_page().environments[1].state != State.FREE, "the other has ended"
         aegis.yield_to(abi.ANY_ENVIRONMENT)
-
-
-def mark(first: u64, end: u64) -> u64:
-    """Returns how many pages are copied on write now."""
-    page = vm.next_page(first, end)
-    while page != vm.NOTHING:
-        length = vm.run(page, end)
-        expect("mark", vm.make_copy_on_write(page, length), 0)
-        page = vm.next_page(page + length, end)
-    return vm.state.copies
 
 
 def parent() -> None:

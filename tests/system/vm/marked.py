@@ -3,6 +3,8 @@
 handlers that write to variables among it. Prints what is not as it should be, then `done`.
 """
 
+from marking import mark
+
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Right
 from exokernel.exos import aegis, exceptions, heap, vm
@@ -33,16 +35,6 @@ def breakpoint_reached(registers: Registers) -> u8:
     return Verdict.RESUME
 
 
-def mark_everything() -> u64:
-    """As fork does. How many pages are marked."""
-    page = vm.next_page(0, vm.PAGES)
-    while page != vm.NOTHING:
-        length = vm.run(page, vm.PAGES)
-        expect("mark", vm.make_copy_on_write(page, length), 0)
-        page = vm.next_page(page + length, vm.PAGES)
-    return vm.state.copies
-
-
 def frames() -> i64:
     return i64(aegis.system_page().environments[aegis.environment_page().identifier].frames)
 
@@ -57,7 +49,7 @@ def main() -> None:
         for i in range(PAGES):
             volatile_store(Ptr[u64]((FIRST + i) * abi.PAGE_BYTES), i)
         owned = frames()
-        marked = mark_everything()
+        marked = mark(0, vm.PAGES)
         expect("many", i64(marked > PAGES + 10), 1)
         expect("not what is shared", i64(aegis.table_entry(FIRST + PAGES).writable), 1)
         expect("protect", vm.protect(FIRST, PAGES, Right.READ), 0)

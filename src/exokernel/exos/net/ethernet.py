@@ -4,7 +4,7 @@ checks and lays out bytes and never sends. A station address is a number of 48 b
 """
 
 from exokernel.exos.net.drop import Drop
-from exokernel.metal import Span, struct, u8, u16, u16be, u32, u32be, u64, view
+from exokernel.metal import Span, offsetof, struct, u8, u16, u16be, u32, u32be, u64, u64be, view
 
 HEADER = 14
 LARGEST_PAYLOAD = 1500  # the MTU
@@ -39,23 +39,36 @@ class Header:
     kind: u16be
 
 
+@struct(packed=True)
+class StationAndMore:
+    """An address and the two bytes behind it, which are read and written faster together."""
+
+    value: u64be
+
+
+def destination_of(frame: Span[u8]) -> u64:
+    return view(StationAndMore, frame).value >> 16
+
+
+def source_of(frame: Span[u8]) -> u64:
+    return view(StationAndMore, frame[offsetof(Header, "source") :]).value >> 16
+
+
 def check(frame: Span[u8], station: u64) -> u8:
     """Whether `frame` is one for `station` (or for all): the reason it is dropped, or Drop.NONE."""
     if len(frame) < HEADER or len(frame) > LARGEST_FRAME:
         return Drop.ETHERNET_LENGTH
-    header = view(Header, frame)
-    high = header.source.high
-    if high & (GROUP >> 16) != 0 or (high == 0 and header.source.low == 0):
+    source = source_of(frame)
+    if source & GROUP != 0 or source == 0:
         return Drop.ETHERNET_SOURCE
-    destination = header.destination.number()
+    destination = destination_of(frame)
     if destination != station and destination != BROADCAST:
         return Drop.ETHERNET_DESTINATION
     return Drop.NONE
 
 
 def write(frame: Span[u8], destination: u64, source: u64, kind: u16) -> None:
-    """Write the header of `frame`."""
-    header = view(Header, frame)
-    header.destination.put(destination)
-    header.source.put(source)
-    header.kind = kind
+    """Write the header of `frame`, in order: each field overwrites what the one before it wrote behind itself."""
+    view(StationAndMore, frame).value = destination << 16
+    view(StationAndMore, frame[offsetof(Header, "source") :]).value = source << 16
+    view(Header, frame).kind = kind

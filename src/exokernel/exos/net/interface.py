@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from exokernel.exos.net import arp, ethernet, fragments, icmp, ipv4, udp
 from exokernel.exos.net.drop import REASONS, Drop
-from exokernel.metal import Array, Span, noinline, struct, u8, u16, u32, u64, view
+from exokernel.metal import Array, Span, cold, inline, struct, u8, u16, u32, u64, view
 
 NEVER = 0xFFFF_FFFF_FFFF_FFFF
 ASK = 0  # as a station: find out by ARP
@@ -60,6 +60,7 @@ class Interface:
     timer: Callable[[u64], u64]  # of TCP: do what is due now; when it wants to be called again
     output: Span[u8]  # where a frame is built, LARGEST_FRAME bytes; `transmit` may lead it elsewhere
 
+    @cold
     def drop(self, reason: u8) -> None:
         self.dropped[reason] += 1
 
@@ -167,22 +168,14 @@ def receive_ipv4(interface: Interface, frame: Span[u8], now: u64) -> None:
     if interface.configuring:
         if len(packet) >= ipv4.HEADER:
             address = view(ipv4.Header, packet).destination  # whatever the server takes for ours
-    elif view(ethernet.Header, frame).destination.number() == ethernet.BROADCAST:
+    elif ethernet.destination_of(frame) == ethernet.BROADCAST:
         interface.drop(Drop.IPV4_DESTINATION)  # RFC 1122 section 3.3.6, and no service listens to broadcasts
         return
     reason = ipv4.check(packet, address, interface.mask)
-    if reason == Drop.IPV4_FRAGMENT and len(interface.fragments) != 0:
-        row, reason = fragments.add(interface.fragments, packet, now, interface.second)
-        if row == len(interface.fragments):
-            if reason == Drop.NONE:
-                interface.kept += 1
-            else:
-                interface.drop(reason)
-            return
-        packet = interface.fragments[row].packet[:]
     if reason != Drop.NONE:
-        interface.drop(reason)
-        return
+        packet = join(interface, packet, reason, now)
+        if len(packet) == 0:
+            return
     header = view(ipv4.Header, packet)
     packet = packet[: header.total_length]
     if header.protocol == ipv4.UDP:
@@ -192,13 +185,28 @@ def receive_ipv4(interface: Interface, frame: Span[u8], now: u64) -> None:
     elif header.protocol == ipv4.ICMP:
         receive_icmp(interface, frame, packet, now)
     elif header.protocol == ipv4.TCP:
-        reason = interface.segment(view(ethernet.Header, frame).source.number(), packet, now)
+        reason = interface.segment(ethernet.source_of(frame), packet, now)
         if reason != Drop.NONE:
             interface.drop(reason)
         else:
             interface.delivered += 1
     else:
         interface.drop(Drop.IPV4_PROTOCOL)
+
+
+@cold
+def join(interface: Interface, packet: Span[u8], reason: u8, now: u64) -> Span[u8]:
+    """The datagram that is whole with this packet, if it was only a fragment; else nothing, and it is kept or dropped."""
+    row = len(interface.fragments)
+    if reason == Drop.IPV4_FRAGMENT and row != 0:
+        row, reason = fragments.add(interface.fragments, packet, now, interface.second)
+    if reason != Drop.NONE:
+        interface.drop(reason)
+    elif row == len(interface.fragments):
+        interface.kept += 1
+    else:
+        return interface.fragments[row].packet[:]
+    return packet[:0]
 
 
 def receive_icmp(interface: Interface, frame: Span[u8], packet: Span[u8], now: u64) -> None:
@@ -214,7 +222,7 @@ def receive_icmp(interface: Interface, frame: Span[u8], packet: Span[u8], now: u
         interface.drop(Drop.SEND_LENGTH)
         return
     icmp.write_echo_reply(interface.output[PAYLOAD:end], message)
-    station = view(ethernet.Header, frame).source.number()
+    station = ethernet.source_of(frame)
     send_ipv4(interface, header.source, station, ipv4.ICMP, len(message), now)
 
 
@@ -226,7 +234,7 @@ def receive_udp(interface: Interface, frame: Span[u8], packet: Span[u8], now: u6
         interface.drop(reason)
         return
     ports = view(udp.Header, datagram)
-    station = view(ethernet.Header, frame).source.number()
+    station = ethernet.source_of(frame)
     for i in range(PORTS):
         if interface.ports[i].number == ports.destination_port:
             interface.delivered += 1
@@ -255,23 +263,28 @@ def send(interface: Interface, peer: Peer, data: Span[u8], now: u64) -> bool:
     if len(data) > LARGEST_DATAGRAM:
         interface.drop(Drop.SEND_LENGTH)
         return False
-    length = udp.HEADER + len(data)
-    datagram = interface.output[PAYLOAD : PAYLOAD + length]
+    frame = interface.output[: PAYLOAD + udp.HEADER + len(data)]
+    datagram = frame[PAYLOAD:]
     datagram[udp.HEADER :].copy_from(data)
     udp.write(datagram, interface.address, peer.local_port, peer.address, peer.port)
-    return send_ipv4(interface, peer.address, peer.station, ipv4.UDP, length, now)
+    return send_packet(interface, frame, peer.address, peer.station, ipv4.UDP, now)
 
 
 def send_ipv4(interface: Interface, destination: u32, station: u64, protocol: u8, length: u64, now: u64) -> bool:
     """Send the payload of `length` bytes that stands in `output`, to `station` if it is known already."""
-    end = PAYLOAD + length
-    ipv4.write(interface.output[ethernet.HEADER : end], interface.address, destination, protocol)
+    return send_packet(interface, interface.output[: PAYLOAD + length], destination, station, protocol, now)
+
+
+@inline
+def send_packet(interface: Interface, frame: Span[u8], destination: u32, station: u64, protocol: u8, now: u64) -> bool:
+    """The same of a `frame` in `output` that has its payload."""
+    ipv4.write(frame[ethernet.HEADER :], interface.address, destination, protocol)
     if station != ASK:
-        return send_frame(interface, station, ethernet.IPV4, end)
-    return send_by_route(interface, destination, end, now)
+        return finish_frame(interface, frame, station, ethernet.IPV4)
+    return send_by_route(interface, destination, len(frame), now)
 
 
-@noinline  # an answer does not pay for it
+@cold  # an answer does not pay for it
 def send_by_route(interface: Interface, destination: u32, end: u64, now: u64) -> bool:
     """Send the datagram in `output` to whom the address or the gateway leads; to wait for ARP is to send."""
     if destination == ipv4.LIMITED_BROADCAST or destination == interface.address | (interface.mask ^ 0xFFFF_FFFF):
@@ -296,11 +309,17 @@ def send_by_route(interface: Interface, destination: u32, end: u64, now: u64) ->
 
 def send_frame(interface: Interface, station: u64, kind: u16, length: u64) -> bool:
     """Send the first `length` bytes of `output` as a frame, padded to the smallest length with zeros."""
-    ethernet.write(interface.output, station, interface.station, kind)
-    if length < ethernet.SMALLEST_FRAME:
-        interface.output[length : ethernet.SMALLEST_FRAME].fill(0)
-        length = ethernet.SMALLEST_FRAME
-    if not interface.transmit(interface.output[:length]):
+    return finish_frame(interface, interface.output[:length], station, kind)
+
+
+@inline
+def finish_frame(interface: Interface, frame: Span[u8], station: u64, kind: u16) -> bool:
+    """The same of a `frame` in `output`."""
+    ethernet.write(frame, station, interface.station, kind)
+    if len(frame) < ethernet.SMALLEST_FRAME:
+        interface.output[len(frame) : ethernet.SMALLEST_FRAME].fill(0)
+        frame = interface.output[: ethernet.SMALLEST_FRAME]
+    if not interface.transmit(frame):
         interface.drop(Drop.SEND_BUSY)
         return False
     interface.sent += 1

@@ -13,6 +13,9 @@ LIMITED_BROADCAST = 0xFFFF_FFFF
 DONT_FRAGMENT = 0x4000
 FRAGMENT = 0x3FFF  # "more fragments" and the offset: either one non-zero makes a fragment
 TIME_TO_LIVE = 64
+VERSION_AND_WORDS = 0x45  # without options
+# What `write` always writes, summed up in the machine's byte order.
+UNCHANGING = VERSION_AND_WORDS + (DONT_FRAGMENT >> 8) + TIME_TO_LIVE
 
 ICMP = 1
 TCP = 6
@@ -81,17 +84,16 @@ def write(packet: Span[u8], source: u32, destination: u32, protocol: u8) -> None
     identification (RFC 6864 section 4.1).
     """
     header = view(Header, packet)
-    header.version_and_words = 0x45
+    header.version_and_words = VERSION_AND_WORDS
     header.service = 0
     header.total_length = u16(len(packet))
     header.identification = 0
     header.flags_and_offset = DONT_FRAGMENT
     header.time_to_live = TIME_TO_LIVE
     header.protocol = protocol
-    header.checksum = 0
+    header.checksum = checksum.finish(pseudo_header(source, destination, protocol, len(packet)) + UNCHANGING)
     header.source = source
     header.destination = destination
-    header.checksum = checksum.finish(checksum.of_twenty(packet))
 
 
 @inline

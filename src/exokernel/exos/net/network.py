@@ -13,7 +13,7 @@ from exokernel.exos.net import arp, ethernet, interface
 from exokernel.exos.net.drop import Drop
 from exokernel.exos.net.interface import Peer
 from exokernel.machine.cpu import read_timestamp
-from exokernel.metal import Array, Span, addr, aligned, atomic_and, compiler_barrier, u8, u16, u32, u64
+from exokernel.metal import Array, Span, addr, aligned, atomic_and, compiler_barrier, noinline, u8, u16, u32, u64
 
 NEIGHBOURS = 16
 OUTGOING = 32  # frames that are being built, wait for their company, or are with the device
@@ -115,12 +115,19 @@ def transmit(frame: Span[u8]) -> bool:
     """Send the frame that stands in `card.output`; wait for room at most ten milliseconds, and not again before there was
     some. In `poll` True says that it goes when there are TOGETHER, or at the end.
     """
-    global building, together, stuck
+    global stuck
     if together == 0 and len(frame) < COPIED and (not polling or ring.indices.producer == ring.indices.consumer + 1):
         if aegis.network_transmit(u64(addr(frame[0])), len(frame)) == 0:
             stuck = False
             return True
         return copy(frame)
+    return lend(frame)
+
+
+@noinline  # what goes alone does not pay for it
+def lend(frame: Span[u8]) -> bool:
+    """Have the device read a frame where it stands, with its company."""
+    global building, together
     following = (building + 1) % OUTGOING
     if outgoing[following].busy != 0:
         return (together == 0 or flush()) and copy(frame)
@@ -133,6 +140,7 @@ def transmit(frame: Span[u8]) -> bool:
     return flush()
 
 
+@noinline
 def copy(frame: Span[u8]) -> bool:
     """Have the kernel copy a frame."""
     global stuck
