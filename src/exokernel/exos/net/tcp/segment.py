@@ -8,10 +8,12 @@ from enum import IntFlag
 
 from exokernel.exos.net import checksum, ipv4
 from exokernel.exos.net.drop import Drop
-from exokernel.exos.net.sequence import Sequence
+from exokernel.exos.net.tcp.sequence import Sequence
 from exokernel.metal import Span, inline, struct, u8, u16, u16be, u32, u32be, u64, view
 
 HEADER = 20
+LARGEST = 1460  # bytes of a segment: Ethernet's 1500 without the headers
+DEFAULT_LARGEST = 536  # for a peer that says nothing (RFC 9293 section 3.7.1)
 LARGEST_SCALE = 14
 NO_SCALE = 255
 BLOCK = 8  # bytes of one selective acknowledgment
@@ -94,6 +96,19 @@ class Options:
     selective: bool
     stamped: bool
     stamp: u32  # of the peer's clock
+
+
+@struct
+class Arrival:
+    """A segment taken apart; `start` and `end` are where its data are in the packet."""
+
+    sequence: Sequence
+    acknowledgment: Sequence
+    window: u32
+    flags: u8
+    options: u64  # their end
+    start: u64
+    end: u64
 
 
 def check(segment: Span[u8], source: u32, destination: u32) -> u8:
@@ -181,11 +196,11 @@ def find_blocks(data: Span[u8]) -> Span[u8]:
     return data[:0]
 
 
-def write_syn_options(data: Span[u8], largest: u16, scale: u8, selective: bool) -> u64:
+def write_syn_options(data: Span[u8], scale: u8, selective: bool) -> u64:
     """Write the options of a SYN; how many bytes they are, a multiple of four. NO_SCALE leaves the scale out."""
     data[0] = LARGEST_SEGMENT
     data[1] = 4
-    view(Half, data, 2).value = largest
+    view(Half, data, 2).value = LARGEST
     end: u64 = 4
     if selective:
         data[end] = NOTHING
