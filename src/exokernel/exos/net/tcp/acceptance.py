@@ -6,7 +6,7 @@
 from exokernel.exos.net.tcp.connection import Connection, Host
 from exokernel.exos.net.tcp.segment import Arrival
 from exokernel.exos.net.tcp.sending import owe
-from exokernel.metal import inline, u32, u64
+from exokernel.metal import inline, noinline, u32, u64
 
 STAMP_LIFETIME = 24 * 24 * 60 * 60  # seconds until a peer's clock may have gone half around (RFC 7323 section 5.5)
 CHALLENGE = 2  # fraction of a second in which there is one challenge (RFC 5961 section 7)
@@ -38,6 +38,7 @@ def acknowledges_possible(connection: Connection, arrival: Arrival) -> bool:
     return not old and not arrival.acknowledgment.after(connection.highest)
 
 
+@noinline
 def challenge(host: Host, connection: Connection, now: u64) -> None:
     """RFC 5961: who might be pretending is told where we are, which only the real peer understands; rarely."""
     if now >= connection.challenge_at:

@@ -57,9 +57,13 @@ def advance(host: Host, connection: Connection, arrival: Arrival, now: u64) -> N
         connection.next = acknowledgment
     connection.attempts = 0
     connection.progress_at = now
-    if connection.timing and not acknowledgment.before(connection.timed):
+    if connection.stamped:
+        if arrival.echoes:
+            flight = connection.highest.since(acknowledgment) + count
+            roundtrip.measure_by_stamp(host, connection, arrival.echo, flight, now)
+    elif connection.timing and not acknowledgment.before(connection.timed):
         connection.timing = False
-        roundtrip.measure(host, connection, now - connection.timed_at)
+        roundtrip.measure(host, connection, now - connection.timed_at, 1)
     recovery.forget_sacked(connection)
     if connection.recovering:
         recovery.progress(host, connection, data, now)

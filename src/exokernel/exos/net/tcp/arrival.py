@@ -10,21 +10,13 @@ from exokernel.exos.net.tcp.acknowledgment import acknowledge, advance, take_win
 from exokernel.exos.net.tcp.application import may_write
 from exokernel.exos.net.tcp.connection import LISTENERS, NONE, Connection, Event, Host
 from exokernel.exos.net.tcp.deadlines import wait_out
-from exokernel.exos.net.tcp.opening import (
-    begin,
-    initial_sequence,
-    listener_of,
-    scale_for,
-    take_listener,
-    take_options,
-    take_peer,
-)  # fmt: skip
+from exokernel.exos.net.tcp.opening import accept, initial_sequence, listener_of, take_options, take_peer  # fmt: skip
 from exokernel.exos.net.tcp.reassembly import open_window, take_data
-from exokernel.exos.net.tcp.segment import Arrival, Flag
+from exokernel.exos.net.tcp.segment import Arrival, Flag, Options
 from exokernel.exos.net.tcp.sending import owe, ports_of, send_reset, send_syn, settle
 from exokernel.exos.net.tcp.sequence import Sequence
 from exokernel.exos.net.tcp.states import State
-from exokernel.exos.net.tcp.table import find, lose, notify, release, take_row
+from exokernel.exos.net.tcp.table import find, lose, notify, release
 from exokernel.metal import Span, u8, u32, u64, view
 
 
@@ -38,7 +30,7 @@ def receive(host: Host, station: u64, source: u32, packet: Span[u8], now: u64) -
     header = view(segment.Header, packet)
     arrival = Arrival(
         Sequence(header.sequence), Sequence(header.acknowledgment), header.window, header.flags, header.length(),
-        header.length(), len(packet),
+        header.length(), len(packet), 0, 0, False,
     )  # fmt: skip
     row = find(host, source, header.source_port, header.destination_port)
     if row != NONE:
@@ -62,48 +54,43 @@ def arrive_unknown(host: Host, station: u64, source: u32, packet: Span[u8], arri
     if listener == LISTENERS:
         refuse(host, station, source, packet, arrival, now)
         return Drop.TCP_PORT
+    options = segment.Options()
+    segment.read_options(packet[segment.HEADER : arrival.options], options)
     if arrival.flags & Flag.ACK:
         if arrival.flags & Flag.SYN == 0 and now < host.cookies_until:
-            largest = cookies.check_cookie(host, source, header.source_port, header.destination_port, arrival, now)
-            if largest != 0:
-                row = take_row(host, source, header.source_port, header.destination_port, now)
-                if row == NONE:
-                    return Drop.TCP_MEMORY
-                connection = host.connections[row]
-                take_listener(host, connection, listener, station)
-                connection.scaled = False
-                begin(host, connection, arrival.acknowledgment.minus(1))
-                connection.next = arrival.acknowledgment
-                connection.highest = arrival.acknowledgment
-                take_peer(host, connection, arrival.sequence, largest)
-                return arrive(host, connection, packet, arrival, now)
-            return Drop.TCP_SEQUENCE  # perhaps a later segment of a peer whose first one is still to come
+            return arrive_with_cookie(host, listener, station, source, packet, arrival, options, now)
         refuse(host, station, source, packet, arrival, now)
         return Drop.TCP_PORT
     if arrival.flags & (Flag.SYN | Flag.FIN) != Flag.SYN:
         return Drop.TCP_PORT
-    options = segment.Options()
-    segment.read_options(packet[segment.HEADER : arrival.options], options)
-    if cookies.wanted(host):
-        cookies.send_cookie(host, station, source, packet, arrival, options.largest, now)
-        return Drop.NONE
-    row = take_row(host, source, header.source_port, header.destination_port, now)
+    sequence, offset = initial_sequence(host, source, header.source_port, header.destination_port, now)
+    if cookies.wanted(host) or now < host.cookies_until:
+        cookies.reduce(options)
+        if cookies.wanted(host):
+            cookies.send(host, station, source, packet, arrival, options, now)
+            return Drop.NONE
+        # It may have got a cookie for the same SYN, and then must not find anything else.
+        sequence, offset = cookies.for_syn(host, source, packet, arrival, options, now)
+    row = accept(host, listener, station, source, packet, sequence, offset, arrival.sequence.plus(1), options, now)
     if row == NONE:
         return Drop.TCP_MEMORY
-    connection = host.connections[row]
-    take_listener(host, connection, listener, station)
-    sequence = initial_sequence(host, source, connection.port, connection.local_port, now)
-    if now < host.cookies_until:  # it may have got one for the same SYN
-        sequence = cookies.cookie_for(host, source, packet, arrival, options.largest, now)
-    begin(host, connection, sequence)
-    connection.receive_scale = scale_for(host)
-    connection.selective = True
-    connection.stamped = True
-    take_options(connection, options)
-    take_peer(host, connection, arrival.sequence.plus(1), options.largest)
-    take_window(connection, arrival, arrival.window)
-    send_syn(host, connection, now)
+    take_window(host.connections[row], arrival, arrival.window)
+    send_syn(host, host.connections[row], now)
     return Drop.NONE
+
+
+def arrive_with_cookie(
+    host: Host, listener: u64, station: u64, source: u32, packet: Span[u8], arrival: Arrival, options: Options, now: u64
+) -> u8:
+    """A segment of no connection that may bring a cookie back."""
+    offset, ours = cookies.check(host, source, packet, arrival, options, now)
+    if not ours:
+        return Drop.TCP_SEQUENCE  # perhaps a later segment of a peer whose first one is still to come
+    sequence = arrival.acknowledgment.minus(1)
+    row = accept(host, listener, station, source, packet, sequence, offset, arrival.sequence, options, now)
+    if row == NONE:
+        return Drop.TCP_MEMORY
+    return arrive(host, host.connections[row], packet, arrival, now)
 
 
 def arrive(host: Host, connection: Connection, packet: Span[u8], arrival: Arrival, now: u64) -> u8:
@@ -142,6 +129,8 @@ def arrive_opening(host: Host, connection: Connection, packet: Span[u8], arrival
         return Drop.TCP_SEQUENCE
     options = segment.Options()
     segment.read_options(packet[segment.HEADER : arrival.options], options)
+    arrival.echo = options.echo
+    arrival.echoes = True
     take_options(connection, options)
     take_peer(host, connection, arrival.sequence.plus(1), options.largest)
     take_window(connection, arrival, arrival.window)
@@ -184,16 +173,16 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
         arrival.flags ^= Flag.SYN  # both began at once, and the peer has heard us
         arrival.sequence = connection.expected
 
-    stamp: u32 = 0
     if connection.stamped:
-        stamp, found = segment.find_stamp(packet, arrival.options)
-        if not found and arrival.flags & Flag.RST == 0:
-            return Drop.TCP_SEQUENCE
-        if not found:
-            stamp = connection.recent
-        elif acceptance.is_old(host, connection, stamp, now) and arrival.flags & Flag.RST == 0:
-            owe(connection)
-            return Drop.TCP_SEQUENCE
+        arrival.echoes = segment.find_stamps(packet, arrival)
+        if not arrival.echoes:
+            arrival.stamp = connection.recent
+        if arrival.flags & Flag.RST == 0:
+            if not arrival.echoes:
+                return Drop.TCP_SEQUENCE
+            if acceptance.is_old(host, connection, arrival.stamp, now):
+                owe(connection)
+                return Drop.TCP_SEQUENCE
 
     syn = arrival.flags & Flag.SYN != 0
     fin = arrival.flags & Flag.FIN != 0
@@ -234,14 +223,15 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
             if now >= host.cookies_until:
                 reject(host, connection, arrival, now)
             return Drop.TCP_SEQUENCE
-        connection.recent = stamp
+        connection.recent = arrival.stamp
+        arrival.echoes = now >= host.cookies_until  # the clock in a cookie is not exact
         take_window(connection, arrival, arrival.window << connection.send_scale)
         return opened(host, connection, packet, arrival, now)
     if not acceptance.acknowledges_possible(connection, arrival):
         challenge(host, connection, now)
         return Drop.TCP_SEQUENCE
     if connection.stamped and not arrival.sequence.after(connection.told):
-        connection.recent = stamp  # it is the one to be echoed (RFC 7323 section 4.3)
+        connection.recent = arrival.stamp  # it is the one to be echoed (RFC 7323 section 4.3)
     generation = connection.generation
     acknowledge(host, connection, packet, arrival, now)
     if connection.generation != generation:

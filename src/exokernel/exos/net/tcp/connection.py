@@ -127,6 +127,8 @@ class Host:
     hand: u16  # where the search for a row that only waits goes on
     last_port: u16
     buffer_size: u32
+    shortest_timeout: u64  # in the clock's ticks, as the next
+    longest_timeout: u64
     stamp_shift: u8  # from the clock to timestamps of 1 ms or a little more
     buffers: Span[u8]
     listeners: Array[Listener, LISTENERS]

@@ -5,7 +5,7 @@
 
 from exokernel.exos.net.tcp.connection import NEVER, Connection, Host
 from exokernel.exos.net.tcp.states import State
-from exokernel.metal import u64
+from exokernel.metal import noinline, u64
 
 TIME_WAIT = 60  # seconds: two lifetimes of a segment, 30 s each
 KEEP_ALIVE_INTERVAL = 75  # seconds
@@ -36,6 +36,7 @@ def watch(host: Host, connection: Connection, now: u64) -> None:
     host.next_deadline = min(host.next_deadline, connection.idle_at)
 
 
+@noinline
 def wait_out(host: Host, connection: Connection, now: u64) -> None:
     """To TIME-WAIT, where only the peer's last FIN is answered again."""
     connection.state = State.TIME_WAIT

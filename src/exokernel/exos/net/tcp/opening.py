@@ -12,7 +12,7 @@ from exokernel.exos.net.tcp.sending import first_window, send_syn
 from exokernel.exos.net.tcp.sequence import Sequence
 from exokernel.exos.net.tcp.states import State
 from exokernel.exos.net.tcp.table import find, take_row
-from exokernel.metal import Ptr, addr, u8, u16, u32, u64
+from exokernel.metal import Ptr, Span, addr, u8, u16, u32, u64, view
 
 EPHEMERAL = 49152  # ports of ours for connections that we open: from here on
 SMALLEST = 64  # whatever a peer says: it cannot make us send in crumbs
@@ -69,32 +69,46 @@ def connect_from(
     connection.handler = handler
     connection.station = station
     connection.state = State.SYN_SENT
-    begin(host, connection, initial_sequence(host, address, port, local_port, now))
-    connection.selective = True  # what is offered; the answer decides
-    connection.stamped = True
-    connection.receive_scale = scale_for(host)
+    sequence, offset = initial_sequence(host, address, port, local_port, now)
+    begin(host, connection, sequence, offset)
     send_syn(host, connection, now)
     return addr(connection)
 
 
-def initial_sequence(host: Host, address: u32, port: u16, local_port: u16, now: u64) -> Sequence:
-    """RFC 6528: a clock of four microseconds, and an offset that nobody else can know."""
+def initial_sequence(host: Host, address: u32, port: u16, local_port: u16, now: u64) -> tuple[Sequence, u32]:
+    """The number of our SYN (RFC 6528): a clock of four microseconds, and an offset that nobody else can know. Second
+    comes another one, for our timestamps (RFC 7323 section 7.1).
+    """
     name = (u64(address) << 32) | (u64(port) << 16) | local_port
     clock = now // max(host.second // 250_000, 1)
-    return Sequence(u32(clock + siphash.of_words(host.key0, host.key1, name, 0)))
+    secret = siphash.of_words(host.key0, host.key1, name, 0)
+    return Sequence(u32(clock + secret)), u32(secret >> 32)
 
 
-def take_listener(host: Host, connection: Connection, listener: u64, station: u64) -> None:
-    """A peer begins it."""
-    connection.handler = host.listeners[listener].handler
-    connection.station = station
-    connection.passive = True
-    connection.state = State.SYN_RECEIVED
-    host.half_open += 1
+def accept(
+    host: Host, listener: u64, station: u64, source: u32, packet: Span[u8], sequence: Sequence, offset: u32,
+    expected: Sequence, options: segment.Options, now: u64,
+) -> u16:  # fmt: skip
+    """The row of a connection that the sender of `packet` begins, in SYN-RECEIVED, or NONE: our SYN has the number
+    `sequence`, our timestamps that offset, and the peer's first byte is `expected`.
+    """
+    header = view(segment.Header, packet)
+    row = take_row(host, source, header.source_port, header.destination_port, now)
+    if row != NONE:
+        connection = host.connections[row]
+        connection.handler = host.listeners[listener].handler
+        connection.station = station
+        connection.passive = True
+        connection.state = State.SYN_RECEIVED
+        host.half_open += 1
+        begin(host, connection, sequence, offset)
+        take_options(connection, options)
+        take_peer(host, connection, expected, options.largest)
+    return row
 
 
-def begin(host: Host, connection: Connection, sequence: Sequence) -> None:
-    """Our SYN has this number."""
+def begin(host: Host, connection: Connection, sequence: Sequence, offset: u32) -> None:
+    """Our SYN has this number and offers all that there is; the peer's decides."""
     connection.unacknowledged = sequence
     connection.next = sequence.plus(1)
     connection.highest = sequence.plus(1)
@@ -104,8 +118,11 @@ def begin(host: Host, connection: Connection, sequence: Sequence) -> None:
     connection.edge = Sequence(0)
     connection.told = Sequence(0)
     connection.recent = 0
-    connection.stamp_offset = sequence.raw * 0x9E37_79B1  # nothing of the one tells the other
+    connection.stamp_offset = offset
     connection.segment_size = DEFAULT_LARGEST
+    connection.selective = True
+    connection.stamped = True
+    connection.receive_scale = scale_for(host)
 
 
 def take_options(connection: Connection, options: segment.Options) -> None:

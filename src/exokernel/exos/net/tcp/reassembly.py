@@ -8,11 +8,11 @@ from exokernel.exos.net.tcp import runs
 from exokernel.exos.net.tcp.connection import NONE, Connection, Event, Host
 from exokernel.exos.net.tcp.deadlines import wait_out
 from exokernel.exos.net.tcp.segment import Arrival, Flag
-from exokernel.exos.net.tcp.sending import owe
+from exokernel.exos.net.tcp.sending import acknowledge_bare, owe
 from exokernel.exos.net.tcp.sequence import Sequence
 from exokernel.exos.net.tcp.states import AFTER_THEIRS, RECEIVE, State, allows
 from exokernel.exos.net.tcp.table import buffer_of, forget_received, notify, take_buffer
-from exokernel.metal import Span, addr, u8, u32, u64
+from exokernel.metal import Span, addr, noinline, u8, u32, u64
 
 
 def take_data(host: Host, connection: Connection, packet: Span[u8], arrival: Arrival, now: u64) -> u8:
@@ -41,8 +41,9 @@ def take_data(host: Host, connection: Connection, packet: Span[u8], arrival: Arr
         fin = False
     last = start.plus(u32(len(data)))
     if start != connection.expected:
-        connection.acknowledge_now = True  # tells the peer what is missing (RFC 5681 section 4.2)
-        return hold(host, connection, start, data)
+        reason = hold(host, connection, start, data)
+        acknowledge_bare(host, connection, now)  # with data it would be no duplicate for the peer (RFC 5681 section 2)
+        return reason
     generation = connection.generation
     if len(data) != 0:
         if not connection.deaf:
@@ -123,6 +124,7 @@ def store(host: Host, connection: Connection, start: Sequence, data: Span[u8]) -
     buffer[offset + distance : offset + distance + len(data)].copy_from(data)
 
 
+@noinline
 def hold(host: Host, connection: Connection, start: Sequence, data: Span[u8]) -> u8:
     """Keep bytes that come too early: at most RUNS runs of them."""
     if len(data) == 0 or connection.deaf:

@@ -13,12 +13,13 @@ from exokernel.exos.net.tcp.sending import emit, push, send_syn
 from exokernel.exos.net.tcp.sequence import Sequence
 from exokernel.exos.net.tcp.states import State
 from exokernel.exos.net.tcp.table import lose
-from exokernel.metal import Span, u8, u32, u64, view
+from exokernel.metal import Span, noinline, u8, u32, u64, view
 
 SYN_ATTEMPTS = 5
 ATTEMPTS = 10  # of anything else, until the connection is given up
 
 
+@noinline
 def note_sacked(connection: Connection, blocks: Span[u8]) -> None:
     """RFC 2018: the peer says what it has. Only what was sent is believed; when there is no place, it is forgotten."""
     for i in range(len(blocks) // segment.BLOCK):
@@ -36,6 +37,7 @@ def forget_sacked(connection: Connection) -> None:
         runs.drop_first(sacked)
 
 
+@noinline
 def duplicate(host: Host, connection: Connection, now: u64) -> None:
     """The peer has got something, but not what comes next."""
     if connection.recovering:
@@ -54,6 +56,7 @@ def duplicate(host: Host, connection: Connection, now: u64) -> None:
     due_again(host, connection, now)
 
 
+@noinline
 def progress(host: Host, connection: Connection, count: u32, now: u64) -> None:
     """In recovery, `count` bytes more are acknowledged: the end of it, or the next hole (RFC 6582 section 3.2)."""
     acknowledgment = connection.unacknowledged

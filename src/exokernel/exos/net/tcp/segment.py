@@ -96,11 +96,14 @@ class Options:
     selective: bool
     stamped: bool
     stamp: u32  # of the peer's clock
+    echo: u32  # of ours
 
 
 @struct
 class Arrival:
-    """A segment taken apart; `start` and `end` are where its data are in the packet."""
+    """A segment taken apart; `start` and `end` are where its data are in the packet. `stamp` and `echo` are read where
+    both sides send timestamps.
+    """
 
     sequence: Sequence
     acknowledgment: Sequence
@@ -109,6 +112,9 @@ class Arrival:
     options: u64  # their end
     start: u64
     end: u64
+    stamp: u32
+    echo: u32
+    echoes: bool  # `echo` is our clock when we sent what is acknowledged
 
 
 def check(segment: Span[u8], source: u32, destination: u32) -> u8:
@@ -152,23 +158,29 @@ def read_options(data: Span[u8], options: Options) -> None:
         elif kind == STAMPS and length == 10:
             options.stamped = True
             options.stamp = view(Whole, data, i + 2).value
+            options.echo = view(Whole, data, i + 6).value
         i += length
 
 
 @inline
-def find_stamp(segment: Span[u8], end: u64) -> tuple[u32, bool]:
-    """The sender's clock among the options of a segment, which end there, and whether it is there."""
-    if end >= HEADER + STAMPS_LENGTH:
+def find_stamps(segment: Span[u8], arrival: Arrival) -> bool:
+    """Read the timestamps among the options of a segment; whether they are there."""
+    if arrival.options >= HEADER + STAMPS_LENGTH:
         stamps = view(Stamps, segment, HEADER)
         if stamps.head == STAMPS_HEAD:
-            return stamps.value, True
-    return search_stamp(segment[HEADER:end])
+            arrival.stamp = stamps.value
+            arrival.echo = stamps.echo
+            return True
+    return search_stamps(segment[HEADER : arrival.options], arrival)
 
 
-def search_stamp(data: Span[u8]) -> tuple[u32, bool]:
+def search_stamps(data: Span[u8], arrival: Arrival) -> bool:
+    """The same where they are not where nearly everybody has them."""
     options = Options()
     read_options(data, options)
-    return options.stamp, options.stamped
+    arrival.stamp = options.stamp
+    arrival.echo = options.echo
+    return options.stamped
 
 
 @inline

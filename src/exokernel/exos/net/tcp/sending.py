@@ -6,6 +6,7 @@ data gets it alone. What is sent a second time, `recovery` decides.
 from exokernel.exos.net.tcp import congestion, segment
 from exokernel.exos.net.tcp.connection import NEVER, Connection, Host
 from exokernel.exos.net.tcp.deadlines import due, due_again
+from exokernel.exos.net.tcp.roundtrip import stamp_of
 from exokernel.exos.net.tcp.runs import RUNS
 from exokernel.exos.net.tcp.segment import Flag
 from exokernel.exos.net.tcp.sequence import Sequence
@@ -138,12 +139,6 @@ def emit(
     if not connection.wants_room:
         connection.acknowledge_at = NEVER
     return True
-
-
-@inline
-def stamp_of(host: Host, connection: Connection, now: u64) -> u32:
-    """Our clock, as the peer is to see it."""
-    return u32(now >> host.stamp_shift) + connection.stamp_offset
 
 
 @inline

@@ -3,8 +3,8 @@
 connection, and given back. Nothing is sent here.
 """
 
+from exokernel.exos.net.tcp import roundtrip
 from exokernel.exos.net.tcp.connection import NEVER, NONE, Connection, Event, Host
-from exokernel.exos.net.tcp.roundtrip import FIRST_TIMEOUT
 from exokernel.exos.net.tcp.states import State
 from exokernel.metal import Ptr, Span, addr, inline, u8, u16, u32, u64
 
@@ -19,9 +19,7 @@ def prepare(host: Host, connections: Span[Connection], buffers: Span[u8], buffer
     host.buffers = Span[u8](Ptr[u8](u64(addr(buffers[0]))), len(buffers))
     host.buffer_size = buffer_size
     host.next_deadline = NEVER
-    host.stamp_shift = 0
-    while host.second >> host.stamp_shift > 1000:
-        host.stamp_shift += 1
+    roundtrip.prepare(host)
     host.half_open = 0
     host.hand = 0
     host.cookies_until = 0
@@ -129,7 +127,7 @@ def take_row(host: Host, address: u32, port: u16, local_port: u16, now: u64) -> 
     connection.measured = False
     connection.attempts = 0
     connection.probes = 0
-    connection.timeout = FIRST_TIMEOUT * host.second
+    connection.timeout = roundtrip.FIRST_TIMEOUT * host.second
     connection.challenge_at = 0
     connection.keep_alive = 0
     connection.patience = 0
