@@ -368,6 +368,8 @@ class Run:
         elif name == "forget":  # what was sent is not looked at
             self.collect()
             self.sent.clear()
+        elif name == "refuse":  # the device has no room for so many segments
+            self.module.option(3, int(arguments[0]), self.now)
         elif name in ("flood", "calm"):
             sequence, flag = (0, "S") if name == "flood" else (1, "R")
             for port in range(FLOOD_PORT, FLOOD_PORT + int(arguments[0])):

@@ -15,8 +15,9 @@ def acknowledge(host: Host, connection: Connection, packet: Span[u8], arrival: A
     acknowledgment = arrival.acknowledgment
     window = arrival.window << connection.send_scale
     usual = segment.HEADER + segment.STAMPS_LENGTH if connection.stamped else u64(segment.HEADER)
+    news = False
     if connection.selective and arrival.options > usual:
-        recovery.note_sacked(connection, segment.find_blocks(packet[segment.HEADER : arrival.options]))
+        news = recovery.note_sacked(connection, segment.find_blocks(packet[segment.HEADER : arrival.options]))
     if acknowledgment.after(connection.unacknowledged):
         generation = connection.generation
         advance(host, connection, arrival, now)
@@ -25,8 +26,9 @@ def acknowledge(host: Host, connection: Connection, packet: Span[u8], arrival: A
     elif acknowledgment == connection.unacknowledged:
         if window == 0:
             connection.attempts = 0  # it is there, and may keep us waiting (RFC 9293 section 3.8.6.1)
-        bare = arrival.start == arrival.end and arrival.flags & Flag.FIN == 0
-        if bare and window == connection.window and window != 0 and connection.highest != connection.unacknowledged:
+        # A duplicate is without data and a new window (RFC 5681 section 2), or says what arrived (RFC 6675 section 2).
+        bare = arrival.start == arrival.end and arrival.flags & Flag.FIN == 0 and window == connection.window
+        if (bare or news) and window != 0 and connection.highest != connection.unacknowledged:
             recovery.duplicate(host, connection, now)
     else:
         return

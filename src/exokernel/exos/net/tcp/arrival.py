@@ -4,7 +4,7 @@ have an acknowledgment and data to be taken.
 """
 
 from exokernel.exos.net.drop import Drop
-from exokernel.exos.net.tcp import acceptance, cookies, segment
+from exokernel.exos.net.tcp import acceptance, congestion, cookies, roundtrip, segment
 from exokernel.exos.net.tcp.acceptance import challenge
 from exokernel.exos.net.tcp.acknowledgment import acknowledge, advance, take_window
 from exokernel.exos.net.tcp.application import may_write
@@ -67,6 +67,8 @@ def arrive_unknown(host: Host, station: u64, source: u32, packet: Span[u8], arri
     if cookies.wanted(host) or now < host.cookies_until:
         cookies.reduce(options)
         if cookies.wanted(host):
+            if not cookies.can_keep(options):
+                return Drop.TCP_MEMORY
             cookies.send(host, station, source, packet, arrival, options, now)
             return Drop.NONE
         # It may have got a cookie for the same SYN, and then must not find anything else.
@@ -155,7 +157,12 @@ def opened(host: Host, connection: Connection, packet: Span[u8], arrival: Arriva
     if connection.finishing:
         connection.state = State.FIN_WAIT_1
     connection.unacknowledged = arrival.acknowledgment
+    attempts = connection.attempts
     advance(host, connection, arrival, now)
+    if attempts != 0:
+        roundtrip.begin_late(host, connection)
+    if attempts > 1:
+        congestion.begin_late(connection)
     generation = connection.generation
     notify(connection, Event.OPENED)
     if connection.generation != generation:
@@ -168,6 +175,9 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
     opening = connection.state == State.SYN_RECEIVED
     if opening and arrival.flags & Flag.SYN and arrival.sequence.plus(1) == connection.expected:
         if arrival.flags & Flag.ACK == 0:
+            if connection.stamped and segment.find_stamps(packet, arrival):
+                if not acceptance.is_old(host, connection, arrival.stamp, now):
+                    connection.recent = arrival.stamp
             send_syn(host, connection, now)  # our answer was lost
             return Drop.NONE
         arrival.flags ^= Flag.SYN  # both began at once, and the peer has heard us
@@ -181,7 +191,10 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
             if not arrival.echoes:
                 return Drop.TCP_SEQUENCE
             if acceptance.is_old(host, connection, arrival.stamp, now):
-                owe(connection)
+                if arrival.start == arrival.end and arrival.flags & Flag.FIN == 0:
+                    challenge(host, connection, now)  # rarely: both sides might think so of each other
+                else:
+                    owe(connection)
                 return Drop.TCP_SEQUENCE
 
     syn = arrival.flags & Flag.SYN != 0

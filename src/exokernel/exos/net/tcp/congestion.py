@@ -5,7 +5,7 @@ is sent again is not decided here (`recovery`).
 """
 
 from exokernel.exos.net.tcp.connection import Connection
-from exokernel.metal import inline, u32
+from exokernel.metal import inline, u32, u64
 
 INITIAL_SEGMENTS = 10  # RFC 6928 section 2
 DUPLICATES = 3  # acknowledgments that say "lost" (RFC 5681 section 3.2)
@@ -16,6 +16,11 @@ def begin(connection: Connection) -> None:
     """Nothing is known of the way yet."""
     connection.congestion = INITIAL_SEGMENTS * connection.segment_size
     connection.threshold = NO_THRESHOLD
+
+
+def begin_late(connection: Connection) -> None:
+    """More than one SYN was lost: one segment at first (RFC 5681 section 3.1, RFC 6928 section 2)."""
+    connection.congestion = connection.segment_size
 
 
 @inline
@@ -37,7 +42,8 @@ def acknowledged(connection: Connection, count: u32, most: u32) -> None:
     if connection.congestion < connection.threshold:
         connection.congestion += min(count, size)
     else:
-        connection.congestion += max(size * size // connection.congestion, 1)
+        more = u32(u64(size) * count // connection.congestion)  # a segment for all of the window
+        connection.congestion += max(more, 1) if count >= size else more
 
 
 def rested(connection: Connection) -> None:
@@ -59,7 +65,8 @@ def left_the_network(connection: Connection) -> None:
 def partly_recovered(connection: Connection, count: u32) -> None:
     """In recovery, `count` bytes are acknowledged, and something else is lost too (RFC 6582 section 3.2, step 3)."""
     connection.congestion -= min(connection.congestion, count)
-    connection.congestion += connection.segment_size
+    if count >= connection.segment_size:
+        connection.congestion += connection.segment_size
 
 
 def recovered(connection: Connection, flight: u32) -> None:

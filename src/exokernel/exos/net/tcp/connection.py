@@ -70,7 +70,7 @@ class Connection:
     congestion: u32  # the window
     threshold: u32  # of slow start
     recover: Sequence  # RFC 6582: what was sent when the loss was seen
-    hole: Sequence  # what to send again next
+    hole: Sequence  # what to send again next; before that, `highest` at the first duplicate
     recovering: bool
     duplicates: u8
     selective: bool  # both sides know selective acknowledgments
@@ -83,6 +83,7 @@ class Connection:
     arrived_length: u32
     receive_buffer: u16
     receive_scale: u8
+    held_end: bool  # the last number that is held is the peer's FIN
     held: Runs  # in the buffer behind what has arrived
     unanswered: u32  # bytes received and not acknowledged
 

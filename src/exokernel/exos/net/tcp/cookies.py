@@ -30,6 +30,11 @@ def reduce(options: Options) -> None:
         options.selective = False
 
 
+def can_keep(options: Options) -> bool:
+    """Whether one of SIZES is not too large for the peer; who wants smaller segments has to wait."""
+    return options.largest == 0 or options.largest >= SIZES[0]
+
+
 def make(
     host: Host, source: u32, packet: Span[u8], sequence: Sequence, period: u64, index: u32, agreed: u32
 ) -> tuple[Sequence, u32]:

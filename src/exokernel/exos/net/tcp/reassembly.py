@@ -41,20 +41,25 @@ def take_data(host: Host, connection: Connection, packet: Span[u8], arrival: Arr
         fin = False
     last = start.plus(u32(len(data)))
     if start != connection.expected:
-        reason = hold(host, connection, start, data)
+        reason = hold(host, connection, start, data, fin)
         acknowledge_bare(host, connection, now)  # with data it would be no duplicate for the peer (RFC 5681 section 2)
         return reason
     generation = connection.generation
     if len(data) != 0:
         if not connection.deaf:
             connection.progress_at = now
-        if connection.held.count != 0:
+        gap = connection.held.count != 0
+        if gap:
             connection.acknowledge_now = True  # it fills a gap (RFC 5681 section 4.2)
         if not deliver(host, connection, data):
             connection.acknowledge_now = True
             return Drop.TCP_MEMORY
         if connection.generation != generation:
             return Drop.NONE
+        if gap and connection.held_end and connection.held.count == 0:
+            connection.held_end = False
+            fin = True  # which came early
+            last = connection.expected
         connection.unanswered += u32(len(data))
         if connection.unanswered >= 2 * connection.segment_size:
             connection.acknowledge_now = True
@@ -118,6 +123,7 @@ def store(host: Host, connection: Connection, start: Sequence, data: Span[u8]) -
         kept = u64(connection.arrived_length)
         if connection.held.count != 0:
             kept += connection.held.row[connection.held.count - 1].end.since(connection.expected)
+            kept -= u64(connection.held_end)
         buffer[:kept].copy_from(buffer[offset : offset + kept])
         connection.arrived_at = u64(addr(buffer[0]))
         offset = 0
@@ -125,9 +131,9 @@ def store(host: Host, connection: Connection, start: Sequence, data: Span[u8]) -
 
 
 @noinline
-def hold(host: Host, connection: Connection, start: Sequence, data: Span[u8]) -> u8:
-    """Keep bytes that come too early: at most RUNS runs of them."""
-    if len(data) == 0 or connection.deaf:
+def hold(host: Host, connection: Connection, start: Sequence, data: Span[u8], fin: bool) -> u8:
+    """Keep bytes that come too early, and a FIN behind them: at most RUNS runs of them."""
+    if (len(data) == 0 and not fin) or connection.deaf:
         return Drop.TCP_SEQUENCE
     if connection.receive_buffer == NONE:
         connection.receive_buffer = take_buffer(host)
@@ -135,16 +141,20 @@ def hold(host: Host, connection: Connection, start: Sequence, data: Span[u8]) ->
             return Drop.TCP_MEMORY
         connection.arrived_at = u64(addr(buffer_of(host, connection.receive_buffer)[0]))
     store(host, connection, start, data)
-    return Drop.NONE if runs.add(connection.held, start, start.plus(u32(len(data)))) else Drop.TCP_MEMORY
+    if not runs.add(connection.held, start, start.plus(u32(len(data)) + u32(fin))):
+        return Drop.TCP_MEMORY
+    connection.held_end = connection.held_end or fin
+    return Drop.NONE
 
 
 def join_held(connection: Connection) -> None:
-    """What was held and now comes next has arrived."""
+    """What was held and now comes next has arrived, but for a FIN at its end."""
     held = connection.held
     while held.count != 0 and not held.row[0].start.after(connection.expected):
         if held.row[0].end.after(connection.expected):
-            connection.arrived_length += held.row[0].end.since(connection.expected)
-            connection.expected = held.row[0].end
+            count = held.row[0].end.since(connection.expected) - u32(connection.held_end and held.count == 1)
+            connection.arrived_length += count
+            connection.expected = connection.expected.plus(count)
         runs.drop_first(held)
 
 

@@ -20,14 +20,19 @@ ATTEMPTS = 10  # of anything else, until the connection is given up
 
 
 @noinline
-def note_sacked(connection: Connection, blocks: Span[u8]) -> None:
-    """RFC 2018: the peer says what it has. Only what was sent is believed; when there is no place, it is forgotten."""
+def note_sacked(connection: Connection, blocks: Span[u8]) -> bool:
+    """RFC 2018: the peer says what it has; whether that is more than was known. Only what was sent is believed; when
+    there is no place, it is forgotten.
+    """
+    news = False
     for i in range(len(blocks) // segment.BLOCK):
         block = view(segment.Block, blocks, i * segment.BLOCK)
         start = Sequence(block.start)
         end = Sequence(block.end)
         if start.before(end) and start.after(connection.unacknowledged) and not end.after(connection.highest):
-            runs.add(connection.sacked, start, end)
+            if not runs.has(connection.sacked, start, end):
+                news = runs.add(connection.sacked, start, end) or news
+    return news
 
 
 def forget_sacked(connection: Connection) -> None:
@@ -44,10 +49,13 @@ def duplicate(host: Host, connection: Connection, now: u64) -> None:
         if not connection.selective or not resend(host, connection, now):
             congestion.left_the_network(connection)
         return
+    if connection.duplicates == 0:
+        connection.hole = connection.highest
     connection.duplicates = min(connection.duplicates + 1, DUPLICATES)
     if connection.duplicates < DUPLICATES or connection.unacknowledged.before(connection.recover):
         return
-    congestion.lost(connection, connection.highest.since(connection.unacknowledged))
+    # What left since the first duplicate does not count (RFC 5681 section 3.2, step 2).
+    congestion.lost(connection, connection.hole.since(connection.unacknowledged))
     connection.recover = connection.highest
     connection.recovering = True
     connection.hole = connection.unacknowledged
@@ -91,17 +99,19 @@ def resend(host: Host, connection: Connection, now: u64) -> bool:
             at = run.end
     if not beyond or not at.before(connection.highest):
         return False
-    host.retransmitted += 1
-    if not at.before(end):  # only the FIN is left
-        emit(host, connection, Flag.ACK | Flag.FIN, end, connection.send_length, 0, now)
-        connection.hole = end.plus(1)
-        return True
-    count = min(limit.since(at), connection.segment_size)
+    count: u32 = 0
+    after = end.plus(1)
     flags: u8 = Flag.ACK
-    if at.plus(count) == end:
-        flags |= Flag.PSH
-    emit(host, connection, flags, at, at.since(connection.unacknowledged), count, now)
-    connection.hole = at.plus(count)
+    if at.before(end):
+        count = min(limit.since(at), connection.segment_size)
+        after = at.plus(count)
+        if after == end:
+            flags |= Flag.PSH
+    else:  # only the FIN is left
+        flags |= Flag.FIN
+    if emit(host, connection, flags, at, at.since(connection.unacknowledged), count, now):
+        host.retransmitted += 1
+        connection.hole = after
     return True
 
 

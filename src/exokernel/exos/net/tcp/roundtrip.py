@@ -7,6 +7,7 @@ from exokernel.exos.net.tcp.connection import Connection, Host
 from exokernel.metal import inline, noinline, u32, u64
 
 FIRST_TIMEOUT = 1  # seconds (RFC 6298 section 2)
+LATE_TIMEOUT = 3  # of data, after a SYN that had to be sent again (RFC 6298 section 5.7)
 LONGEST_TIMEOUT = 60
 SHORTEST_TIMEOUT = 5  # fraction of a second; RFC 6298 would have a whole one
 
@@ -67,6 +68,12 @@ def set_measured(host: Host, connection: Connection) -> None:
     """RFC 6298 sections 2.3 and 2.4; a clock tick is the least variation."""
     timeout = connection.smoothed + max(4 * connection.variation, u64(1) << host.stamp_shift)
     connection.timeout = min(max(timeout, host.shortest_timeout), host.longest_timeout)
+
+
+def begin_late(host: Host, connection: Connection) -> None:
+    """A SYN was lost or its answer late: if that measured nothing, the way may be a long one."""
+    if not connection.measured:
+        connection.timeout = LATE_TIMEOUT * host.second
 
 
 def back_off(host: Host, connection: Connection) -> None:

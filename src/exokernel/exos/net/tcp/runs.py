@@ -24,6 +24,14 @@ class Runs:
     row: Array[Run, RUNS]
 
 
+def has(runs: Runs, start: Sequence, end: Sequence) -> bool:
+    """Whether the numbers from `start` up to `end` are all there."""
+    for i in range(runs.count):
+        if not start.before(runs.row[i].start) and not end.after(runs.row[i].end):
+            return True
+    return False
+
+
 def add(runs: Runs, start: Sequence, end: Sequence) -> bool:
     """Numbers from `start` up to `end`, at least one, are there too; False if that would be a run too many."""
     row = runs.row

@@ -102,7 +102,6 @@ def emit(
     start: u64 = segment.HEADER
     output = host.output()
     if connection.stamped:
-        connection.told = connection.expected
         segment.write_stamps(output, start, stamp_of(host, connection, now), connection.recent)
         start += segment.STAMPS_LENGTH
     if count == 0 and connection.held.count != 0 and connection.selective:
@@ -112,10 +111,11 @@ def emit(
         output[start + 2] = segment.SELECTIVE
         output[start + 3] = u8(2 + segment.BLOCK * blocks)
         start += segment.BLOCKS_HEADER
-        for i in range(blocks):
+        for i in range(blocks):  # first the run that grew last (RFC 2018 section 4)
+            run = connection.held.row[connection.held.latest if i == 0 else i - u64(i <= connection.held.latest)]
             block = view(segment.Block, output, start)
-            block.start = connection.held.row[i].start.raw
-            block.end = connection.held.row[i].end.raw
+            block.start = run.start.raw
+            block.end = run.end.raw
             start += segment.BLOCK
     if count != 0:
         buffer = buffer_of(host, connection.send_buffer)
@@ -133,6 +133,7 @@ def emit(
     )  # fmt: skip
     if not host.transmit(connection.address, connection.station, start + count, now):
         return False
+    connection.told = connection.expected
     connection.must_acknowledge = False
     connection.acknowledge_now = False
     connection.unanswered = 0

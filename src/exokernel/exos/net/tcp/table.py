@@ -117,6 +117,7 @@ def take_row(host: Host, address: u32, port: u16, local_port: u16, now: u64) -> 
     connection.scaled = True
     connection.stamped = False
     connection.held.count = 0
+    connection.held_end = False
     connection.retransmit_at = NEVER
     connection.acknowledge_at = NEVER
     connection.idle_at = NEVER
@@ -177,6 +178,7 @@ def forget_received(host: Host, connection: Connection) -> None:
     connection.receive_buffer = NONE
     connection.arrived_length = 0
     connection.held.count = 0
+    connection.held_end = False
 
 
 def lose(host: Host, connection: Connection) -> None:

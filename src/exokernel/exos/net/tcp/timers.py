@@ -55,7 +55,9 @@ def idle(host: Host, connection: Connection, now: u64) -> None:
             emit(host, connection, Flag.RST | Flag.ACK, connection.highest, 0, 0, now)
             lose(host, connection)
             return
-        if connection.state >= State.ESTABLISHED:
+        if connection.highest != connection.unacknowledged:
+            connection.heard_at = now  # what is under way asks as well (RFC 9293 section 3.8.4)
+        elif connection.state >= State.ESTABLISHED:
             connection.probes += 1
             emit(host, connection, Flag.ACK, connection.unacknowledged.minus(1), 0, 0, now)
     watch(host, connection, now)
