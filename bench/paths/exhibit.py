@@ -10,7 +10,7 @@ is no figure.
 The paths were found by `exo profile` under load (web server, key-value server, pipes, processes, schedulers). Some of the
 hottest are not here: mappings, claims, switches and transfers are assembly already, and what works on page tables or
 frames at the kernel's addresses (`receiving.deliver`, `tlb.insert_batch`) cannot be called by an application. Of TCP only the
-check of a segment is here: a twin of all of `tcp.py` would be a second stack.
+check of a segment is here: a twin of all of `tcp` would be a second stack.
 """
 
 import re

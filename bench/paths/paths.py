@@ -18,8 +18,9 @@ from exokernel.aegis import abi, capability, environment, filter, frames, inform
 from exokernel.aegis.abi import Atom, EnvironmentPage, FrameEntry, FrameKind
 from exokernel.aegis.environment import NOBODY, KernelPage
 from exokernel.exos import blocks, pipe, schedule
-from exokernel.exos.net import http, packets, resp, segment
+from exokernel.exos.net import http, packets, resp
 from exokernel.exos.net.packets import ip, tcp
+from exokernel.exos.net.tcp import segment
 from exokernel.machine.cpu import read_timestamp
 from exokernel.metal import (
     Array,

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = re.findall(r"^\d+\. `([^`]+)`: .+$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("folder", ["machine", "aegis", "exos", "exos/net", "metal"])
+@pytest.mark.parametrize("folder", ["machine", "aegis", "exos", "exos/net", "exos/net/tcp", "metal"])
 def test_every_file_has_its_place_in_the_reading_order(folder: str) -> None:
     there = {str(p.relative_to(ROOT)) for p in (ROOT / "src/exokernel" / folder).glob("*.py")}
     there = {p for p in there if not p.endswith(("__init__.py", "mypy_plugin.py"))}
@@ -22,6 +22,18 @@ def test_every_file_has_its_place_in_the_reading_order(folder: str) -> None:
 def test_each_file_is_listed_once_and_exists() -> None:
     assert len(ORDER) == len(set(ORDER))
     assert all((ROOT / path).is_file() for path in ORDER)
+
+
+def test_the_files_of_tcp_use_only_those_that_stand_before_them() -> None:
+    """So nothing goes around in a circle, and who reads in order knows each name already."""
+    place = "src/exokernel/exos/net/tcp/"
+    names = [Path(p).stem for p in ORDER if p.startswith(place)]
+    for i, name in enumerate(names):
+        text = (ROOT / f"{place}{name}.py").read_text()
+        used = set(re.findall(r"^from exokernel\.exos\.net\.tcp\.(\w+) import", text, re.MULTILINE))
+        for line in re.findall(r"^from exokernel\.exos\.net\.tcp import (.+)$", text, re.MULTILINE):
+            used |= set(line.split(", "))
+        assert used <= set(names[:i]), (name, used - set(names[:i]))
 
 
 HANDLERS = {"ebpf", "inspection", "translation", "helpers", "handler_abi", "handlers", "loading"}

@@ -14,7 +14,10 @@ A file holds several scripts, each headed by `=== what it shows` and perhaps opt
 
 Sequence numbers count from each side's SYN; on the wire the peer's begin just below 2^32, so that they wrap. `win` and
 options in an expectation are compared when they are written; that nothing else is sent always is. Timestamps are `TS 100`
-from the peer, whose clock it is, and `TS now 100` from the library: its clock must have gone on with ours, and the peer's.
+from the peer, whose clock it is, and `TS now 100` from the library: its clock must have gone on with ours, and the peer's
+(`TS any 100`: only the peer's is compared). The peer echoes the library's last clock that the script has seen; with
+`TS 100 ago 0.3` that of 0.3 s before now, with `TS 100 echo 5` just 5. `flood(3)` is SYNs from so many other ports,
+whose answers nobody looks at, `calm(3)` the resets that end them.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ HERE, PEER = bytes([192, 168, 0, 1]), bytes([192, 0, 2, 1])
 HERE_PORT, PEER_PORT = 8080, 9000
 PEER_START = 0xFFFF_FFB0  # where the peer's numbers begin on the wire
 TOLERANCE = 1000  # microseconds
+FLOOD_PORT = 10_000  # from here on
 FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32}
 START = 10_000_000  # on the clock
 
@@ -109,6 +113,7 @@ class Run:
         self.sent: deque[tuple[int, bytes]] = deque()
         self.our_start: int | None = None
         self.stamp: int | None = None  # our timestamp when the clock was 0
+        self.last_stamp = 0  # ours that was seen last
         self.sent_at = 0  # when the segment left that is shown
         self.written = self.given = 0
         self.events: list[str] = []
@@ -154,7 +159,8 @@ class Run:
     def collect(self) -> None:
         buffer = memory(bytes(1600))
         while (length := self.module.sent(buffer)) != 0:
-            self.sent.append((self.now, bytes(buffer)[:length]))
+            if int.from_bytes(bytes(buffer)[2:4], "big") < FLOOD_PORT:
+                self.sent.append((self.now, bytes(buffer)[:length]))
         while (event := self.module.event()) != 255:
             self.events.append(Event(event).name)
 
@@ -190,10 +196,19 @@ class Run:
         ack = (int(packet["ack"]) + (self.our_start or 0)) & 0xFFFF_FFFF if packet["ack"] else 0
         options = self.options(packet["options"] or "")
         header = struct.pack(
-            ">HHIIBBHHH", PEER_PORT, HERE_PORT, (start + PEER_START) & 0xFFFF_FFFF, ack,
-            (20 + len(options)) << 2, flags, int(packet["win"] or 0), 0, 0,
-        )  # fmt: skip
-        segment = header + options + data
+            ">IIBBHI",
+            (start + PEER_START) & 0xFFFF_FFFF,
+            ack,
+            (20 + len(options)) << 2,
+            flags,
+            int(packet["win"] or 0),
+            0,
+        )
+        self.arrive_bytes(PEER_PORT, header + options + data)
+
+    def arrive_bytes(self, port: int, rest: bytes) -> None:
+        """A segment from that port of the peer's, without a checksum so far."""
+        segment = struct.pack(">HH", port, HERE_PORT) + rest
         value = checksum(PEER + HERE + struct.pack(">BBH", 0, 6, len(segment)) + segment)
         self.module.arrive(memory(segment[:16] + struct.pack(">H", value) + segment[18:]), self.now)
         self.collect()
@@ -215,7 +230,7 @@ class Run:
             elif name == "hex":
                 result += bytes.fromhex(values[0])
             elif name == "TS":
-                result += struct.pack(">BBII", 8, 10, int(values[0]), 0)
+                result += struct.pack(">BBII", 8, 10, int(values[0]), self.echo(values[1:]))
             elif name == "sack":
                 edges = [int(edge) for value in values for edge in value.split(":")]
                 wire = [(edge + (self.our_start or 0)) & 0xFFFF_FFFF for edge in edges]
@@ -223,6 +238,14 @@ class Run:
             else:
                 raise Wrong(f"unknown option {name}")
         return result + b"\1" * (-len(result) % 4)
+
+    def echo(self, words: list[str]) -> int:
+        """The clock of ours that the peer sends back."""
+        if not words:
+            return self.last_stamp
+        if words[0] == "echo":
+            return int(words[1])
+        return (self.stamp or 0) + ((self.now - round(float(words[1]) * 1e6)) >> 10) & 0xFFFF_FFFF
 
     def show_options(self, data: bytes) -> str:
         words, i = [], 0
@@ -239,7 +262,11 @@ class Run:
             elif kind == 4:
                 words.append("sackOK")
             elif kind == 8:
-                words.append(f"TS {self.clock(int.from_bytes(body[:4], 'big'))} {int.from_bytes(body[4:], 'big')}")
+                stamp = int.from_bytes(body[:4], "big")
+                if self.stamp is not None and (stamp - self.last_stamp) & 0x8000_0000:
+                    raise Wrong("its clock went back")
+                self.last_stamp = stamp
+                words.append(f"TS {self.clock(self.last_stamp)} {int.from_bytes(body[4:], 'big')}")
             elif kind == 5:
                 edges = [(e - PEER_START) & 0xFFFF_FFFF for e in struct.unpack(f">{len(body) // 4}I", body)]
                 words.append("sack " + " ".join(f"{a}:{b}" for a, b in zip(edges[::2], edges[1::2], strict=True)))
@@ -289,6 +316,8 @@ class Run:
         if packet["options"] is not None:
             words = (w.strip() for w in packet["options"].split(","))
             wanted["options"] = ",".join(w for w in words if w and w != "nop")
+            if "TS any" in wanted["options"]:
+                shown["options"] = re.sub(r"TS \S+", "TS any", shown["options"])
         for name, value in wanted.items():
             if shown[name] != value:
                 raise Wrong(f"sent was {text}")
@@ -339,6 +368,12 @@ class Run:
         elif name == "forget":  # what was sent is not looked at
             self.collect()
             self.sent.clear()
+        elif name == "refuse":  # the device has no room for so many segments
+            self.module.option(3, int(arguments[0]), self.now)
+        elif name in ("flood", "calm"):
+            sequence, flag = (0, "S") if name == "flood" else (1, "R")
+            for port in range(FLOOD_PORT, FLOOD_PORT + int(arguments[0])):
+                self.arrive_bytes(port, struct.pack(">IIBBHI", sequence, 0, 0x50, FLAGS[flag], 1000, 0))
         elif name == "setsockopt":
             which = ["TCP_NODELAY", "TCP_KEEPIDLE", "TCP_USER_TIMEOUT"].index(arguments[2])
             self.module.option(which, int(arguments[3]), self.now)

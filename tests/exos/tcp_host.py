@@ -27,6 +27,7 @@ events: Array[u8, EVENTS] = Array[u8, EVENTS]()
 event_count: u64 = 0
 current: Ptr[Connection] = Ptr[Connection](0)
 eager: bool = False  # consume at once
+refused: u32 = 0  # segments that the device has no room for
 
 
 def place() -> Span[u8]:
@@ -34,7 +35,10 @@ def place() -> Span[u8]:
 
 
 def transmit(address: u32, station: u64, length: u64, now: u64) -> bool:
-    global count
+    global count, refused
+    if refused != 0:
+        refused -= 1
+        return False
     if count - first == SEGMENTS:
         return False
     segments[count % SEGMENTS][:length].copy_from(output[:length])
@@ -58,7 +62,8 @@ def hear(connection: Connection, event: u8) -> None:
 
 def reset(buffer: u32, pieces: u64, rows_used: u64, consume_at_once: bool) -> None:
     """A TCP that has seen nothing, with buffers of `buffer` bytes."""
-    global first, count, event_count, current, eager
+    global first, count, event_count, current, eager, refused
+    refused = 0
     first = 0
     count = 0
     event_count = 0
@@ -146,7 +151,11 @@ def abort(now: u64) -> None:
 
 
 def option(which: u64, value: u32, now: u64) -> None:
-    """0: no_delay; 1: keep-alive; 2: patience."""
+    """0: no_delay; 1: keep-alive; 2: patience; 3: so many segments will be refused."""
+    global refused
+    if which == 3:
+        refused = value
+        return
     if which == 0:
         current[0].no_delay = value != 0
     elif which == 1:

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.exos.ways import WAYS, memory
 
-from exokernel.exos.net import resp, siphash
+from exokernel.exos.net import resp
 from exokernel.exos.net.resp import Command
-from exokernel.exos.net.sequence import Sequence
+from exokernel.exos.net.tcp import siphash
+from exokernel.exos.net.tcp.sequence import Sequence
 from exokernel.metal import Span, u8, u32
 
 

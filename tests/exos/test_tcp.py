@@ -21,6 +21,16 @@ from tests.exos import tcp_stacks
 from tests.exos.ways import WAYS, memory
 
 from exokernel.exos.net import tcp
+from exokernel.exos.net.tcp.states import (
+    AFTER_ACKNOWLEDGED,
+    AFTER_OURS,
+    AFTER_THEIRS,
+    RECEIVE,
+    SEND,
+    WRITE,
+    State,
+    allows,
+)  # fmt: skip
 from exokernel.metal import sizeof
 
 FUNCTIONS = [
@@ -232,6 +242,24 @@ def test_python_agrees_with_the_compiled_code(name: str) -> None:
     for world in worlds:
         world.run()
     assert worlds[0].frames == worlds[1].frames and worlds[0].now == worlds[1].now
+
+
+def test_the_states_change_as_the_rfc_draws_it() -> None:
+    """RFC 9293 figure 5, what is behind the handshake: who has ended and heard what is where."""
+    ways = {
+        "o": "FIN_WAIT_1", "oa": "FIN_WAIT_2", "oat": "TIME_WAIT", "ot": "CLOSING", "ota": "TIME_WAIT",
+        "t": "CLOSE_WAIT", "to": "LAST_ACK", "toa": "CLOSED",
+    }  # fmt: skip
+    after = {"o": AFTER_OURS, "a": AFTER_ACKNOWLEDGED, "t": AFTER_THEIRS}
+    for way, name in ways.items():
+        state = State.ESTABLISHED
+        for step in way:
+            state = State(after[step][state])
+        assert state.name == name, way
+    assert {s.name for s in State if allows(WRITE, s)} == {"SYN_SENT", "SYN_RECEIVED", "ESTABLISHED", "CLOSE_WAIT"}
+    assert {s.name for s in State if allows(RECEIVE, s)} == {"ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2"}
+    sending = {"ESTABLISHED", "FIN_WAIT_1", "CLOSE_WAIT", "CLOSING", "LAST_ACK"}
+    assert {s.name for s in State if allows(SEND, s)} == sending
 
 
 def test_an_idle_connection_is_small() -> None:

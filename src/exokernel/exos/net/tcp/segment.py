@@ -8,10 +8,12 @@ from enum import IntFlag
 
 from exokernel.exos.net import checksum, ipv4
 from exokernel.exos.net.drop import Drop
-from exokernel.exos.net.sequence import Sequence
+from exokernel.exos.net.tcp.sequence import Sequence
 from exokernel.metal import Span, inline, struct, u8, u16, u16be, u32, u32be, u64, view
 
 HEADER = 20
+LARGEST = 1460  # bytes of a segment: Ethernet's 1500 without the headers
+DEFAULT_LARGEST = 536  # for a peer that says nothing (RFC 9293 section 3.7.1)
 LARGEST_SCALE = 14
 NO_SCALE = 255
 BLOCK = 8  # bytes of one selective acknowledgment
@@ -94,6 +96,25 @@ class Options:
     selective: bool
     stamped: bool
     stamp: u32  # of the peer's clock
+    echo: u32  # of ours
+
+
+@struct
+class Arrival:
+    """A segment taken apart; `start` and `end` are where its data are in the packet. `stamp` and `echo` are read where
+    both sides send timestamps.
+    """
+
+    sequence: Sequence
+    acknowledgment: Sequence
+    window: u32
+    flags: u8
+    options: u64  # their end
+    start: u64
+    end: u64
+    stamp: u32
+    echo: u32
+    echoes: bool  # `echo` is our clock when we sent what is acknowledged
 
 
 def check(segment: Span[u8], source: u32, destination: u32) -> u8:
@@ -137,23 +158,29 @@ def read_options(data: Span[u8], options: Options) -> None:
         elif kind == STAMPS and length == 10:
             options.stamped = True
             options.stamp = view(Whole, data, i + 2).value
+            options.echo = view(Whole, data, i + 6).value
         i += length
 
 
 @inline
-def find_stamp(segment: Span[u8], end: u64) -> tuple[u32, bool]:
-    """The sender's clock among the options of a segment, which end there, and whether it is there."""
-    if end >= HEADER + STAMPS_LENGTH:
+def find_stamps(segment: Span[u8], arrival: Arrival) -> bool:
+    """Read the timestamps among the options of a segment; whether they are there."""
+    if arrival.options >= HEADER + STAMPS_LENGTH:
         stamps = view(Stamps, segment, HEADER)
         if stamps.head == STAMPS_HEAD:
-            return stamps.value, True
-    return search_stamp(segment[HEADER:end])
+            arrival.stamp = stamps.value
+            arrival.echo = stamps.echo
+            return True
+    return search_stamps(segment[HEADER : arrival.options], arrival)
 
 
-def search_stamp(data: Span[u8]) -> tuple[u32, bool]:
+def search_stamps(data: Span[u8], arrival: Arrival) -> bool:
+    """The same where they are not where nearly everybody has them."""
     options = Options()
     read_options(data, options)
-    return options.stamp, options.stamped
+    arrival.stamp = options.stamp
+    arrival.echo = options.echo
+    return options.stamped
 
 
 @inline
@@ -181,11 +208,11 @@ def find_blocks(data: Span[u8]) -> Span[u8]:
     return data[:0]
 
 
-def write_syn_options(data: Span[u8], largest: u16, scale: u8, selective: bool) -> u64:
+def write_syn_options(data: Span[u8], scale: u8, selective: bool) -> u64:
     """Write the options of a SYN; how many bytes they are, a multiple of four. NO_SCALE leaves the scale out."""
     data[0] = LARGEST_SEGMENT
     data[1] = 4
-    view(Half, data, 2).value = largest
+    view(Half, data, 2).value = LARGEST
     end: u64 = 4
     if selective:
         data[end] = NOTHING
