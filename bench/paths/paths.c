@@ -396,16 +396,24 @@ static void set_context(struct context *context, u64 ip, u64 sp)
     context->ss = 0x23;
 }
 
-static void prepare(struct kernel_page *page)
+static __attribute__((noinline)) void unpack(struct kernel_page *page)
 {
-    if (page->aside && page->caller == NOBODY) {
-        page->context = page->resting;
-        page->aside = 0;
-    }
-    if (page->yielded_ip == 0)
-        return;
     set_context(&page->context, page->yielded_ip, page->yielded_sp);
     page->yielded_ip = 0;
+}
+
+static __attribute__((noinline)) void take_up(struct kernel_page *page)
+{
+    page->context = page->resting;
+    page->aside = 0;
+}
+
+static void prepare(struct kernel_page *page)
+{
+    if (page->aside && page->caller == NOBODY)
+        take_up(page);
+    if (page->yielded_ip != 0)
+        unpack(page);
 }
 
 static void enter_frame(struct context *context, volatile struct exception_frame *frame, u64 entry, u64 cause)
@@ -422,12 +430,10 @@ static void enter_frame(struct context *context, volatile struct exception_frame
     context->flags = 0x202;
 }
 
-static void deliver_events(struct record *record)
+static __attribute__((noinline)) void deliver_events(struct record *record)
 {
     struct environment_page *page = record->page;
     u64 entry = page->event_entry;
-    if (entry == 0)
-        return;
     u64 events = page->pending & ~page->masked;
     if (events == 0)
         return;
@@ -435,10 +441,8 @@ static void deliver_events(struct record *record)
     enter_frame(&record->kernel_page->context, &page->event_frame, entry, events);
 }
 
-static u64 end_of_chain(struct record *records, u64 identifier)
+static __attribute__((noinline)) u64 follow(struct record *records, u64 identifier)
 {
-    if (records[identifier].kernel_page->callee == NOBODY)
-        return identifier;
     for (int i = 0; i < LONGEST_CHAIN + 1; i++) {
         u64 callee = records[identifier].kernel_page->callee;
         if (callee == NOBODY)
@@ -448,18 +452,29 @@ static u64 end_of_chain(struct record *records, u64 identifier)
     return NOBODY;
 }
 
+static u64 end_of_chain(struct record *records, u64 identifier)
+{
+    return records[identifier].kernel_page->callee == NOBODY ? identifier : follow(records, identifier);
+}
+
+static __attribute__((noinline)) void enter_prologue(struct record *record)
+{
+    struct environment_page *shared = record->page;
+    struct context *context = &record->kernel_page->context;
+    shared->saved = *context;
+    context->ip = shared->slice_start_entry;
+    context->flags = 0x202;
+    shared->slice_start_entry = 0;
+}
+
 static u64 begin_slice(struct record *record, boolean own)
 {
     struct kernel_page *page = record->kernel_page;
     prepare(page);
-    if (own && record->page->slice_start_entry != 0 && page->caller == NOBODY) {
-        struct environment_page *shared = record->page;
-        shared->saved = page->context;
-        page->context.ip = shared->slice_start_entry;
-        page->context.flags = 0x202;
-        shared->slice_start_entry = 0;
-    }
-    deliver_events(record);
+    if (own && record->page->slice_start_entry != 0 && page->caller == NOBODY)
+        enter_prologue(record);
+    if (record->page->event_entry != 0)
+        deliver_events(record);
     return record->root;
 }
 
