@@ -42,6 +42,7 @@ def receive(host: Host, station: u64, source: u32, packet: Span[u8], now: u64) -
 
 
 def is_new_syn(connection: Connection, arrival: Arrival) -> bool:
+    """Whether a segment in TIME-WAIT begins a new connection: its number is above all of the old one's."""
     return arrival.flags & (Flag.SYN | Flag.ACK | Flag.RST) == Flag.SYN and arrival.sequence.after(connection.expected)
 
 
@@ -183,19 +184,16 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
         arrival.flags ^= Flag.SYN  # both began at once, and the peer has heard us
         arrival.sequence = connection.expected
 
-    if connection.stamped:
+    if connection.stamped and arrival.flags & Flag.RST == 0:
         arrival.echoes = segment.find_stamps(packet, arrival)
         if not arrival.echoes:
-            arrival.stamp = connection.recent
-        if arrival.flags & Flag.RST == 0:
-            if not arrival.echoes:
-                return Drop.TCP_SEQUENCE
-            if acceptance.is_old(host, connection, arrival.stamp, now):
-                if arrival.start == arrival.end and arrival.flags & Flag.FIN == 0:
-                    challenge(host, connection, now)  # rarely: both sides might think so of each other
-                else:
-                    owe(connection)
-                return Drop.TCP_SEQUENCE
+            return Drop.TCP_SEQUENCE
+        if acceptance.is_old(host, connection, arrival.stamp, now):
+            if arrival.start == arrival.end and arrival.flags & Flag.FIN == 0:
+                challenge(host, connection, now)  # rarely: both sides might think so of each other
+            else:
+                owe(connection)
+            return Drop.TCP_SEQUENCE
 
     syn = arrival.flags & Flag.SYN != 0
     fin = arrival.flags & Flag.FIN != 0
