@@ -320,14 +320,14 @@ def test_who_leaves_in_the_midst_of_a_large_page_takes_nothing_along() -> None:
 
 
 def exchange(wire: Link, segment: Any, expect: bool = True) -> Any:
-    """Send a TCP segment from port 4000; the next one that comes back."""
+    """Send a TCP segment; the next one that comes back to its port. (Who left a connection half open is answered again.)"""
     frame = Ether(dst=GUEST.station, src=PEER.station) / IP(src="10.0.0.1", dst="10.0.0.2") / segment
     wire.send(bytes(frame))
     if not expect:
         return None
     while True:
         answer = Ether(wire.receive())
-        if answer.haslayer(TCP):
+        if answer.haslayer(TCP) and answer[TCP].dport == segment.sport:
             return answer[TCP]
 
 

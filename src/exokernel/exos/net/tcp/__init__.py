@@ -7,7 +7,7 @@ A connection belongs to whoever opened it or listens on its port, who hears of i
 READABLE, WRITABLE and END as they come, LOST as the last. After `close` or `abort`, after LOST, and when both have
 finished (`finish` here and END there, in whatever order) it must not be used: its row may be another's. Nothing here
 waits and nothing grows: rows and buffers are the application's, given once; a connection holds a buffer only while
-bytes are in it, so an idle one is its row, below 400 bytes.
+bytes are in it, so an idle one is its row, 336 bytes.
 
 This file is what others use of the package; its own files import one another, each only such as stand before it in the
 reading order.

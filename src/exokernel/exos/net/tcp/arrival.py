@@ -42,6 +42,7 @@ def receive(host: Host, station: u64, source: u32, packet: Span[u8], now: u64) -
 
 
 def is_new_syn(connection: Connection, arrival: Arrival) -> bool:
+    """Whether a segment in TIME-WAIT begins a new connection: its number is above all of the old one's."""
     return arrival.flags & (Flag.SYN | Flag.ACK | Flag.RST) == Flag.SYN and arrival.sequence.after(connection.expected)
 
 
@@ -184,18 +185,9 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
         arrival.sequence = connection.expected
 
     if connection.stamped:
-        arrival.echoes = segment.find_stamps(packet, arrival)
-        if not arrival.echoes:
-            arrival.stamp = connection.recent
-        if arrival.flags & Flag.RST == 0:
-            if not arrival.echoes:
-                return Drop.TCP_SEQUENCE
-            if acceptance.is_old(host, connection, arrival.stamp, now):
-                if arrival.start == arrival.end and arrival.flags & Flag.FIN == 0:
-                    challenge(host, connection, now)  # rarely: both sides might think so of each other
-                else:
-                    owe(connection)
-                return Drop.TCP_SEQUENCE
+        reason = check_stamps(host, connection, packet, arrival, now)
+        if reason != Drop.NONE:
+            return reason
 
     syn = arrival.flags & Flag.SYN != 0
     fin = arrival.flags & Flag.FIN != 0
@@ -250,6 +242,22 @@ def arrive_open(host: Host, connection: Connection, packet: Span[u8], arrival: A
     if connection.generation != generation:
         return Drop.NONE
     return take_data(host, connection, packet, arrival, now)
+
+
+def check_stamps(host: Host, connection: Connection, packet: Span[u8], arrival: Arrival, now: u64) -> u8:
+    """Read the timestamps of a segment and drop it if it has none or is an old duplicate (RFC 7323 sections 3.2, 5)."""
+    arrival.echoes = segment.find_stamps(packet, arrival)
+    if arrival.flags & Flag.RST:
+        return Drop.NONE  # it counts as it is
+    if not arrival.echoes:
+        return Drop.TCP_SEQUENCE
+    if not acceptance.is_old(host, connection, arrival.stamp, now):
+        return Drop.NONE
+    if arrival.start == arrival.end and arrival.flags & Flag.FIN == 0:
+        challenge(host, connection, now)  # rarely: both sides might think so of each other
+    else:
+        owe(connection)
+    return Drop.TCP_SEQUENCE
 
 
 def reject(host: Host, connection: Connection, arrival: Arrival, now: u64) -> None:
