@@ -39,7 +39,7 @@ def test_the_kernel_can_be_read_in_one_sitting() -> None:
     captures.
     """
     assert lines("machine", "aegis", without=HANDLERS | FILTERS) < 4950
-    assert lines("aegis") - lines("aegis", without=HANDLERS) < 1900
+    assert lines("aegis") - lines("aegis", without=HANDLERS) < 1950
     assert lines("aegis") - lines("aegis", without=FILTERS) < 1200
 
 

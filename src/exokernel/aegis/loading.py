@@ -123,13 +123,13 @@ def _fill(handler: Handler, caller: u64, number: u64, pages: u64) -> None:
     handler.frame_bytes = 0
     for slot in range(slots):
         places[slot] = u16(translation.places[slot])
-        if work.marks[slot] & 1:  # the second half of a wide one
+        if work.slots[slot].marks & 1:  # the second half of a wide one
             continue
         instruction = Instruction(program[slot])
         if instruction.calls_helper():
             handler.asks |= u64(1) << helper_index(instruction.unsigned_immediate)
         if instruction.source == FRAME_POINTER or instruction.destination == FRAME_POINTER:
-            handler.frame_bytes = u64(work.depths[0] + 1) * FRAME_BYTES
+            handler.frame_bytes = u64(work.slots[0].depth + 1) * FRAME_BYTES
     handler.special = handler.asks != 0 or handler.frame_bytes != 0
 
 
