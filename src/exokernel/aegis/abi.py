@@ -112,6 +112,7 @@ class Call(IntEnum):
     HANDLER_ALLOW = 72
     HANDLER_COUNT = 73
     HANDLER_REMOVE = 74
+    HANDLER_CONTINUE = 75
 
 
 class Error(IntEnum):
@@ -433,7 +434,10 @@ class SystemPage:
     environments: Array[EnvironmentStatus, ENVIRONMENTS]
     bundle_frame: u64  # where the bundle begins
     bundle_frames: u64  # and how many frames it has
-    unused: Array[u8, PAGE_BYTES - 48 - 18 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
+    handlers_frame: (
+        u64  # where the table of handlers begins (`handler_abi.Handler`), in frames that anybody may map to read
+    )
+    unused: Array[u8, PAGE_BYTES - 56 - 18 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
 
 
 @struct

@@ -461,6 +461,7 @@ CALLS = {
     Call.HANDLER_ALLOW: loading.allow,
     Call.HANDLER_COUNT: loading.count,
     Call.HANDLER_REMOVE: loading.remove,
+    Call.HANDLER_CONTINUE: loading.go_on,
     Call.SHUTDOWN: ending.shutdown,
     Call.SLICE_CLAIM: processor.slice_claim,
     Call.SLICE_RELEASE: processor.slice_release,

@@ -73,7 +73,7 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
     ring = rings[ring_of[u64(number)]]
     handler = u64(handlers.attached[u64(number)])
     if handler != handlers.NONE:
-        special = handlers.table[handler].special
+        special = handlers.table.entries[handler].special
         if special:
             prepare(ring, handler)
         frame = handlers.run(handler, frame, send)
@@ -120,8 +120,8 @@ def slot_of(ring: Ring, index: u32) -> ReceiveSlot:
 @noinline
 def prepare(ring: Ring, handler: u64) -> None:
     """Tells the handler that is going to run where its copies go, and does what `handlers.prepare` does."""
-    handlers.prepare(handlers.table[handler])
-    if handlers.table[handler].asks & handlers.COPIES == 0:
+    handlers.prepare(handlers.table.entries[handler])
+    if handlers.table.entries[handler].asks & handlers.COPIES == 0:
         return
     record = handlers.record_page.record
     used = ring.producer - indices_of(ring).consumer
