@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.aegis.handlers import EXIT, instruction, machine
 
-from exokernel.aegis import inspection, translation
+from exokernel.aegis import inspection, loading, translation
 from exokernel.aegis.ebpf import KERNEL_LIMIT, REGISTERS, Reason
+from exokernel.aegis.handler_abi import HANDLER_WORK_FRAMES, work_frames
 from exokernel.aegis.inspection import Inspection, Profile, Slot, Verdict
 from exokernel.aegis.translation import Translation
 from exokernel.host.ash_generator import Generator
@@ -20,6 +21,7 @@ from exokernel.metal.native import compile_functions
 
 ROOM = 1 << 19
 GUARD = 256
+LENGTHS = range(KERNEL_LIMIT + 1)
 DIRT = 0xA5  # what is in the memory that they are given
 
 
@@ -115,3 +117,12 @@ def test_no_piece_is_long() -> None:
     assert wanted <= answer.inspecting <= wanted + inspection.Stage.DONE
     assert answer.translating >= KERNEL_LIMIT * 2 * translation.WRITE // 512
     assert answer.looked >> REGISTERS == 0
+
+
+def test_the_memory_that_an_application_gives_is_enough() -> None:
+    """For every length of a program: what `work_frames` says of it, and what the kernel takes."""
+    needed = [
+        loading._program_frames(n) + loading._inspection_frames(n) + loading._translation_frames(n) for n in LENGTHS
+    ]
+    assert all(taken <= work_frames(n) for taken, n in zip(needed, LENGTHS, strict=True))
+    assert needed[0] == 2 and max(needed) == HANDLER_WORK_FRAMES

@@ -69,7 +69,7 @@ class HandlerCount(IntEnum):
 class Handler:
     """One handler, as everybody may see it: the table lies in public frames (`SystemPage.handlers_frame`)."""
 
-    owner: u64  # an environment; its number of them and more: there is no handler of this number
+    owner: u64  # an environment; ENVIRONMENTS and more: there is no handler of this number
     generation: u32
     budget: u32
     window: u64  # kernel addresses: of its arena

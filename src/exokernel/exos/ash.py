@@ -286,29 +286,6 @@ def begin(program: Program, state: Span[u8], request: HandlerRequest) -> i64:
 LONGEST = 64  # bytes of machine code for one instruction, and more
 
 
-def _load(request: HandlerRequest) -> i64:
-    """The same of a request without frames, which are claimed and stay in it."""
-    for i in range(HandlerPart.CODE):
-        frame = aegis.frame_claim_table(ANY)
-        if frame < 0:
-            return frame
-        request.parts[i] = u32(frame)
-    for i in range(work_frames(u64(request.slots))):
-        frame = aegis.frame_claim_table(ANY)
-        if frame < 0:
-            return frame
-        request.work[i] = u32(frame)
-    if not _claim_code(request):
-        return Error.NO_FRAMES
-    handler = handler_load(u64(addr(request)))
-    if handler < 0:
-        return handler
-    more: i64 = 1
-    while more == 1:
-        more = handler_continue(u64(handler))
-    return handler if more == 0 else more
-
-
 def _claim_code(request: HandlerRequest) -> bool:
     """Claims the frames of the code in one large page, the first that has so many."""
     pages = aegis.system_page().frames // LARGE_PAGES
