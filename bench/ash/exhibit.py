@@ -7,7 +7,8 @@ device's interrupt to the store that tells the device of the answer (path.py). T
 variant `checksum` it has one, which the handler changes with the counter and the library verifies and makes anew.
 
 `kernel-load` is what loading a handler takes in the kernel (load.py): the counter's, and as long as a kernel takes them one
-that is inspected longest and one whose translation is longest.
+that is inspected longest and one whose translation is longest. `kernel-load-longest-piece` is the longest of the calls that
+this takes.
 
 `echo-executed` counts the machine instructions of tests/host/handlers/udp_echo.py for a 60-byte frame that it
 answers, from its entry to its return, one by one (ptrace). `load` is inspection and translation of that handler.

@@ -7,8 +7,10 @@ whole machine, and ends the machine when the others are done. Every other enviro
 that SEED and its number decide; under `-icount shift=0` two runs are the same. They pass capabilities to each other as
 the messages of transfers; the auditor passes those that only it can mint, of authorities, lines and captures. They make
 children, which run a few instructions or none, and end them. They bind filters of a few kinds, which lie in each other or
-not, some by capabilities for others' filters. It prints one line at its end:
-`fuzzer N calls C refused R checks K served S children H handlers L digest D`, and `violation ...` when a promise was broken.
+not, some by capabilities for others' filters. They load handlers, and attach them to filters: the frames that come meanwhile
+run them. It prints one line at its end:
+`fuzzer N calls C refused R checks K served S children H handlers L runs W digest D`, and `violation ...` when a promise was
+broken.
 
 Checked after each call: the answer is a result or an error that the table names for this call. Every CHECK_EVERY calls,
 and after each that maps: what a page of the sandbox leads to is a frame of ours that knows of it, or one that a binding of
@@ -16,14 +18,20 @@ ours names with the right to it, or a public one that is not writable; it is nev
 nothing of anybody else's; a fresh frame is clear. Now and then: our frames in the frame table, in their ring and in the
 counter are the same. By the auditor: the frames of all environments and the free ones are all there are, no free frame
 is in use, each chain of bindings and each slice leads to an environment that is there, generations only grow, and
-environments that ended own nothing.
+environments that ended own nothing. Each handler is somebody's who is there.
 """
 
 from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom, Authority, Call, Error, FrameKind, Kind, Right, State
-from exokernel.aegis.handler_abi import HandlerPart, HandlerRequest
+from exokernel.aegis.handler_abi import (
+    HANDLERS,
+    HandlerCount,
+    HandlerPart,
+    HandlerRequest,
+    HandlerTable,
+)
 from exokernel.exos import aegis, ash, exceptions
 from exokernel.exos.exceptions import Registers, Verdict
 from exokernel.host.interface import INTERFACE, Description
@@ -137,12 +145,20 @@ message: Array[aegis.Message, 1] = Array[aegis.Message, 1]([aegis.Message()])
 request: HandlerRequest = HandlerRequest()
 instructions: Array[u64, 24] = Array[u64, 24]()
 CLAIMED = HandlerPart.CODE + 2
+WORK = 3  # for so few instructions
+TABLE = SANDBOX  # the auditor maps the table of all handlers here, where it has no sandbox
+handler_generations: Array[u32, HANDLERS] = Array[u32, HANDLERS]()
 handlers: Array[u64, 8] = Array[u64, 8]()  # names of some that are ours
-# Of eBPF: r0 = 0, r0 += 1, r1 = 1, r6 = r1, calls of helpers, jumps, a load from the context, a store into the frame, exit.
-PLAUSIBLE: Final[Array[u64, 12]] = Array[u64, 12]([
+# Of eBPF: r0 = 0, r0 += 1, r1 = 1, r6 = r1, calls of helpers, jumps, a load from the context, a store into the frame, exit;
+# r2 = the packet, r3 = its byte, its 15th becomes 1, r1 = r2, r2 = 60, calls that copy and send, r4 = what is in the frame, and
+# a load and a store through that.
+PLAUSIBLE: Final[Array[u64, 22]] = Array[u64, 22]([
     0xB7, 0x1_00000007, 0x1_000001B7, 0x16BF, 0x5_00000085, 0x3E9_00000085, 0x3EC_00000085, 0x0001_0015, 0xFFFE_0005, 0x1061,
-    0xFFF8_0A7A, 0x95,
+    0xFFF8_0A7A, 0x95, 0x1261, 0x2371, 0x1_000E_0272, 0x21BF, 0x3C_000002B7, 0x3EA_00000085, 0x3EB_00000085, 0xFFF8_A479,
+    0x4079, 0x047A,
 ])  # fmt: skip
+# What they begin with more often than not: r2 = the packet, r6 = r1, and r3 to r5 = 0.
+BEGIN: Final[Array[u64, 5]] = Array[u64, 5]([0x1261, 0x16BF, 0x3B7, 0x4B7, 0x5B7])
 
 SPECIAL: Final[Array[u64, 20]] = Array[u64, 20]([
     0, 1, 2, 0xFFF, 0x1000, 0x200000, 0x201000, 0x3EFFFF, 0x3FFFFFFF, 0x40000000, 0x40000001, 0x7FFFFFFFFFF8, 0x800000000000,
@@ -163,6 +179,7 @@ faulted: u64 = 0
 call_stack: u64 = 0
 served: u64 = 0
 loaded: u64 = 0
+ran: u64 = 0
 
 
 def random() -> u64:
@@ -389,9 +406,11 @@ def draw_request() -> u64:
     """A handler's program, mostly one that is accepted, and claims what it is made of; one of the frames may not do."""
     slots = 2 + below(22)
     for i in range(slots - 2):
-        choice = below(16)
+        choice = below(32)
         instructions[i] = random() if choice == 0 else PLAUSIBLE[below(len(PLAUSIBLE))]
-    instructions[slots - 2] = PLAUSIBLE[0]
+        if i < len(BEGIN) and below(16) != 0:
+            instructions[i] = BEGIN[i]
+    instructions[slots - 2] = PLAUSIBLE[0] | below(5) << 32  # the action
     instructions[slots - 1] = 0x95
     request.program = u64(addr(instructions)) if below(16) != 0 else any_word(ADDRESS)
     request.slots = u32(slots) if below(16) != 0 else u32(random())
@@ -399,8 +418,12 @@ def draw_request() -> u64:
     request.code_frames = u32(1 + below(2)) if below(8) != 0 else u32(random() >> below(64))
     for i in range(CLAIMED):
         request.parts[i] = u32(max(aegis.frame_claim_table(abi.ANY), 0))
+    for i in range(WORK):
+        request.work[i] = u32(max(aegis.frame_claim_table(abi.ANY), 0))
     if below(8) == 0:
         request.parts[below(CLAIMED)] = u32(draw_frame())
+    elif below(8) == 0:
+        request.work[below(WORK)] = u32(draw_frame())
     request.state_frames = u32(below(3)) if below(8) != 0 else u32(random() >> below(64))
     for i in range(u64(len(request.state))):
         request.state[i] = u32(draw_frame())
@@ -408,17 +431,41 @@ def draw_request() -> u64:
 
 
 def note_handler(result: i64) -> None:
-    """After each try to load one: gives back what was not used, and not for ever keeps what was."""
+    """After each try to load one: goes on with it, mostly, and attaches it; gives back what was not used, and not for ever
+    keeps what was.
+    """
     global loaded
-    for i in range(CLAIMED):
-        frame = u64(request.parts[i])
-        if frame >= BOOT_FRAMES or program[frame] == 0:
-            aegis.frame_release(frame)
     if result >= 0:
-        loaded += 1
         place = below(8)
-        ash.handler_remove(handlers[place])
+        remove(handlers[place])
         handlers[place] = u64(result)
+        more: i64 = 1
+        while more == 1 and below(32) != 0:
+            more = ash.handler_continue(u64(result))
+        loaded += u64(more == 0)
+        if more == 0 and ash.handler_continue(u64(result)) != 0:
+            violation("a handler that is whole is not", u64(result), 0)
+        for filter in filters:
+            attached = ash.handler_attach(filter, u64(result))
+            if attached == 0 and more != 0:
+                violation("a handler is attached that is not whole", u64(result), u64(more))
+    for i in range(CLAIMED):
+        give_back(u64(request.parts[i]))
+    for i in range(WORK):
+        give_back(u64(request.work[i]))
+
+
+def remove(handler: u64) -> None:
+    """And counts how often it ran."""
+    global ran
+    for count in range(HandlerCount.COPIES):
+        ran += u64(max(ash.handler_count(handler, count), 0))
+    ash.handler_remove(handler)
+
+
+def give_back(frame: u64) -> None:
+    if frame >= BOOT_FRAMES or program[frame] == 0:
+        aegis.frame_release(frame)
 
 
 def any_word(kind: u64) -> u64:
@@ -526,6 +573,7 @@ def note(call: u64, first: u64, second: u64, third: u64, fourth: u64, result: u6
         bound[first] = 0
     elif call == Call.FILTER_BIND:
         filters[below(FILTERS)] = result
+        ash.handler_attach(result, handlers[below(8)])
     elif call == Call.WAIT:
         atomic_and(addr(aegis.environment_page().pending), ~result)
 
@@ -702,6 +750,8 @@ def mend_ring() -> None:
             aegis.tlb_insert(RING + i, 0, Right.NONE)
             aegis.tlb_insert(RING + i, u64(aegis.frame_claim(abi.ANY)), Right.WRITE)
         check_page(RING + i - SANDBOX)
+    indices = Ptr[abi.RingIndices](RING * abi.PAGE_BYTES)[0]
+    indices.consumer = indices.producer  # so that there is room for what comes
 
 
 def make_child() -> None:
@@ -823,6 +873,8 @@ def fuzz() -> None:
             check_frames()
         if made % 2048 == 0:
             tidy()
+    for handler in handlers:
+        remove(handler)
     check_mappings()
     check_frames()
     print(
@@ -838,6 +890,8 @@ def fuzz() -> None:
         created,
         "handlers",
         loaded,
+        "runs",
+        ran,
         f"digest {digest:#x}",
     )
 
@@ -892,6 +946,7 @@ def audit(total: u64) -> None:
         violation("frames do not add up", frames_in_use() + aegis.system_page().frames_free, total)
     audit_environments()
     audit_slices()
+    audit_handlers()
     for _ in range(FRAMES_PER_AUDIT):
         audit_frame(below(min(aegis.system_page().frames, BOOT_FRAMES)))
 
@@ -922,6 +977,19 @@ def audit_slices() -> None:
         if system.slice_generations[i] < slice_generations[i]:
             violation("a slice's generation shrinks", i, u64(system.slice_generations[i]))
         slice_generations[i] = system.slice_generations[i]
+
+
+def audit_handlers() -> None:
+    """The kernel's table of them, which anybody may read."""
+    table = Ptr[HandlerTable](TABLE * abi.PAGE_BYTES)[0]
+    for i in range(HANDLERS):
+        handler = table.entries[i]
+        owner = volatile_load(addr(handler.owner))
+        if owner < abi.ENVIRONMENTS and not is_there(owner) and volatile_load(addr(handler.owner)) == owner:
+            violation("a handler of nobody's", i, owner)
+        if handler.generation < handler_generations[i]:
+            violation("a handler's generation shrinks", i, u64(handler.generation))
+        handler_generations[i] = handler.generation
 
 
 def audit_frame(frame: u64) -> None:
@@ -993,6 +1061,8 @@ def oversee() -> None:
     """Audits until the others have ended; what they had must then be free."""
     total = frames_in_use() + aegis.system_page().frames_free
     note_program()
+    if ash.show(TABLE) != 0:
+        violation("the table of handlers is hidden", TABLE, 0)
     check_books()
     while others() != 0:
         audit(total)
@@ -1014,6 +1084,9 @@ def oversee() -> None:
         owner = system.slice_owners[i]
         if owner != 0 and owner != abi.ENVIRONMENTS:
             violation("a slice of one that ended", i, u64(owner))
+    for handler in Ptr[HandlerTable](TABLE * abi.PAGE_BYTES)[0].entries:
+        if handler.owner < abi.ENVIRONMENTS:
+            violation("a handler of one that ended", handler.owner, handler.window)
     print("\nauditor checks", checks)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The page tables of a running machine, as the processor walks them: no page of the kernel, of which the filters' code
-changes all the time, is writable and executable, by any of its addresses.
+"""The page tables of a running machine, as the processor walks them: no page of the kernel, of which the code of filters
+and handlers changes all the time, is writable and executable, by any of its addresses.
 """
 
 import json
@@ -17,6 +17,7 @@ import pytest
 from exokernel.aegis import receiving
 from exokernel.host.build import build
 from exokernel.host.machine import Machine, Options
+from exokernel.machine.paging import DIRECT_MAP, HANDLER_MAP
 from exokernel.metal.linker import symbols
 
 APPLICATION = Path(__file__).parent / "applications/changing.py"
@@ -95,6 +96,25 @@ def allowed(entries: list[int]) -> tuple[bool, bool]:
     return all(e & WRITABLE for e in entries), not any(e & NO_EXECUTE for e in entries)
 
 
+def roles_of(memory: Memory) -> dict[int, bool]:
+    """The addresses of the kernel's half at which something is mapped, and whether it can be executed there. Nothing can be
+    that, and written by this or another address.
+    """
+    writable, executable = set(), set()
+    roles = {}
+    for address, physical, size, may_write, may_execute in memory.leaves():
+        assert not (may_write and may_execute), f"{address:#x}"
+        pages = range(physical >> 12, (physical + size) >> 12)
+        if may_write:
+            writable.update(pages)
+        if address >> 47:
+            if may_execute:
+                executable.update(pages)
+            roles[address | 0xFFFF << 48] = may_execute
+    assert not writable & executable
+    return roles
+
+
 def test_filter_code_is_never_writable_and_executable(tmp_path: Path) -> None:
     """At twenty moments or more at which the machine is stopped while filters change, until both places of the code have
     been seen in both roles. Each physical page, too: it is not writable by one address and executable by the kernel by
@@ -113,19 +133,43 @@ def test_filter_code_is_never_writable_and_executable(tmp_path: Path) -> None:
                 monitor.do("stop")
                 memory = Memory(monitor, tmp_path / "memory", 16 << 20)
                 monitor.do("cont")
-                writable, executable = set(), set()
-                roles = {}
-                for address, physical, size, may_write, may_execute in memory.leaves():
-                    assert not (may_write and may_execute), f"{address:#x}"
-                    pages = range(physical >> 12, (physical + size) >> 12)
-                    if may_write:
-                        writable.update(pages)
-                    if address >> 47:  # the kernel's half
-                        if may_execute:
-                            executable.update(pages)
-                        roles[address | 0xFFFF << 48] = may_execute
-                assert not writable & executable
+                roles = roles_of(memory)
                 seen.add(tuple(roles[spaces + i * receiving.CODE_PAGES * 4096] for i in range(2)))
                 if moment >= MOMENTS and seen >= BOTH:
                     break
     assert seen >= BOTH, seen
+
+
+def test_handler_code_is_never_writable_and_executable(tmp_path: Path) -> None:
+    """The same while handlers come and go. When all have gone, the kernel's map of all memory is in large pages again."""
+    image = build([APPLICATION.with_name("changing_handlers.py")]).path
+    path = tmp_path / "qmp"
+    options = Options(memory=16, extra=("-qmp", f"unix:{path},server=on,wait=off"))
+    split, seen = 0, 0
+    with Machine(image, options) as guest, Monitor(path) as monitor:
+        guest.wait_for(b"changing")
+        done = False
+        for moment in range(10 * MOMENTS):
+            time.sleep(0.002 + 0.0007 * (moment % 11))
+            done = b"done" in guest.console
+            monitor.do("stop")
+            roles = roles_of(Memory(monitor, tmp_path / "memory", 16 << 20))
+            monitor.do("cont")
+            seen += any(may_execute for address, may_execute in roles.items() if in_map(address, HANDLER_MAP))
+            pages = sum(in_map(address, DIRECT_MAP) for address in roles)
+            split = max(split, pages)
+            if done:
+                break
+        guest.wait_for(b"done", 60)
+        roles = roles_of(Memory(monitor, tmp_path / "memory", 16 << 20))
+        assert not any(in_map(address, HANDLER_MAP) for address in roles)
+        assert sum(in_map(address, DIRECT_MAP) for address in roles) == WHOLE
+    assert seen > 1 and split > WHOLE
+
+
+WHOLE = 511 + 512  # the kernel's image is in pages of 4 KiB, the rest of the first GiB in those of 2 MiB
+
+
+def in_map(address: int, start: int) -> bool:
+    """Of the two that are 512 GiB each."""
+    return start <= address < start + (512 << 30)

@@ -115,6 +115,27 @@ def test_who_may_look_sees_all_and_takes_nothing() -> None:
     assert len([line for line in said if line.endswith(" True")]) == 9
 
 
+def test_four_look_on_at_once_and_the_fifth_when_one_has_ended() -> None:
+    """Each gets its copies; one who ends gives its place up."""
+    with link() as cable, running([APPLICATIONS / "watchers.py"] * 6, link=cable.option) as guest:
+        cable.guest = guest
+        guest.wait_for(b"looks on 0\n", 60)
+        deadline = time.monotonic() + 60
+        while (guest.console.count(b"looks on 0"), guest.console.count(b"busy")) != (4, 1):
+            assert time.monotonic() < deadline and guest.running, guest.transcript()
+            time.sleep(0.01)
+        for _ in range(2):
+            cable.send(bytes(60))
+        guest.wait_for(b"saw 2\n", 60)
+        while guest.console.count(b"looks on 0") != 5:
+            assert time.monotonic() < deadline and guest.running, guest.transcript()
+            time.sleep(0.01)
+        for _ in range(2):
+            cable.send(bytes(60))
+        guest.wait()
+        assert guest.console.count(b"saw 2") == 5 and guest.status == 0, guest.transcript()
+
+
 def captured(console: bytes) -> bytes:
     """The file that examples/capture.py has written so far."""
     return b"".join(bytes.fromhex(line.decode()) for line in re.findall(rb"^pcap ([0-9a-f]+)\n", console, re.MULTILINE))

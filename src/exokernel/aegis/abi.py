@@ -112,6 +112,7 @@ class Call(IntEnum):
     HANDLER_ALLOW = 72
     HANDLER_COUNT = 73
     HANDLER_REMOVE = 74
+    HANDLER_CONTINUE = 75
 
 
 class Error(IntEnum):
@@ -436,7 +437,8 @@ class SystemPage:
     trace_frame: u64  # where the trace ring begins (trace_abi)
     trace_frames: u64  # and how many frames it has; 0: this kernel records nothing
     trace_written: u64  # records since boot
-    unused: Array[u8, PAGE_BYTES - 48 - 21 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
+    handlers_frame: u64  # where the table of handlers begins (handler_abi); anybody may map it, to read
+    unused: Array[u8, PAGE_BYTES - 48 - 22 * 8 - 5 * SLICES - ENVIRONMENTS * (NAME_BYTES + 20)]
 
 
 @struct

@@ -77,9 +77,7 @@ def own_context(page: KernelPage) -> Context:
 
 @inline
 def end_of_chain(identifier: u64) -> u64:
-    """Who runs when the processor is an environment's: whom it called, whom that called, and so on. NOBODY beyond
-    LONGEST_CHAIN.
-    """
+    """Who runs when the processor is an environment's: whom it called, and so on. NOBODY beyond LONGEST_CHAIN."""
     if environment.records[identifier].kernel_page[0].callee == NOBODY:
         return identifier
     return follow(identifier)

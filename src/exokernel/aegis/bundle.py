@@ -45,9 +45,7 @@ def publish() -> None:
 
 
 def load(number: u64) -> bool:
-    """Makes program `number` the environment of that number. False if memory is short or the program is not
-    well-formed.
-    """
+    """Makes program `number` the environment of that number. False if memory is short or the program not well-formed."""
     source = program(number)
     if source.segment_count > len(source.segments) or source.entry >= USER_LIMIT:
         return False

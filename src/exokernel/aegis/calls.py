@@ -36,7 +36,7 @@ from exokernel.aegis import (
 )
 from exokernel.aegis.abi import SLICES, Call, Context, EnvironmentPage, Error, SystemPage
 from exokernel.aegis.environment import KERNEL_PAGE, KernelPage
-from exokernel.machine import boot, cpu, interrupts, paging
+from exokernel.machine import cpu, interrupts
 from exokernel.metal import Array, align, asm, export, i64, naked, noreturn, offsetof, u64
 
 Handler = Callable[[u64, u64, u64, u64], i64]
@@ -55,14 +55,12 @@ CLEAR = "\n".join(f"xor {r}, {r}" for r in "eax ebx edx esi ebp r8d r9d r10d r12
 LAST_SLICE = SLICES - 1
 
 SIGNED = 1 << 64  # assembly wants the kernel's addresses as negative numbers
-USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack")
 YIELDED_IP = KERNEL_PAGE + offsetof(KernelPage, "yielded_ip")
 YIELDED_SP = KERNEL_PAGE + offsetof(KernelPage, "yielded_sp")
 CONTEXT = KERNEL_PAGE + offsetof(KernelPage, "context")
 CONTEXT_IP = CONTEXT + offsetof(Context, "ip")
 CONTEXT_SP = CONTEXT + offsetof(Context, "sp")
 CONTEXT_SS = CONTEXT + offsetof(Context, "ss")
-KEYED = KERNEL_PAGE + offsetof(KernelPage, "keyed")
 LINKS = KERNEL_PAGE + offsetof(KernelPage, "caller")
 SLICE_START_ENTRY = exceptions.ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "slice_start_entry")
 SLICE_END_ENTRY = exceptions.ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "slice_end_entry")
@@ -70,7 +68,6 @@ EVENT_ENTRY = exceptions.ENVIRONMENT_PAGE + offsetof(EnvironmentPage, "event_ent
 SLICE_OWNERS = offsetof(SystemPage, "slice_owners")
 EXCESS = offsetof(SystemPage, "excess")
 EXCEPTION_RCX = exceptions.EXCEPTION_STACK - 56
-STACK = paging.PAGE + boot.STACK_BYTES  # the kernel stack's upper end, from `kernel_stack`
 END_OF_INTERRUPT = interrupts.END_OF_INTERRUPT - SIGNED
 
 
@@ -106,13 +103,13 @@ def floating_call_entry() -> None:
 def leave_floating_entry() -> None:
     """A call that gives the processor away by itself, while floating-point registers are within reach."""
     asm("""
-        mov qword ptr [{USER_STACK}], rsp
-        mov rsp, offset kernel_stack + {STACK}
+        mov qword ptr [{environment.USER_STACK}], rsp
+        mov rsp, offset kernel_stack + {environment.STACK}
         {environment.PUSH_MESSAGE}
         cld
         call {floating.leave}
         {environment.POP_MESSAGE}
-        mov rsp, qword ptr [{USER_STACK}]
+        mov rsp, qword ptr [{environment.USER_STACK}]
         jmp qword ptr [{ENTRIES} + rax*8]
     """)
 
@@ -132,13 +129,13 @@ def null_entry() -> None:
 def call_entry() -> None:
     """A call that returns to its caller."""
     asm("""
-        mov qword ptr [{USER_STACK}], rsp
-        mov rsp, offset kernel_stack + {STACK}
+        mov qword ptr [{environment.USER_STACK}], rsp
+        mov rsp, offset kernel_stack + {environment.STACK}
         {PUSH_KEPT}
         mov rcx, r8
         call qword ptr [{HANDLERS} + rax*8]
         {POP_KEPT}
-        mov rsp, qword ptr [{USER_STACK}]
+        mov rsp, qword ptr [{environment.USER_STACK}]
         {trace.SYSRET}
     """)
 
@@ -184,7 +181,7 @@ def yield_entry() -> None:
         xchg rcx, qword ptr [{YIELDED_IP}]
         jmp {switch_entry}
     3:
-        mov rsp, offset kernel_stack + {STACK}
+        mov rsp, offset kernel_stack + {environment.STACK}
         cld
         call {processor.resume}
         jmp {continue_context}
@@ -198,7 +195,7 @@ def exception_return_entry() -> None:
     application's own, so nothing in the frame can harm the return.
     """
     asm("""
-        mov rsp, offset kernel_stack + {STACK}
+        mov rsp, offset kernel_stack + {environment.STACK}
         push {cpu.USER_DATA}
         push qword ptr [{EXCEPTION_RCX} + 40]
         mov ecx, dword ptr [{EXCEPTION_RCX} + 32]
@@ -374,7 +371,7 @@ def handle_saved() -> None:
     asm("""
         push 2
         popfq
-        mov rsp, offset kernel_stack + {STACK}
+        mov rsp, offset kernel_stack + {environment.STACK}
         mov rcx, r8
         call qword ptr [{HANDLERS} + rax*8]
         jmp {continue_context}
@@ -401,7 +398,7 @@ def continue_context() -> None:
         mov fs, ecx
         mov gs, ecx
     5:
-        cmp byte ptr [{KEYED}], 0
+        cmp byte ptr [{environment.KEYED}], 0
         je 2f
         call {floating.reach_keys}
     2:
@@ -441,7 +438,7 @@ def prepare_idle() -> None:
     context.ip = u64(idle)
     context.cs = cpu.KERNEL_CODE
     context.flags = cpu.USER_FLAGS
-    context.sp = asm("mov rax, offset kernel_stack + {STACK}", "={rax}", returns=u64)
+    context.sp = asm("mov rax, offset kernel_stack + {environment.STACK}", "={rax}", returns=u64)
     context.ss = cpu.KERNEL_DATA
 
 
@@ -474,6 +471,7 @@ CALLS = {
     Call.HANDLER_ALLOW: loading.allow,
     Call.HANDLER_COUNT: loading.count,
     Call.HANDLER_REMOVE: loading.remove,
+    Call.HANDLER_CONTINUE: loading.go_on,
     Call.SHUTDOWN: ending.shutdown,
     Call.SLICE_CLAIM: processor.slice_claim,
     Call.SLICE_RELEASE: processor.slice_release,

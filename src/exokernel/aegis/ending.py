@@ -12,6 +12,7 @@ from exokernel.metal import count_trailing_zeros, i64, noreturn, u32, u64
 
 UNHANDLED = 128  # plus the vector: the status of an environment that ends by an exception
 GIVE_BACK_STEPS = 64
+HANDLER_STEPS = 16  # that one handler is worth
 
 unfinished: u64 = 0  # bit n: environment n has ended and still has frames or bindings
 
@@ -55,9 +56,7 @@ def end(identifier: u64, status: u64) -> i64:
 
 
 def finish(identifier: u64, status: u64) -> None:
-    """Takes everything from an environment, whose address space is not the current one, and tells who created it. Its
-    frames follow in batches.
-    """
+    """Takes everything from an environment in whose address space we are not, and tells its creator. Frames follow in batches."""
     global unfinished
     page = information.page.environments[identifier]
     page.state = State.ENDED
@@ -66,7 +65,7 @@ def finish(identifier: u64, status: u64) -> None:
     processor.remove(identifier)
     floating.release(identifier)
     lines.release(identifier)
-    loading.release(identifier)
+    loading.stop(identifier)
     receiving.stop_capture(identifier)
     creator = environment.records[identifier].creator
     if creator < ENVIRONMENTS:
@@ -82,7 +81,7 @@ def finish(identifier: u64, status: u64) -> None:
 
 
 def give_back() -> None:
-    """Of those that ended, ends some filters and bindings and frees some frames; who has none left can be created anew."""
+    """Ends some filters, handlers, bindings and frames of those that ended; who has none left can be created anew."""
     global unfinished
     steps: u64 = 0
     while unfinished != 0 and steps < GIVE_BACK_STEPS:
@@ -90,6 +89,10 @@ def give_back() -> None:
         record = environment.records[identifier]
         if receiving.receives(identifier):
             steps += receiving.release(identifier, GIVE_BACK_STEPS - steps)
+            continue
+        if loading.held[identifier] != 0:
+            loading.release_next(identifier)
+            steps += HANDLER_STEPS
             continue
         if record.bound != 0:
             steps += bindings.end_next(record, GIVE_BACK_STEPS - steps)

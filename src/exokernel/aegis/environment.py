@@ -13,9 +13,9 @@ from typing import Final
 from exokernel.aegis import frames, information, trace
 from exokernel.aegis.abi import *
 from exokernel.aegis.trace_abi import TraceEntry
-from exokernel.machine import cpu, paging
+from exokernel.machine import boot, cpu, paging
 from exokernel.machine.paging import PageTableEntry, Part, Parts
-from exokernel.metal import Array, Ptr, addr, inline, noinline, sizeof, struct, u8, u32, u64
+from exokernel.metal import Array, Ptr, addr, inline, noinline, offsetof, sizeof, struct, u8, u32, u64
 
 IDLE = ENVIRONMENTS
 KERNEL_PAGE = paging.OWN_PAGES + paging.PAGE
@@ -68,6 +68,11 @@ class KernelPage:
     frames: u64  # address of its counter of frames
     unused: Array[u8, paging.PAGE - 88 - FLOATING_BYTES - 2 * sizeof(Context)]
     context: Context  # must be last: the processor pushes its upper end
+
+
+USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack")
+KEYED = KERNEL_PAGE + offsetof(KernelPage, "keyed")
+STACK = paging.PAGE + boot.STACK_BYTES  # the kernel stack's upper end, from `kernel_stack`
 
 
 assert sizeof(KernelPage) == paging.PAGE
@@ -130,9 +135,7 @@ def claim_parts(owner: u64) -> bool:
 
 
 def assemble(identifier: u64) -> None:
-    """Makes an address space of `parts`, and the record of the environment that it is for. The environment page keeps
-    what is in it.
-    """
+    """Makes an address space of `parts`, and its environment's record. The environment page keeps what is in it."""
     paging.build_space(parts)
     record = records[identifier]
     record.root = parts[Part.ROOT] * paging.PAGE

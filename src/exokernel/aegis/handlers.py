@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Handlers in the kernel: their windows, and what happens to a frame whose filter has one.
 
-**Windows.** Each handler has 8 GiB of the kernel's half to itself, in every address space. In the first 2 MiB of them lie
+**Windows.** Each handler has 5 GiB of the kernel's half to itself, in every address space. In the first 2 MiB of them lie
 its code, `Record` and, from the window on, its arena; everything else up to the next one's is not mapped, 64 KiB above
 the window's 4 GiB among it. The frames are its owner's, who has given them for this: nothing of anybody else's is ever
 mapped there, but for the record and the context, which the kernel writes anew before each run and which hold no address
-of a handler's choosing. The code is written through the direct map and cannot be written where it is executed.
+of a handler's choosing. The code can be written nowhere, in the direct map neither.
 
 **A frame** is copied so that it ends with the handler's own page for packets: what lies below it are earlier frames of the
 same filter owner's, and above it nothing.
@@ -15,7 +15,7 @@ Runs happen with interrupts off, in whatever address space was current. Nothing 
 
 from collections.abc import Callable
 
-from exokernel.aegis import environment, helpers, information
+from exokernel.aegis import environment, frames, helpers, information
 from exokernel.aegis.abi import *
 from exokernel.aegis.ebpf import DEPTH, FRAME_BYTES, Reason
 from exokernel.aegis.filter import FILTERS
@@ -25,7 +25,8 @@ from exokernel.machine import cpu, paging
 from exokernel.machine.paging import PageTableEntry
 from exokernel.metal import *
 
-SPACING = 8 * paging.GIGABYTE
+SPACED = 5
+SPACING = SPACED * paging.GIGABYTE
 CODE = 0x1000  # from where a handler's space begins
 WINDOW = 0x12000
 FRAME_TOP = FRAMES + DEPTH * FRAME_BYTES
@@ -48,34 +49,12 @@ class RecordPage:
     unused: Array[u8, paging.PAGE - sizeof(Record)]
 
 
-@struct
-class Handler:
-    owner: u64  # NOBODY: there is no handler of this number
-    generation: u32
-    budget: u32
-    window: u64
-    enter: u64  # addresses of its code
-    abort: u64
-    code_end: u64
-    slots: u64
-    packet_end: u64  # of its page for packets, in the direct map
-    frame_bytes: u64  # how much of its frames a run may use, from the upper end
-    asks: u64  # bit n: it calls helper n
-    special: bool  # it asks for something, or uses its frames
-    may_wake: u64
-    state_bytes: u64
-    code_frames: u64
-    counts: Array[u64, len(HandlerCount)]
-    parts: Array[u32, HANDLER_PARTS]
-    state: Array[u32, HANDLER_STATE_FRAMES]
-
-
 NOBODY = environment.NOBODY
 COPIES = 4  # in `Handler.asks`
 GONE = ",".join(f"~{{{name}}}" for name in "rdi rsi rcx r8 r9 r10 r11 rbx rbp r13 r14 r15 flags memory".split())
 ENTERING = "={rax},={rdx},{rax},{r12},{rdi},{rsi},{r9}," + GONE
 
-table: Array[Handler, HANDLERS] = Array[Handler, HANDLERS]([Handler(owner=NOBODY) for _ in range(HANDLERS)])
+table: HandlerTable = HandlerTable(Array[Handler, HANDLERS]([Handler(owner=NOBODY) for _ in range(HANDLERS)]))
 attached: Array[u8, FILTERS] = Array[u8, FILTERS]([NONE] * FILTERS)
 record_page: RecordPage = aligned(4096, RecordPage())
 context_page: ContextPage = aligned(4096, ContextPage())
@@ -100,6 +79,9 @@ def initialize() -> None:
     for i in range(EFFECTS):
         record.send_from[i] = u64(addr(outgoing[i]))
     context_page.data_end = DATA_END
+    information.page.handlers_frame = _frame_of(u64(addr(table)))
+    for i in range(sizeof(HandlerTable) // paging.PAGE):
+        frames.entry(information.page.handlers_frame + i).kind = FrameKind.PUBLIC
 
 
 def clock(first: u64, second: u64, third: u64, record: Record) -> u64:
@@ -125,7 +107,7 @@ def run(number: u64, frame: Span[u8], send: Callable[[u64, u64], bool]) -> Span[
     """Runs a handler on a frame (`prepare` comes before that if it is special), and does what it wants, but for its copies.
     Returns the frame as it is for the ring; of no length if it does not go there.
     """
-    handler = table[number]
+    handler = table.entries[number]
     length = len(frame)
     changed = handler.packet_end - length
     copy_words(changed, u64(addr(frame[0])), length)
@@ -202,7 +184,7 @@ def commit(handler: Handler, send: Callable[[u64, u64], bool]) -> None:
 def end_run(number: u64, status: u64) -> None:
     """A handler was ended: nothing of what it asked for is done, and its owner is told."""
     global woken
-    handler = table[number]
+    handler = table.entries[number]
     record_page.record.copies = 0
     handler.counts[HandlerCount.OVER_BUDGET + u64(status >> 32 != Reason.OVER_BUDGET)] += 1
     note(handler.owner, u32(number), u32(status >> 32), u32(status))
@@ -221,9 +203,9 @@ def note(identifier: u64, number: u32, reason: u32, place: u32) -> None:
 def continuation(ip: u64, registers: Registers) -> u64:
     """Where to continue after a page fault at `ip`, if that is in a handler's code; else 0."""
     number = (ip - paging.HANDLER_MAP) // SPACING
-    if ip < paging.HANDLER_MAP or number >= HANDLERS or table[number].owner == NOBODY:
+    if ip < paging.HANDLER_MAP or number >= HANDLERS or table.entries[number].owner == NOBODY:
         return 0
-    handler = table[number]
+    handler = table.entries[number]
     begin = space_of(number) + CODE
     if ip < begin or ip >= handler.code_end:
         return 0
@@ -243,25 +225,32 @@ def continuation(ip: u64, registers: Registers) -> u64:
 # ---- windows
 
 
-def map_window(number: u64) -> None:
-    """Makes the pages of a handler whose parts are known appear in its space."""
-    handler = table[number]
+def begin_window(number: u64) -> None:
+    """Nothing appears in the space of a handler whose parts are known, but it has tables."""
+    handler = table.entries[number]
     directory, tables = u64(handler.parts[HandlerPart.DIRECTORY]), u64(handler.parts[HandlerPart.TABLE])
     paging.fill(directory, PageTableEntry())
     paging.fill(tables, PageTableEntry())
     paging.table(directory)[0] = paging.node(tables)
+    paging.table(paging.handlers_frame)[number * SPACED] = paging.node(directory)
+
+
+def map_window(number: u64) -> None:
+    """Makes the pages of a handler appear in its space."""
+    begin_window(number)
+    handler = table.entries[number]
+    tables = u64(handler.parts[HandlerPart.TABLE])
     for i in range(handler.code_frames):
-        _map(tables, CODE + i * paging.PAGE, u64(handler.parts[HandlerPart.CODE + i]), False, False)
-    _map(tables, WINDOW - RECORD, _frame_of(u64(addr(record_page))), True, True)
-    _map(tables, WINDOW + DATA_END - paging.PAGE, u64(handler.parts[HandlerPart.PACKET]), True, True)
-    _map(tables, WINDOW + CONTEXT, _frame_of(u64(addr(context_page))), False, True)
-    _map(tables, WINDOW + FRAMES, u64(handler.parts[HandlerPart.FRAMES]), True, True)
+        map_page(tables, CODE + i * paging.PAGE, u64(handler.parts[HandlerPart.CODE + i]), False, False)
+    map_page(tables, WINDOW - RECORD, _frame_of(u64(addr(record_page))), True, True)
+    map_page(tables, WINDOW + DATA_END - paging.PAGE, u64(handler.parts[HandlerPart.PACKET]), True, True)
+    map_page(tables, WINDOW + CONTEXT, _frame_of(u64(addr(context_page))), False, True)
+    map_page(tables, WINDOW + FRAMES, u64(handler.parts[HandlerPart.FRAMES]), True, True)
     for i in range(handler.state_bytes // paging.PAGE):
-        _map(tables, WINDOW + STATE + i * paging.PAGE, u64(handler.state[i]), True, True)
-    paging.table(paging.handlers_frame)[number * 8] = paging.node(directory)
+        map_page(tables, WINDOW + STATE + i * paging.PAGE, u64(handler.state[i]), True, True)
 
 
-def _map(tables: u64, place: u64, frame: u64, writable: bool, no_execute: bool) -> None:
+def map_page(tables: u64, place: u64, frame: u64, writable: bool, no_execute: bool) -> None:
     entry = PageTableEntry(present=True, writable=writable, shared=True, frame=frame, no_execute=no_execute)
     paging.table(tables)[place // paging.PAGE] = entry
 
@@ -272,12 +261,85 @@ def _frame_of(address: u64) -> u64:
 
 
 def unmap_window(number: u64) -> None:
-    """Undoes `map_window`."""
-    paging.table(paging.handlers_frame)[number * 8] = PageTableEntry()
-    tables = paging.table(u64(table[number].parts[HandlerPart.TABLE]))
+    """Nothing of a handler appears in its space any more."""
+    paging.table(paging.handlers_frame)[number * SPACED] = PageTableEntry()
+    tables = paging.table(u64(table.entries[number].parts[HandlerPart.TABLE]))
     for i in range(u64(len(tables))):
         if tables[i].present:
             cpu.forget_translation(space_of(number) + i * paging.PAGE)
+
+
+# ---- the code in the direct map
+
+
+def seal(number: u64) -> None:
+    """The code of a handler cannot be written in the direct map any more. Where that is a large page, the handler's table
+    makes it small ones.
+    """
+    handler = table.entries[number]
+    own = u64(handler.parts[HandlerPart.DIRECT_TABLE])
+    first = _large_page(handler)
+    entry = _directory(first)[first // paging.LARGE_FRAMES % 512]
+    if entry.large:
+        entry.large = False
+        for i in range(paging.LARGE_FRAMES):
+            entry.frame = first + i
+            paging.table(own)[i] = entry
+        _lead(first, paging.node(own))
+    _make_writable(handler, False)
+
+
+def unseal(number: u64) -> None:
+    """Undoes `seal`. If the handler's table is what makes its large page small ones, another handler with code there puts
+    its own in the place, or the page is large again.
+    """
+    handler = table.entries[number]
+    own = u64(handler.parts[HandlerPart.DIRECT_TABLE])
+    first = _large_page(handler)
+    _make_writable(handler, True)
+    entry = _directory(first)[first // paging.LARGE_FRAMES % 512]
+    if entry.frame != own:
+        return
+    for other in range(HANDLERS):
+        heir = table.entries[other]
+        if other != number and heir.owner != NOBODY and heir.code_end != 0 and _large_page(heir) == first:
+            its = u64(heir.parts[HandlerPart.DIRECT_TABLE])
+            for i in range(paging.LARGE_FRAMES):
+                paging.table(its)[i] = paging.table(own)[i]
+            _lead(first, paging.node(its))
+            return
+    entry = PageTableEntry(present=True, writable=True, large=True, shared=True, frame=first, no_execute=True)
+    _lead(first, entry)
+
+
+def _large_page(handler: Handler) -> u64:
+    """The first frame of the 2 MiB in which a handler's code is."""
+    code = u64(handler.parts[HandlerPart.CODE])
+    return code - code % paging.LARGE_FRAMES
+
+
+def _directory(frame: u64) -> paging.PageTable:
+    """Of the direct map, for a frame."""
+    return paging.table(paging.table(paging.direct_map_frame)[frame // paging.FRAMES_PER_GIGABYTE].frame)
+
+
+def _lead(first: u64, entry: PageTableEntry) -> None:
+    _directory(first)[first // paging.LARGE_FRAMES % 512] = entry
+    cpu.forget_translation(paging.direct(first * paging.PAGE))
+
+
+def _make_writable(handler: Handler, writable: bool) -> None:
+    first = _large_page(handler)
+    small = paging.table(_directory(first)[first // paging.LARGE_FRAMES % 512].frame)
+    for i in range(handler.code_frames):
+        frame = u64(handler.parts[HandlerPart.CODE + i])
+        entry = small[frame - first]
+        entry.writable = writable
+        small[frame - first] = entry
+        cpu.forget_translation(paging.direct(frame * paging.PAGE))
+
+
+# ---- what ends
 
 
 def detach(number: u64) -> None:
@@ -289,5 +351,5 @@ def detach(number: u64) -> None:
 
 def forget_environment(identifier: u64) -> None:
     """An environment has ended: nobody may wake it, nor who is made in its place."""
-    for handler in table:
+    for handler in table.entries:
         handler.may_wake &= ~(u64(1) << identifier)

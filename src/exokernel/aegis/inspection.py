@@ -6,7 +6,8 @@ as an address one; and what does the longest path cost.
 No promise of safety rests on the *kinds* of registers that are computed here: the translation confines every access and
 bounds every loop whatever is in a register. They refuse mistakes early, with the instruction's number, and say where a
 check may be left out without another result. There are no value ranges, hence no widening and nothing to get subtly
-wrong. Everything here is bounded by the length of the program, and writes nothing but its working memory.
+wrong. Everything here is bounded by the length of the program, and writes nothing but its working memory. It is done in pieces
+of a few steps: a kernel keeps everybody else waiting meanwhile.
 """
 
 from exokernel.aegis.ebpf import *
@@ -60,53 +61,133 @@ class Verdict:
     loops: u32
 
 
+class Stage(IntEnum):
+    """What is done to a program, one after the other: each from the first slot to the last."""
+
+    ENCODINGS = 0
+    TARGETS = 1
+    LENGTHS = 2
+    FUNCTIONS = 3
+    PATHS = 4
+    FLOW = 5
+    DONE = 6
+
+
+@struct
+class Slot:
+    """What is known of one slot, and of the instruction that begins there."""
+
+    cost: u32
+    kinds: Array[u32, REGISTERS]  # before the instruction
+    length: u16  # of the function that begins there, in slots
+    path: u16  # the n-th slot has the n-th place of the search's path
+    marks: u8
+    depth: u8  # functions active below this point
+    edges: u8  # how many successors the search has followed
+
+
 @struct
 class Inspection:
-    """Working memory, and what the translation needs to know of an accepted program."""
+    """Working memory, and what the translation needs to know of an accepted program. Of the slots only as many are used as
+    the program has: memory that ends behind them will do.
+    """
 
-    marks: Array[u8, LIMIT]
-    depths: Array[u8, LIMIT]  # functions active below this point
-    edges: Array[u8, LIMIT]  # how many successors the search has followed
-    path: Array[u16, LIMIT]
-    costs: Array[u32, LIMIT]
-    lengths: Array[u16, LIMIT]  # of the function that begins there, in slots
-    kinds: Array[u32, LIMIT * REGISTERS]  # before each instruction
-    now: Array[u32, REGISTERS]
+    stage: u64
+    slot: u64  # that is next; all of the program's: the stage has ended
+    left: u64  # steps of this piece
+    begin: u64  # of the function in which the slot is
+    second: bool  # the slot is the second half of a wide instruction
+    height: u64  # of the search's path
+    rounds: u64
+    visits: u64
     again: u64  # whether a slot that is behind us must be looked at once more
+    now: Array[u32, REGISTERS]
+    slots: Array[Slot, LIMIT]
 
     def kind(self, slot: u64, register: u8) -> u32:
-        return self.kinds[slot * REGISTERS + register]
+        return self.slots[slot].kinds[register]
+
+
+VISIT = 8  # steps, to follow the kinds through an instruction; whatever else is done to a slot is one
+ALL = 1 << 63  # steps
 
 
 def inspect(program: Span[u64], profile: u64, work: Inspection, verdict: Verdict) -> None:
     """Fill `verdict`: the first reason found against `program`, or none and the cost."""
+    begin(work, verdict)
+    go_on(program, profile, work, verdict, ALL)
+
+
+def begin(work: Inspection, verdict: Verdict) -> None:
+    """A program is to be inspected; nothing else of `work` need be clear."""
+    verdict.reason = Reason.NONE
     verdict.place = 0
     verdict.cost = 0
     verdict.loops = 0
-    if len(program) == 0:
-        verdict.reason = Reason.EMPTY
-        return
-    if len(program) > LIMIT:
-        verdict.reason = Reason.TOO_LONG
-        return
-    work.marks[: len(program)].fill(0)
-    verdict.reason = _encodings(program, work, verdict)
-    if verdict.reason == 0:
-        verdict.reason = _targets(program, work, verdict)
-    if verdict.reason == 0:
-        verdict.reason = _functions(program, work, verdict)
-    if verdict.reason == 0:
-        verdict.reason = _paths(program, work, verdict)
-    if verdict.reason == 0:
-        verdict.reason = _flow(program, profile, work, verdict)
+    work.stage = Stage.ENCODINGS
+    work.slot = 0
+    work.second = False
+
+
+def go_on(program: Span[u64], profile: u64, work: Inspection, verdict: Verdict, steps: u64) -> bool:
+    """Do so many steps, a few more at most, of the inspection that was begun. True: the verdict is found."""
+    if len(program) == 0 or len(program) > LIMIT:
+        verdict.reason = u32(Reason.EMPTY) if len(program) == 0 else u32(Reason.TOO_LONG)
+        return True
+    work.left = steps
+    while work.stage != Stage.DONE:
+        verdict.reason = _stage(program, work, verdict)
+        if verdict.reason != 0:
+            return True
+        if work.slot < len(program):
+            return False
+        work.stage += 1
+        work.slot = 0
+        work.begin = 0
+        if work.stage == Stage.TARGETS:
+            work.slots[0].marks |= FUNCTION
+        elif work.stage == Stage.PATHS:
+            _begin_paths(work)
+        elif work.stage == Stage.FLOW:
+            _begin_flow(profile, work)
+    return True
+
+
+def _stage(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
+    """Go on with the stage until it or the piece ends."""
+    if work.stage == Stage.ENCODINGS:
+        return _encodings(program, work, verdict)
+    if work.stage == Stage.TARGETS:
+        return _targets(program, work, verdict)
+    if work.stage == Stage.LENGTHS:
+        return _lengths(program, work)
+    if work.stage == Stage.FUNCTIONS:
+        return _functions(program, work, verdict)
+    if work.stage == Stage.PATHS:
+        return _paths(program, work, verdict)
+    return _flow(program, work, verdict)
+
+
+@inline
+def _step(program: Span[u64], work: Inspection) -> bool:
+    """Whether there is a slot left to be looked at in this piece."""
+    if work.slot == len(program) or work.left == 0:
+        return False
+    work.left -= 1
+    return True
 
 
 # ---- each instruction for itself
 
 
 def _encodings(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
-    for slot in range(len(program)):
-        if work.marks[slot] & SECOND:
+    while _step(program, work):
+        slot = work.slot
+        clear(work.slots[slot])
+        work.slot += 1
+        if work.second:
+            work.slots[slot].marks = SECOND
+            work.second = False
             continue
         verdict.place = u32(slot)
         instruction = Instruction(program[slot])
@@ -118,8 +199,17 @@ def _encodings(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
                 return Reason.WIDE_RELOCATION
             if slot + 1 == len(program) or program[slot + 1] & 0xFFFFFFFF != 0:
                 return Reason.WIDE_HALF
-            work.marks[slot + 1] = SECOND
+            work.second = True
     return Reason.NONE
+
+
+def clear(slot: Slot) -> None:
+    """Nothing is known of it."""
+    slot.cost = 0
+    slot.kinds.fill(UNSEEN)
+    slot.marks = 0
+    slot.depth = 0
+    slot.edges = 0
 
 
 def malformed(instruction: Instruction) -> u32:
@@ -203,45 +293,58 @@ def ends(instruction: Instruction) -> bool:
 
 def _targets(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
     """Every target is an instruction; functions begin where calls lead."""
-    work.marks[0] |= FUNCTION
-    for slot in range(len(program)):
+    while _step(program, work):
+        slot = work.slot
+        work.slot += 1
         instruction = Instruction(program[slot])
         uses = USES[instruction.opcode]
-        if work.marks[slot] & SECOND or uses & (JUMP | CALLS) == 0 or instruction.calls_helper():
+        if work.slots[slot].marks & SECOND or uses & (JUMP | CALLS) == 0 or instruction.calls_helper():
             continue
         verdict.place = u32(slot)
         target = target_of(instruction, slot)
         if target < 0 or target >= i64(len(program)):
             return Reason.JUMP_OUTSIDE
-        if work.marks[u64(target)] & SECOND:
+        if work.slots[u64(target)].marks & SECOND:
             return Reason.JUMP_INTO_WIDE
-        work.marks[u64(target)] |= u8(FUNCTION) if uses & CALLS else u8(TARGET)
+        work.slots[u64(target)].marks |= u8(FUNCTION) if uses & CALLS else u8(TARGET)
+    return Reason.NONE
+
+
+def _lengths(program: Span[u64], work: Inspection) -> u32:
+    """A function ends where the next one begins."""
+    while _step(program, work):
+        if work.slots[work.slot].marks & FUNCTION:
+            work.begin = work.slot
+        work.slot += 1
+        work.slots[work.begin].length = u16(work.slot - work.begin)
     return Reason.NONE
 
 
 def _functions(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
     """Jumps stay inside their function, and control does not run past its end."""
-    begin: u64 = 0
-    while begin < len(program):
-        end = begin + 1
-        last = begin  # instruction, not slot
-        while end < len(program) and work.marks[end] & FUNCTION == 0:
-            if work.marks[end] & SECOND == 0:
-                last = end
-            end += 1
-        for slot in range(begin, end):
-            instruction = Instruction(program[slot])
-            if work.marks[slot] & SECOND == 0 and USES[instruction.opcode] & JUMP:
-                target = target_of(instruction, slot)
-                if target < i64(begin) or target >= i64(end):
-                    verdict.place = u32(slot)
-                    return Reason.JUMP_ACROSS
-        if not ends(Instruction(program[last])):
-            verdict.place = u32(last)
+    while _step(program, work):
+        slot = work.slot
+        work.slot += 1
+        if work.slots[slot].marks & FUNCTION:
+            work.begin = slot
+        if work.slots[slot].marks & SECOND:
+            continue
+        verdict.place = u32(slot)
+        instruction = Instruction(program[slot])
+        end = work.begin + work.slots[work.begin].length
+        if USES[instruction.opcode] & JUMP:
+            target = target_of(instruction, slot)
+            if target < i64(work.begin) or target >= i64(end):
+                return Reason.JUMP_ACROSS
+        if slot + width(instruction) == end and not ends(instruction):
             return Reason.FALLS_THROUGH
-        work.lengths[begin] = u16(end - begin)
-        begin = end
     return Reason.NONE
+
+
+@inline
+def width(instruction: Instruction) -> u64:
+    """In slots."""
+    return 1 + u64(instruction.opcode == LOAD_WIDE)
 
 
 def _successor(program: Span[u64], slot: u64, edge: u8) -> u64:
@@ -250,10 +353,16 @@ def _successor(program: Span[u64], slot: u64, edge: u8) -> u64:
     if edge == 0:
         if ends(instruction):
             return LIMIT
-        return slot + (2 if instruction.opcode == LOAD_WIDE else 1)
+        return slot + width(instruction)
     if USES[instruction.opcode] & (JUMP | CALLS) and not instruction.calls_helper():
         return u64(target_of(instruction, slot))
     return LIMIT
+
+
+def _begin_paths(work: Inspection) -> None:
+    work.slots[0].path = 0
+    work.slots[0].marks |= OPEN
+    work.height = 1
 
 
 def _paths(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
@@ -262,52 +371,50 @@ def _paths(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
     A call to a function that the search is still inside of is a circle of calls, and every circle has one. A jump to a
     slot on the search's path is a loop.
     """
-    work.costs[: len(program)].fill(0)
-    work.depths[: len(program)].fill(0)
-    work.edges[: len(program)].fill(0)
-    work.path[0] = 0
-    work.marks[0] |= OPEN
-    height: u64 = 1
-    while height > 0:
-        slot = u64(work.path[height - 1])
+    while work.height > 0:
+        if work.left == 0:
+            return Reason.NONE
+        work.left -= 1
+        slot = u64(work.slots[work.height - 1].path)
         calls = program[slot] & 0xFF == CALL and not Instruction(program[slot]).calls_helper()
-        if work.edges[slot] < 2:
-            following = _successor(program, slot, work.edges[slot])
-            through = calls and work.edges[slot] == 1
-            work.edges[slot] += 1
+        if work.slots[slot].edges < 2:
+            following = _successor(program, slot, work.slots[slot].edges)
+            through = calls and work.slots[slot].edges == 1
+            work.slots[slot].edges += 1
             if following == LIMIT:
                 continue
-            marks = work.marks[following]
+            marks = work.slots[following].marks
             if marks & OPEN:
                 verdict.place = u32(slot)
                 if through:
                     return Reason.RECURSION
                 verdict.loops = 1
             elif marks & DONE == 0:
-                work.marks[following] |= OPEN
-                work.path[height] = u16(following)
-                height += 1
+                work.slots[following].marks |= OPEN
+                work.slots[work.height].path = u16(following)
+                work.height += 1
             continue
         # Both successors are done, or are on the path.
         first = _successor(program, slot, 0)
         second = _successor(program, slot, 1)
-        first_cost: u32 = 0 if first == LIMIT else work.costs[first]
-        second_cost: u32 = 0 if second == LIMIT else work.costs[second]
-        first_depth: u8 = 0 if first == LIMIT else work.depths[first]
-        second_depth: u8 = 0 if second == LIMIT else work.depths[second]
+        first_cost: u32 = 0 if first == LIMIT else work.slots[first].cost
+        second_cost: u32 = 0 if second == LIMIT else work.slots[second].cost
+        first_depth: u8 = 0 if first == LIMIT else work.slots[first].depth
+        second_depth: u8 = 0 if second == LIMIT else work.slots[second].depth
         if calls:
             # A sum may double with each call, so it saturates.
-            work.costs[slot] = min(first_cost, 0x40000000) + min(second_cost, 0x40000000) + 1
+            work.slots[slot].cost = min(first_cost, 0x40000000) + min(second_cost, 0x40000000) + 1
             second_depth += 1
         else:
-            work.costs[slot] = max(first_cost, second_cost) + 1
-        work.depths[slot] = max(first_depth, second_depth)
-        if work.depths[slot] >= DEPTH:
+            work.slots[slot].cost = max(first_cost, second_cost) + 1
+        work.slots[slot].depth = max(first_depth, second_depth)
+        if work.slots[slot].depth >= DEPTH:
             verdict.place = u32(slot)
             return Reason.CALL_DEPTH
-        work.marks[slot] = (work.marks[slot] & ~OPEN) | DONE
-        height -= 1
-    verdict.cost = work.costs[0]
+        work.slots[slot].marks = (work.slots[slot].marks & ~OPEN) | DONE
+        work.height -= 1
+    verdict.cost = work.slots[0].cost
+    work.slot = len(program)
     return Reason.NONE
 
 
@@ -342,57 +449,68 @@ def join(a: u32, b: u32) -> u32:
     return a & KIND if a & KIND == b & KIND else u32(ANY)
 
 
-def _flow(program: Span[u64], profile: u64, work: Inspection, verdict: Verdict) -> u32:
-    """Follow the kinds through the program until they do not change any more. A kind only ever gets weaker, and a reason
-    found against a strong kind stands against every weaker one, so the first one is the verdict.
-    """
-    work.kinds[: len(program) * REGISTERS].fill(UNSEEN)
+def _begin_flow(profile: u64, work: Inspection) -> None:
+    work.rounds = 1
+    work.visits = 0
+    work.again = 0
     work.now.fill(UNDEFINED)
     work.now[1] = known(CONTEXT if profile == Profile.PACKET else DATA, 0)
     if profile == Profile.MEMORY:
         work.now[2] = NUMBER
     work.now[FRAME_POINTER] = known(FRAME, 0)
     _arrive(work, 0, LIMIT)
-    begin: u64 = 0
-    visits: u64 = 0
-    for _ in range(ROUNDS):
-        work.again = 0
-        for slot in range(len(program)):
-            if work.marks[slot] & FUNCTION:
-                begin = slot
-            if work.marks[slot] & STALE == 0:
-                continue
-            work.marks[slot] &= ~STALE
-            verdict.place = u32(slot)
-            visits += 1
-            if visits > VISITS * len(program):
+
+
+def _flow(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
+    """Follow the kinds through the program until they do not change any more. A kind only ever gets weaker, and a reason
+    found against a strong kind stands against every weaker one, so the first one is the verdict.
+    """
+    while True:
+        if work.slot == len(program):
+            if not work.again:
+                return Reason.NONE
+            if work.rounds == ROUNDS:
                 return Reason.TANGLED
-            work.now.copy_from(work.kinds[slot * REGISTERS : (slot + 1) * REGISTERS])
-            instruction = Instruction(program[slot])
-            reason = _step(instruction, begin == 0, work)
-            if reason != 0:
-                return reason
-            if instruction.opcode == CALL and not instruction.calls_helper():
-                _call(work, slot, u64(target_of(instruction, slot)))
-            elif USES[instruction.opcode] & JUMP:
-                _arrive(work, u64(target_of(instruction, slot)), slot)
-            if not ends(instruction):
-                _arrive(work, slot + (2 if instruction.opcode == LOAD_WIDE else 1), slot)
-        if not work.again:
+            work.slot = 0
+            work.rounds += 1
+            work.again = 0
+        if not _step(program, work):
             return Reason.NONE
-    return Reason.TANGLED
+        slot = work.slot
+        if work.slots[slot].marks & FUNCTION:
+            work.begin = slot
+        work.slot += 1
+        if work.slots[slot].marks & STALE == 0:
+            continue
+        work.left -= min(work.left, VISIT - 1)
+        work.slots[slot].marks &= ~STALE
+        verdict.place = u32(slot)
+        work.visits += 1
+        if work.visits > VISITS * len(program):
+            return Reason.TANGLED
+        work.now.copy_from(work.slots[slot].kinds)
+        instruction = Instruction(program[slot])
+        reason = _follow(instruction, work.begin == 0, work)
+        if reason != 0:
+            return reason
+        if instruction.opcode == CALL and not instruction.calls_helper():
+            _call(work, slot, u64(target_of(instruction, slot)))
+        elif USES[instruction.opcode] & JUMP:
+            _arrive(work, u64(target_of(instruction, slot)), slot)
+        if not ends(instruction):
+            _arrive(work, slot + width(instruction), slot)
 
 
 def _arrive(work: Inspection, target: u64, slot: u64) -> None:
     """`slot` continues at `target` with the kinds `now`."""
-    before = work.kinds[target * REGISTERS : (target + 1) * REGISTERS]
+    before = work.slots[target].kinds[:]
     for register in range(REGISTERS):
         if before[register] == work.now[register]:
             continue
         joined = join(before[register], work.now[register])
         if joined != before[register]:
             before[register] = joined
-            work.marks[target] |= STALE
+            work.slots[target].marks |= STALE
             if target <= slot:
                 work.again = 1
 
@@ -415,7 +533,7 @@ def _call(work: Inspection, slot: u64, target: u64) -> None:
         work.now[register] = UNDEFINED
 
 
-def _step(instruction: Instruction, in_main: bool, work: Inspection) -> u32:
+def _follow(instruction: Instruction, in_main: bool, work: Inspection) -> u32:
     """Change the kinds `now` as the instruction does; what speaks against it."""
     uses = USES[instruction.opcode]
     destination, source = u64(instruction.destination), u64(instruction.source)

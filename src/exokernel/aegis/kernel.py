@@ -66,9 +66,7 @@ def take_exceptions() -> None:
 
 
 def reserve_memory(start_information: u64) -> None:
-    """Places the kernel's tables behind image and bundle, and leaves the boot's page tables for the idle
-    environment's.
-    """
+    """Places the kernel's tables behind image and bundle; the boot's page tables are left for the idle environment's."""
     if not boot.read_memory_map(start_information):
         ending.panic(b"no-memory-map")
     layout = paging.ImageLayout()

@@ -5,7 +5,7 @@ and bindings first, in a bounded number of steps; what does not fit is refused o
 
 from exokernel.aegis import bindings, ending, environment, frames, information, revocation, tlb, trace  # noqa: F401  (in assembly)
 from exokernel.aegis.abi import *
-from exokernel.aegis.environment import KernelPage
+from exokernel.aegis.environment import KERNEL_PAGE, KernelPage
 from exokernel.machine import cpu, paging
 from exokernel.metal import align, asm, i64, naked, offsetof, u16, u32, u64
 
@@ -15,8 +15,6 @@ NEXT = TABLE + offsetof(FrameEntry, "next")
 PREVIOUS = TABLE + offsetof(FrameEntry, "previous")
 OWNER = TABLE + offsetof(FrameEntry, "owner")  # and kind, and page
 GENERATION = TABLE + offsetof(FrameEntry, "generation")
-KERNEL_PAGE = environment.KERNEL_PAGE
-USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack")
 SCRATCH = KERNEL_PAGE + offsetof(KernelPage, "scratch")
 UNMAPPED = KERNEL_PAGE + offsetof(KernelPage, "unmapped")
 RING = KERNEL_PAGE + offsetof(KernelPage, "ring")
@@ -39,7 +37,7 @@ CLAIM_OLDEST = f"""
     cmp rax, r10
     je 8f
     mov qword ptr [{SCRATCH}], rcx
-    mov qword ptr [{USER_STACK}], rdi
+    mov qword ptr [{environment.USER_STACK}], rdi
     mov rdi, rax
     mov ecx, dword ptr [rdi + {NEXT}]
     mov dword ptr [r10 + {NEXT}], ecx
@@ -61,7 +59,7 @@ CLAIM_OLDEST = f"""
 """
 RETURN_FRAME = f"""
     mov rcx, qword ptr [{SCRATCH}]
-    mov rdi, qword ptr [{USER_STACK}]
+    mov rdi, qword ptr [{environment.USER_STACK}]
     mov rax, r9
     {{trace.SYSRET}}
 8:
@@ -193,29 +191,28 @@ def break_bindings(frame: u64, second: u64, third: u64, fourth: u64) -> i64:
 def pin(frame: u64, pinned: u64, third: u64, fourth: u64) -> i64:
     """The call `frame_pin`."""
     record = environment.records[environment.current().identifier]
-    if pinned > 1:
-        return Error.BAD_ARGUMENT
-    if not frames.is_usable(frame, environment.current().identifier):
-        return Error.NOT_OWNER
-    if pinned and record.pinned >= PINNED_FRAMES:
-        return Error.NO_ROOM
-    if set_flag(frame, FrameFlag.PINNED, pinned):
+    error = flag_error(frame, pinned, record.pinned >= PINNED_FRAMES)
+    if error == 0 and set_flag(frame, FrameFlag.PINNED, pinned):
         record.pinned = record.pinned + 1 if pinned else record.pinned - 1
-    return 0
+    return error
 
 
 def guarantee(frame: u64, guaranteed: u64, third: u64, fourth: u64) -> i64:
     """The call `frame_guarantee`."""
     record = environment.records[environment.current().identifier]
-    if guaranteed > 1:
+    error = flag_error(frame, guaranteed, record.guaranteed >= GUARANTEED_FRAMES)
+    if error == 0 and set_flag(frame, FrameFlag.GUARANTEED, guaranteed):
+        record.guaranteed = record.guaranteed + 1 if guaranteed else record.guaranteed - 1
+    return error
+
+
+def flag_error(frame: u64, value: u64, exhausted: bool) -> i64:
+    """Why the caller may not set a flag of a frame so, or 0."""
+    if value > 1:
         return Error.BAD_ARGUMENT
     if not frames.is_usable(frame, environment.current().identifier):
         return Error.NOT_OWNER
-    if guaranteed and record.guaranteed >= GUARANTEED_FRAMES:
-        return Error.NO_ROOM
-    if set_flag(frame, FrameFlag.GUARANTEED, guaranteed):
-        record.guaranteed = record.guaranteed + 1 if guaranteed else record.guaranteed - 1
-    return 0
+    return Error.NO_ROOM if value and exhausted else i64(0)
 
 
 def set_flag(frame: u64, flag: u64, value: u64) -> bool:

@@ -5,21 +5,11 @@ The device writes only to the kernel's own buffers, and is not trusted: its answ
 counted. What cannot be delivered is counted in the system page.
 """
 
-from exokernel.aegis import (
-    activation,
-    capability,
-    environment,
-    handlers,
-    information,
-    processor,
-    receiving,
-    sending,
-    trace,
-)
+from exokernel.aegis import activation, capability, environment, handlers, information, processor, receiving, sending
 from exokernel.aegis.abi import *
+from exokernel.aegis.counters import TraceCounter, tally
 from exokernel.aegis.filter import FILTERS
 from exokernel.aegis.sending import BUFFER_BYTES, HEADER_BYTES, SHORTEST_FRAME
-from exokernel.aegis.trace_abi import TraceCounter
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import interrupts, virtio
 from exokernel.machine.virtio import QUEUE_LENGTH, Queue, QueueState
@@ -97,12 +87,10 @@ def receive() -> None:
     while there are handlers, which have everything at once.
     """
     global held
-    statistics = information.page.network
     receivers: u64 = 0
     count = queue.used.index - state.next_used
     if count > BUFFERS:
-        statistics.malformed += 1
-        trace.count(TraceCounter.MALFORMED)
+        tally(TraceCounter.MALFORMED)
         state.next_used = queue.used.index
         return
     compiler_barrier()
@@ -111,19 +99,15 @@ def receive() -> None:
         number = u64(used.id)
         length = u64(used.length)
         if number >= BUFFERS:
-            statistics.malformed += 1
-            trace.count(TraceCounter.MALFORMED)
+            tally(TraceCounter.MALFORMED)
             continue
         if length < HEADER_BYTES + SHORTEST_FRAME or length > BUFFER_BYTES:
-            statistics.malformed += 1
-            trace.count(TraceCounter.MALFORMED)
+            tally(TraceCounter.MALFORMED)
         else:
-            statistics.received += 1
-            trace.count(TraceCounter.RECEIVED)
+            tally(TraceCounter.RECEIVED)
             owner = receiving.deliver(buffers[number][HEADER_BYTES:length], sending.send_copy)
             if owner != ENVIRONMENTS:
-                statistics.delivered += 1
-                trace.count(TraceCounter.DELIVERED)
+                tally(TraceCounter.DELIVERED)
                 receivers |= u64(1) << owner % ENVIRONMENTS
         virtio.offer(queue, state, u16(number))
     if count > 0:

@@ -12,8 +12,9 @@ address of the root to load; `calls.save_context` continues there.
 
 from exokernel.aegis import activation, bindings, capability, environment, information, network, trace
 from exokernel.aegis.abi import *
+from exokernel.aegis.counters import TraceCounter, tally
 from exokernel.aegis.environment import NOBODY
-from exokernel.aegis.trace_abi import TraceCounter, TraceEntry
+from exokernel.aegis.trace_abi import TraceEntry
 from exokernel.machine import cpu, paging, timer
 from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, noinline, rotate_left, u8, u32, u64
 
@@ -155,9 +156,7 @@ def position_after(current: u64, among: u64) -> u64:
 
 
 def next_slice() -> i64:
-    """Begins the next slice whose owner can run and owes none; without one the machine idles. Returns the root to
-    load.
-    """
+    """Begins the next slice whose owner can run and owes none; without one the machine idles."""
     global position, borrower
     if borrower != NOBODY:
         borrower = NOBODY
@@ -267,8 +266,7 @@ def wake(identifier: u64) -> None:
 def finish_wait(identifier: u64, events: u64) -> None:
     global sleepers
     sleepers &= ~(u64(1) << identifier)
-    information.page.events.wakes += 1
-    trace.count(TraceCounter.WAKES)
+    tally(TraceCounter.WAKES)
     activation.own_context(environment.records[identifier].kernel_page[0]).registers.rax = events
     start(identifier)
 
@@ -305,9 +303,7 @@ def rest() -> None:
 
 
 def after_interrupt() -> i64:
-    """Who continues after a device was served: whoever ran; if nobody did, the next slice begins. Returns the root to
-    load.
-    """
+    """Who continues after a device was served: whoever ran; if nobody did, the next slice begins."""
     running = environment.current().identifier
     if running == environment.IDLE:
         return next_slice()
@@ -326,9 +322,7 @@ def run(identifier: u64) -> i64:
 
 
 def yield_to(target: u64, second: u64, third: u64, fourth: u64) -> i64:
-    """The call `yield_to` where it is not simply the other environment's turn; the caller's context is saved. Returns
-    the root to load.
-    """
+    """The call `yield_to` where it is not simply the other environment's turn; the caller's context is saved."""
     caller = environment.current()
     caller.context.registers.rax = 0
     target &= 0xFF
@@ -341,18 +335,14 @@ def yield_to(target: u64, second: u64, third: u64, fourth: u64) -> i64:
 
 
 def begin_service(identifier: u64) -> i64:
-    """Continues an environment that was called asynchronously; its own slices run it too, even if it slept. Returns the
-    root to load.
-    """
+    """Continues an environment that was called asynchronously; its own slices run it too, even if it slept."""
     global ready
     ready |= environment.records[identifier].positions
     return dispatch(identifier)
 
 
 def after_service(identifier: u64) -> i64:
-    """Nobody waited for the current environment: it goes on with what it did before, or sleeps on. Returns the root to
-    load.
-    """
+    """Nobody waited for the current environment: it goes on with what it did before, or sleeps on."""
     global ready
     if sleepers >> identifier & 1 == 0:
         return dispatch(identifier)

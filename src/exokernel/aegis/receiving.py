@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Who receives a frame: the filters of all environments, the rings in their memory to which filters lead, and the ring of
-who captures, which gets copies.
+"""Who receives a frame: the filters of all environments, the rings in their memory to which filters lead, and the rings of
+those who capture, which get copies.
 
 The rings are not trusted: the kernel keeps its own producer index and the frames behind each ring, and takes the consumer
 index as a hint that can only hurt its writer.
@@ -14,15 +14,16 @@ A part of the filters and rings is reserved, so that no environment can take wha
 
 from collections.abc import Callable
 
-from exokernel.aegis import environment, filter, filter_code, frames, handlers, information, processor, tlb, trace
+from exokernel.aegis import environment, filter, filter_code, frames, handlers, information, processor, tlb
 from exokernel.aegis.abi import *
+from exokernel.aegis.counters import TraceCounter, tally
 from exokernel.aegis.filter import FILTERS
-from exokernel.aegis.trace_abi import TraceCounter
 from exokernel.aegis.translation import EFFECTS
 from exokernel.machine import cpu, paging
 from exokernel.metal import *
 
 RINGS = 96
+CAPTURES = 4
 RING_PAGES = sizeof(ReceiveRing) // paging.PAGE
 SLOTS_PER_PAGE = paging.PAGE // sizeof(ReceiveSlot)
 CODE_PAGES = 24  # 512 flows need 14
@@ -48,8 +49,9 @@ ring_of: Array[u8, FILTERS] = Array[u8, FILTERS]()
 rings: Array[Ring, RINGS] = Array[Ring, RINGS]()
 filters_of: Array[u16, ENVIRONMENTS] = Array[u16, ENVIRONMENTS]()
 rings_of: Array[u16, ENVIRONMENTS] = Array[u16, ENVIRONMENTS]()
-captor: u64 = 0  # the ring that gets copies
-captured: u32 = 0  # what of, as rights of `Kind.CAPTURE`; 0: of nothing
+captors: Array[u8, CAPTURES] = Array[u8, CAPTURES]()  # rings that get copies
+seen: Array[u32, CAPTURES] = Array[u32, CAPTURES]()  # what of, as rights of `Kind.CAPTURE`; 0: of nothing
+captured: u32 = 0  # what somebody sees
 crowded: u64 = ENVIRONMENTS  # whose ring was when a frame was delivered to it
 spaces: Array[Array[u8, CODE_PAGES * 4096], 2] = aligned(4096, Array[Array[u8, CODE_PAGES * 4096], 2]())
 running: u64 = 1  # which of them is not to be written to
@@ -67,13 +69,12 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
         capture(frame, Right.READ | Right.WRITE)
     number = classify(frame)
     if number < 0:
-        information.page.network.unmatched += 1
-        trace.count(TraceCounter.UNMATCHED)
+        tally(TraceCounter.UNMATCHED)
         return ENVIRONMENTS
     ring = rings[ring_of[u64(number)]]
     handler = u64(handlers.attached[u64(number)])
     if handler != handlers.NONE:
-        special = handlers.table[handler].special
+        special = handlers.table.entries[handler].special
         if special:
             prepare(ring, handler)
         frame = handlers.run(handler, frame, send)
@@ -81,8 +82,7 @@ def deliver(frame: Span[u8], send: Callable[[u64, u64], bool]) -> u64:
         if len(frame) == 0:
             return ring.owner if copied else u64(ENVIRONMENTS)
     if not put(ring, frame, 0):
-        information.page.network.ring_full += 1
-        trace.count(TraceCounter.RING_FULL)
+        tally(TraceCounter.RING_FULL)
         return ENVIRONMENTS
     if is_crowded(ring):
         crowded = ring.owner
@@ -121,8 +121,8 @@ def slot_of(ring: Ring, index: u32) -> ReceiveSlot:
 @noinline
 def prepare(ring: Ring, handler: u64) -> None:
     """Tells the handler that is going to run where its copies go, and does what `handlers.prepare` does."""
-    handlers.prepare(handlers.table[handler])
-    if handlers.table[handler].asks & handlers.COPIES == 0:
+    handlers.prepare(handlers.table.entries[handler])
+    if handlers.table.entries[handler].asks & handlers.COPIES == 0:
         return
     record = handlers.record_page.record
     used = ring.producer - indices_of(ring).consumer
@@ -349,34 +349,44 @@ def write() -> None:
 
 def bind_capture(address: u64, rights: u32) -> i64:
     """Leads copies of all frames that `rights` shows to a ring that `ring_error` has nothing against. Returns 0, BUSY if
-    another environment captures, or NO_ROOM.
+    CAPTURES other environments capture, or NO_ROOM.
     """
-    global captor, captured
     caller = environment.current().identifier
     stop_capture(caller)
-    if captured != 0:
+    place: u64 = 0
+    while place < CAPTURES and seen[place] != 0:
+        place += 1
+    if place == CAPTURES:
         return Error.BUSY
     number = _find_ring(caller, address)
     if number == RINGS:
         return Error.NO_ROOM
     _use(number, caller, address)
-    captor = number
-    captured = rights
+    captors[place] = u8(number)
+    _see(place, rights)
     return 0
 
 
 def stop_capture(identifier: u64) -> None:
     """The environment gets no more copies."""
+    for i in range(CAPTURES):
+        if seen[i] != 0 and rings[captors[i]].owner == identifier:
+            _see(i, 0)
+            _leave(u64(captors[i]))
+
+
+def _see(place: u64, rights: u32) -> None:
     global captured
-    if captured != 0 and rings[captor].owner == identifier:
-        captured = 0
-        _leave(captor)
+    seen[place] = rights
+    captured = 0
+    for one in seen:
+        captured |= one
 
 
 def capture(frame: Span[u8], rights: u32) -> None:
-    """Copies a frame to who has one of these rights."""
-    ring = rings[captor]
-    if captured & rights != 0 and put(ring, frame, u32(cpu.read_timestamp())):
-        information.page.network.captured += 1
-        trace.count(TraceCounter.CAPTURED)
-        processor.post(ring.owner, Event.NETWORK)
+    """Copies a frame to those who have one of these rights."""
+    for i in range(CAPTURES):
+        ring = rings[captors[i]]
+        if seen[i] & rights != 0 and put(ring, frame, u32(cpu.read_timestamp())):
+            tally(TraceCounter.CAPTURED)
+            processor.post(ring.owner, Event.NETWORK)

@@ -7,9 +7,9 @@ ends meanwhile it is the kernel's, and free again when the device has read it. T
 The virtio header is always the kernel's. What the device answers is checked; that it answers cannot be enforced.
 """
 
-from exokernel.aegis import environment, frames, handlers, information, network, processor, receiving, tlb, trace
+from exokernel.aegis import environment, frames, handlers, information, network, processor, receiving, tlb
 from exokernel.aegis.abi import *
-from exokernel.aegis.trace_abi import TraceCounter
+from exokernel.aegis.counters import TraceCounter, tally
 from exokernel.aegis.user_memory import UserAddress, copy_in
 from exokernel.machine import paging, virtio
 from exokernel.machine.virtio import QUEUE_LENGTH, Queue, QueueState
@@ -71,8 +71,7 @@ def transmit(address: u64, length: u64, third: u64, fourth: u64) -> i64:
     if idle_buffers == 0:
         collect()
         if idle_buffers == 0:
-            information.page.network.queue_full += 1
-            trace.count(TraceCounter.QUEUE_FULL)
+            tally(TraceCounter.QUEUE_FULL)
             return Error.QUEUE_FULL
     number = count_trailing_zeros(idle_buffers)
     frame = Span[u8](Ptr[u8](u64(addr(buffers[number])) + HEADER_BYTES), length)  # which fits
@@ -100,8 +99,7 @@ def send_copy_slowly(source: u64, length: u64) -> bool:
     if idle_buffers == 0:
         collect()
         if idle_buffers == 0:
-            information.page.network.queue_full += 1
-            trace.count(TraceCounter.QUEUE_FULL)
+            tally(TraceCounter.QUEUE_FULL)
             return False
     receiving.capture(Span[u8](Ptr[u8](source), length), Right.WRITE)
     _send_copy(source, length)
@@ -116,8 +114,7 @@ def _send_copy(source: u64, length: u64) -> None:
     handlers.copy_words(u64(addr(buffers[number])) + HEADER_BYTES, source, length)
     queue.descriptors[number].length = u32(HEADER_BYTES + length)
     virtio.offer(queue, state, u16(number))
-    information.page.network.transmitted += 1
-    trace.count(TraceCounter.TRANSMITTED)
+    tally(TraceCounter.TRANSMITTED)
     virtio.notify(QUEUE, state)
 
 
@@ -149,8 +146,7 @@ def send_slot(address: u64, sender: u64) -> i64:
     """Gives what is in a slot to the device. Returns 0, or why not."""
     global idle_pairs
     if idle_pairs == 0:
-        information.page.network.queue_full += 1
-        trace.count(TraceCounter.QUEUE_FULL)
+        tally(TraceCounter.QUEUE_FULL)
         return Error.QUEUE_FULL
     if not tlb.is_writable(address // paging.PAGE):
         return Error.BAD_ADDRESS
@@ -181,8 +177,7 @@ def offer(frame: Span[u8], descriptor: u64) -> None:
     if receiving.captured != 0:
         receiving.capture(frame, Right.WRITE)
     virtio.offer(queue, state, u16(descriptor))
-    information.page.network.transmitted += 1
-    trace.count(TraceCounter.TRANSMITTED)
+    tally(TraceCounter.TRANSMITTED)
 
 
 def collect() -> None:
@@ -190,8 +185,7 @@ def collect() -> None:
     global idle_buffers
     count = queue.used.index - state.next_used
     if count > QUEUE_LENGTH:
-        information.page.network.malformed += 1
-        trace.count(TraceCounter.MALFORMED)
+        tally(TraceCounter.MALFORMED)
         state.next_used = queue.used.index
         return
     for _ in range(count):
@@ -200,8 +194,7 @@ def collect() -> None:
         if number < BUFFERS and idle_buffers >> number & 1 == 0:
             idle_buffers |= u64(1) << number
         elif number < BUFFERS or number % 2 != 0 or not finish((number - BUFFERS) // 2):
-            information.page.network.malformed += 1
-            trace.count(TraceCounter.MALFORMED)
+            tally(TraceCounter.MALFORMED)
 
 
 def finish(number: u64) -> bool:

@@ -49,7 +49,7 @@ class TraceEntry(IntEnum):
 
 
 class TraceCounter(IntEnum):
-    """Of `NetworkStatistics` and `EventCounts`, which say what they count."""
+    """By their places in `NetworkStatistics`, which says what they count, and in `EventCounts` behind it."""
 
     RECEIVED = 0
     DELIVERED = 1
@@ -57,9 +57,9 @@ class TraceCounter(IntEnum):
     RING_FULL = 3
     MALFORMED = 4
     TRANSMITTED = 5
-    QUEUE_FULL = 6
-    CAPTURED = 7
-    WAKES = 8
+    QUEUE_FULL = 7
+    CAPTURED = 9
+    WAKES = 12
 
 
 @struct(volatile=True)

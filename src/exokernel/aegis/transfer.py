@@ -13,7 +13,7 @@ Who may call is the callee's business, so there is no capability here: it is tol
 from exokernel.aegis import activation, environment, floating, processor, trace  # noqa: F401  (in assembly)
 from exokernel.aegis.abi import ENVIRONMENTS, Call, EnvironmentPage, Error
 from exokernel.aegis.environment import KERNEL_PAGE, NOBODY, UNKNOWN, KernelPage
-from exokernel.machine import boot, cpu, paging
+from exokernel.machine import cpu, paging
 from exokernel.metal import Ptr, align, asm, i64, naked, offsetof, u64
 
 BACK = Call.TRANSFER_BACK
@@ -23,13 +23,10 @@ ENTRY = PAGE + offsetof(EnvironmentPage, "transfer_entry")
 RETURN_ENTRY = PAGE + offsetof(EnvironmentPage, "transfer_return_entry")
 IDENTIFIER = KERNEL_PAGE + offsetof(KernelPage, "identifier")
 USER_IP = KERNEL_PAGE + offsetof(KernelPage, "user_ip")
-USER_STACK = KERNEL_PAGE + offsetof(KernelPage, "user_stack")
 CALLER = KERNEL_PAGE + offsetof(KernelPage, "caller")
-KEYED = KERNEL_PAGE + offsetof(KernelPage, "keyed")
 NO_CALLEE = NOBODY << 8  # of `caller`, `callee`, `aside` and `keyed`, of which the last is the sign
 PUSHED_RAX = 72  # behind PUSH_MESSAGE
 CALLEE = KERNEL_PAGE + offsetof(KernelPage, "callee")
-STACK = paging.PAGE + boot.STACK_BYTES  # the kernel stack's upper end, from `kernel_stack`
 
 
 @naked
@@ -60,14 +57,14 @@ def transfer_entry() -> None:
         mov rax, {Error.NOT_RUNNABLE}
         jmp {return_to_user}
     5:
-        mov qword ptr [{USER_STACK}], rsp
-        mov rsp, offset kernel_stack + {STACK}
+        mov qword ptr [{environment.USER_STACK}], rsp
+        mov rsp, offset kernel_stack + {environment.STACK}
         {environment.PUSH_MESSAGE}
         cld
         call {make_room}
         mov qword ptr [rsp + {PUSHED_RAX}], rax
         {environment.POP_MESSAGE}
-        mov rsp, qword ptr [{USER_STACK}]
+        mov rsp, qword ptr [{environment.USER_STACK}]
         test rax, rax
         jz 2b
         jmp {refuse}
@@ -89,20 +86,20 @@ def refuse() -> None:
 def return_to_user() -> None:
     """Continues at `user_ip`, all registers but `rcx` and `r11` as they are."""
     asm("""
-        cmp byte ptr [{KEYED}], 0
+        cmp byte ptr [{environment.KEYED}], 0
         jne 3f
     2:
         mov rcx, qword ptr [{USER_IP}]
         mov r11d, {FLAGS}
         {trace.SYSRET}
     3:
-        mov qword ptr [{USER_STACK}], rsp
-        mov rsp, offset kernel_stack + {STACK}
+        mov qword ptr [{environment.USER_STACK}], rsp
+        mov rsp, offset kernel_stack + {environment.STACK}
         {environment.PUSH_MESSAGE}
         cld
         call {floating.reach_keys}
         {environment.POP_MESSAGE}
-        mov rsp, qword ptr [{USER_STACK}]
+        mov rsp, qword ptr [{environment.USER_STACK}]
         jmp 2b
     """)
 

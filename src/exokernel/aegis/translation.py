@@ -22,7 +22,18 @@ which is `rcx`. No jump leads into the middle of anything: all targets are instr
 """
 
 from exokernel.aegis.ebpf import *
-from exokernel.aegis.inspection import DATA, FUNCTION, KIND, KNOWN, SECOND, TARGET, Inspection, distance_of, target_of
+from exokernel.aegis.inspection import (
+    ALL,
+    DATA,
+    FUNCTION,
+    KIND,
+    KNOWN,
+    SECOND,
+    TARGET,
+    Inspection,
+    distance_of,
+    target_of,
+)
 from exokernel.metal import Array, Span, i32, noinline, offsetof, struct, u8, u32, u64
 
 # The arena, by offsets in the window: what lies on both sides of each part is not mapped.
@@ -65,12 +76,19 @@ class Record:
 
 @struct
 class Translation:
-    places: Array[u32, LIMIT + 1]  # of each slot's machine code, and of its end
+    """As with `Inspection`, memory that ends behind the places of the program's slots will do."""
+
     length: u64  # bytes; 0 when there was no room
     abort: u64  # where a handler that is to be ended continues
     # Called with the window in r12, r1 in rdi, r2 in rsi, the budget in r9, r10 in rbp. Gives r0 in rax and in rdx
     # Reason << 32 | the instruction's number, or 0. Keeps r12.
     enter: u64
+    asks: u64  # bit n: it calls helper n
+    named: u32  # the registers that it can read, as bits
+    turn: u32  # what is being done with all slots: 0, looking; then writing, twice
+    slot: u64  # that is next
+    held: u8  # see `Code`
+    places: Array[u32, LIMIT + 1]  # of each slot's machine code, and of its end
 
 
 # Numbers of the machine's registers.
@@ -188,37 +206,73 @@ def translate(program: Span[u64], work: Inspection, loops: bool, space: Span[u8]
     """Write the machine code of a program that `inspect` has accepted, with these results. `loops`: whether it is to be
     charged. Twice: first to learn where everything will be, since all instructions have the same length both times.
     """
-    code = Code(space, 0, NONE)
-    named = _named(program, work)
-    for _ in range(2):
-        code.length = 0
-        _frame(code, named, translation)
-        for slot in range(len(program)):
-            translation.places[slot] = u32(code.length)
-            if work.marks[slot] & (TARGET | FUNCTION):
-                code.held = NONE
-            if work.marks[slot] & SECOND == 0:
-                _instruction(code, program, slot, work, loops, translation)
-        translation.places[len(program)] = u32(code.length)
-        if code.length > len(space):
+    begin(translation)
+    go_on(program, work, loops, space, translation, ALL)
+
+
+def begin(translation: Translation) -> None:
+    """A program is to be translated; nothing else of `translation` need be clear."""
+    translation.length = 0
+    translation.held = NONE
+    translation.asks = 0
+    translation.named = 0
+    translation.turn = 0
+    translation.slot = 0
+
+
+def go_on(
+    program: Span[u64], work: Inspection, loops: bool, space: Span[u8], translation: Translation, steps: u64
+) -> bool:
+    """Do so many steps, a few more at most, of the translation that was begun. True: it is whole, or has no room."""
+    code = Code(space, translation.length, translation.held)
+    left = steps
+    while translation.turn <= 2:
+        slot = translation.slot
+        if slot < len(program):
+            if left == 0:
+                translation.length = code.length
+                translation.held = code.held
+                return False
+            if translation.turn == 0:
+                left -= 1
+                _look(program, work, translation)
+            else:
+                left -= min(left, WRITE)
+                translation.places[slot] = u32(code.length)
+                if work.slots[slot].marks & (TARGET | FUNCTION):
+                    code.held = NONE
+                if work.slots[slot].marks & SECOND == 0:
+                    _instruction(code, program, slot, work, loops, translation)
+            translation.slot += 1
+            continue
+        translation.places[slot] = u32(code.length)
+        if translation.turn != 0 and code.length > len(space):
             translation.length = 0
-            return
+            return True
+        translation.turn += 1
+        translation.slot = 0
+        if translation.turn <= 2:
+            code.length = 0
+            _frame(code, translation)
     translation.length = code.length
+    return True
 
 
-def _named(program: Span[u64], work: Inspection) -> u32:
-    """The registers that the program can read, as bits: those that an instruction names, and what helpers are given."""
-    found: u32 = 0
-    for slot in range(len(program)):
-        if work.marks[slot] & SECOND == 0:
-            instruction = Instruction(program[slot])
-            found |= u32(1) << instruction.destination | u32(1) << instruction.source
-            if instruction.calls_helper():
-                found |= 14
-    return found
+WRITE = 8  # steps, to write the code of an instruction
 
 
-def _frame(code: Code, named: u32, translation: Translation) -> None:
+def _look(program: Span[u64], work: Inspection, translation: Translation) -> None:
+    """What the slot's instruction names: registers, and helpers, which are given some."""
+    if work.slots[translation.slot].marks & SECOND:
+        return
+    instruction = Instruction(program[translation.slot])
+    translation.named |= u32(1) << instruction.destination | u32(1) << instruction.source
+    if instruction.calls_helper():
+        translation.named |= 14
+        translation.asks |= u64(1) << helper_index(instruction.unsigned_immediate)
+
+
+def _frame(code: Code, translation: Translation) -> None:
     """How the handler is ended, and entered: the first function follows."""
     translation.abort = code.length
     code.move(True, RDX, RAX)
@@ -227,7 +281,7 @@ def _frame(code: Code, named: u32, translation: Translation) -> None:
     translation.enter = code.length
     code.record(True, MOV, RSP, offsetof(Record, "stack"))
     for i in range(FRAME_POINTER):
-        if i != 1 and i != 2 and named >> u32(i) & 1:
+        if i != 1 and i != 2 and translation.named >> u32(i) & 1:
             code.operate(False, XOR, REGISTER[i], REGISTER[i])  # nothing of ours is left where a handler could read it
 
 
@@ -245,7 +299,7 @@ def _instruction(
         code.word(instruction.unsigned_immediate)
         code.word(u32(program[slot + 1] >> 32))
     elif instruction.opcode == EXIT:
-        if slot < u64(work.lengths[0]):
+        if slot < u64(work.slots[0].length):
             code.operate(False, XOR, RDX, RDX)
         code.byte(0xC3)
     elif instruction.calls_helper():
@@ -253,7 +307,7 @@ def _instruction(
     elif instruction.opcode == CALL:
         target = u64(target_of(instruction, slot))
         if loops:
-            _charge(code, u32(work.lengths[target]), slot, translation)
+            _charge(code, u32(work.slots[target].length), slot, translation)
         _call(code, target, translation)
     elif family == Class.JMP or family == Class.JMP32:
         _jump(code, instruction, slot, loops, translation)

@@ -287,7 +287,7 @@ def filter_remove(filter: u64) -> i64:
 @call
 def capture_bind(ring: u64, slot: u64) -> i64:
     """Receives copies of all frames that come into `ring`, as for `filter_bind`, if `slot` binds `Kind.CAPTURE`, with
-    Right.WRITE also of those that are sent. `slot` ANY ends it. Returns 0, NO_NETWORK, BUSY: another captures, NO_ROOM,
+    Right.WRITE also of those that are sent. `slot` ANY ends it. Returns 0, NO_NETWORK, BUSY: four others capture, NO_ROOM,
     NOT_PERMITTED, BAD_ADDRESS, NOT_OWNER or BAD_ARGUMENT.
     """
 

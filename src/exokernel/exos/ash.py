@@ -22,7 +22,18 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from exokernel.aegis.abi import ANY, NAME_INDEX_BITS, NOWHERE, PAGE_BYTES, Error, FrameKind, Kind, Right
+from exokernel.aegis.abi import (
+    ANY,
+    FRAME_FREE,
+    LARGE_PAGES,
+    NAME_INDEX_BITS,
+    NOWHERE,
+    PAGE_BYTES,
+    Error,
+    FrameKind,
+    Kind,
+    Right,
+)
 from exokernel.aegis.ebpf import FAILED, KERNEL_LIMIT, TEXTS, Helper, Reason
 from exokernel.aegis.handler_abi import *
 from exokernel.exos import aegis, slots
@@ -129,13 +140,7 @@ def run(environment: u64) -> bool:
 # ---- while the image is built
 
 
-@struct
-class Program:
-    """A handler's instructions, a constant of the application."""
-
-    slots: u32
-    budget: u32
-    code: Array[u64, KERNEL_LIMIT]
+Program = bytes  # a constant of the application: the budget in 8 bytes, then the instructions
 
 
 def program(source: types.FunctionType | Path | bytes, *, section: str = "", budget: int = BUDGET) -> Program:
@@ -155,13 +160,9 @@ def program(source: types.FunctionType | Path | bytes, *, section: str = "", bud
     chosen = [handler.program for handler in found if section in ("", handler.name)]
     if not chosen:
         raise ValueError(f"there is no program {section}: there are {', '.join(h.name for h in found)}")
-    words = [int.from_bytes(chosen[0][i : i + 8], "little") for i in range(0, len(chosen[0]), 8)]
-    if len(words) > KERNEL_LIMIT:
+    if len(chosen[0]) > 8 * KERNEL_LIMIT:
         raise ValueError(TEXTS[Reason.LONG_FOR_KERNEL])
-    result = Program(slots=len(words), budget=budget)
-    for place, word in enumerate(words):
-        result.code[place] = word
-    return result
+    return budget.to_bytes(8, "little") + chosen[0]
 
 
 # ---- in an application: the kernel's calls, and what is made of them
@@ -169,17 +170,25 @@ def program(source: types.FunctionType | Path | bytes, *, section: str = "", bud
 
 @call
 def handler_load(request: u64) -> i64:
-    """Inspects and translates a packet handler (eBPF, RFC 9669), whose memory are the frames of the request: those of
-    `parts` must be used by nothing and stay the caller's, but nobody can map them; those of `state` are pinned. Returns
-    its number and, from bit 32 on, generation; REFUSED: `EnvironmentPage.handler_end` says why; NO_ROOM, NOT_OWNER,
-    BAD_ADDRESS, BAD_ARGUMENT.
+    """Begins to load a packet handler (eBPF, RFC 9669), of which the request says the program, which is copied, and gives the
+    memory: the frames of `parts` and `work` must be used by nothing and stay the caller's, but nobody can map them; those of
+    `state` are pinned. Returns its number and, from bit 32 on, generation, for `handler_continue`; REFUSED, NO_ROOM,
+    NOT_OWNER, BAD_ADDRESS, BAD_ARGUMENT.
+    """
+
+
+@call
+def handler_continue(handler: u64) -> i64:
+    """Inspects and translates a piece of the caller's handler. Returns 0: it is whole, and can be attached; 1: call again;
+    REFUSED: it is not loaded, `EnvironmentPage.handler_end` says why; NOT_OWNER. What is not needed any more are spare
+    frames of the caller's: those of `work`, and of the code that was not that long; of a refused one, all.
     """
 
 
 @call
 def handler_attach(filter: u64, handler: u64) -> i64:
     """Frames of a filter of the caller's go to its handler first, of which the action decides (1 drop, 2 to the ring, 3
-    send back as it is then, else drop); to none for ANY. Returns 0, NOT_OWNER or BAD_ARGUMENT.
+    send back as it is then, else drop); to none for ANY. Returns 0, NOT_OWNER or BAD_ARGUMENT: also if it is not whole.
     """
 
 
@@ -231,32 +240,82 @@ def load(program: Program, state: Span[u8]) -> i64:
     explained on the console.
     """
     request = HandlerRequest()
-    request.program = u64(addr(program.code[0]))
-    request.slots = program.slots
-    request.budget = program.budget
+    result = begin(program, state, request)
+    if result >= 0:
+        more: i64 = 1
+        while more == 1:
+            more = handler_continue(u64(result))
+        if more < 0:
+            result = more
+    release_spare(request)
+    if result == Error.REFUSED:
+        report()
+    return result
+
+
+def begin(program: Program, state: Span[u8], request: HandlerRequest) -> i64:
+    """What `load` begins with: until `handler_continue` says that the handler is whole there is more to do, and then
+    `release_spare`, whatever came of it. `request` is filled in. Returns as `handler_load`.
+    """
+    words = Ptr[u64](u64(addr(program[0])))
+    request.program = u64(words + 1)
+    request.slots = u32(len(program) // 8 - 1)
+    request.budget = u32(words[0])
     pages = len(state) // PAGE_BYTES
     if pages > HANDLER_STATE_FRAMES:
         return Error.BAD_ARGUMENT
     request.state_frames = u32(pages)
     for i in range(pages):
         request.state[i] = u32(aegis.table_entry(u64(addr(state[i * PAGE_BYTES])) // PAGE_BYTES).frame)
-    request.code_frames = HANDLER_CODE_FRAMES
-    claimed: u64 = 0
-    result: i64 = Error.NO_FRAMES
-    while claimed < HANDLER_PARTS:
+    request.code_frames = min(1 + request.slots * LONGEST // PAGE_BYTES, HANDLER_CODE_FRAMES)
+    for i in range(HandlerPart.CODE):
         frame = aegis.frame_claim_table(ANY)
         if frame < 0:
-            break
-        request.parts[claimed] = u32(frame)
-        claimed += 1
-    if claimed == HANDLER_PARTS:
-        result = handler_load(u64(addr(request)))
-    for i in range(claimed):
-        if aegis.frame_entry(u64(request.parts[i])).kind == FrameKind.SPARE:  # it was not needed
-            aegis.frame_release(u64(request.parts[i]))
-    if result == Error.REFUSED:
-        report()
-    return result
+            return frame
+        request.parts[i] = u32(frame)
+    for i in range(work_frames(u64(request.slots))):
+        frame = aegis.frame_claim_table(ANY)
+        if frame < 0:
+            return frame
+        request.work[i] = u32(frame)
+    if not _claim_code(request):
+        return Error.NO_FRAMES
+    return handler_load(u64(addr(request)))
+
+
+LONGEST = 64  # bytes of machine code for one instruction, and more
+
+
+def _claim_code(request: HandlerRequest) -> bool:
+    """Claims the frames of the code in one large page, the first that has so many."""
+    pages = aegis.system_page().frames // LARGE_PAGES
+    begin = u64(request.parts[0]) // LARGE_PAGES
+    for i in range(pages):
+        first = (begin + i) % pages * LARGE_PAGES
+        claimed: u64 = 0
+        for frame in range(first, first + LARGE_PAGES):
+            if aegis.frame_entry(frame).owner != FRAME_FREE or aegis.frame_claim_table(frame) < 0:
+                continue
+            request.parts[HandlerPart.CODE + claimed] = u32(frame)
+            claimed += 1
+            if claimed == request.code_frames:
+                return True
+        for part in range(claimed):
+            aegis.frame_release(u64(request.parts[HandlerPart.CODE + part]))
+    return False
+
+
+def release_spare(request: HandlerRequest) -> None:
+    """Releases those frames of a request that the kernel did not need, or does not need any more."""
+    for i in range(HANDLER_PARTS):
+        _release_spare(u64(request.parts[i]))
+    for i in range(HANDLER_WORK_FRAMES):
+        _release_spare(u64(request.work[i]))
+
+
+def _release_spare(frame: u64) -> None:
+    if aegis.frame_entry(frame).kind == FrameKind.SPARE:
+        aegis.frame_release(frame)
 
 
 def attach(filter: i64, program: Program) -> i64:
@@ -278,6 +337,17 @@ def attach_with(filter: i64, program: Program, state: Span[u8]) -> i64:
         handler_remove(u64(handler))
         return error
     return handler
+
+
+def show(page: u64) -> i64:
+    """Maps the table of all handlers, a `HandlerTable`, at pages of the caller's, to be read without a call from then on.
+    Returns 0 or the error of `tlb_insert`.
+    """
+    for i in range(sizeof(HandlerTable) // PAGE_BYTES):
+        error = aegis.tlb_insert(page + i, aegis.system_page().handlers_frame + i, Right.READ)
+        if error != 0:
+            return error
+    return 0
 
 
 def counted(handler: i64, count: u64) -> i64:

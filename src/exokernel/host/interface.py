@@ -167,12 +167,14 @@ capture_bind | ring slot:capture | 0 | NO_NETWORK BUSY NO_ROOM NOT_PERMITTED BAD
     the capability, owner of the ring's frames | the ring's pages | not in the paper: looking at the wire
 
 handler_load | request | number, and its generation from bit 32 on | REFUSED NO_ROOM NOT_OWNER BAD_ADDRESS |
-    owner of the frames | 1,024 instructions, each inspected up to 16 times on average, and translated | 5.5.2, table 9: ASH
+    owner of the frames | 56 frames, 1,024 instructions copied | 5.5.2, table 9: ASH
+handler_continue | handler | 0, or 1: there is more to do | REFUSED NOT_OWNER | owner of the handler |
+    a piece of inspection or translation | 5.5.2, table 9: ASH
 handler_attach | filter handler:any | 0 | NOT_OWNER | owner of both | constant | table 9: ASH
 handler_allow | handler slot | 0 | NOT_OWNER NOT_PERMITTED | owner of the handler, and the binding | constant |
     3.2: secure bindings
 handler_count | handler count:kind | count | NOT_OWNER | owner of the handler | constant | not in the paper
-handler_remove | handler | 0 | NOT_OWNER | owner of the handler | 512 filters, 512 pages looked at | table 9: ASH
+handler_remove | handler | 0 | NOT_OWNER | owner of the handler | 512 filters, 512 pages looked at; a table copied | table 9: ASH
 """
 
 

@@ -17,7 +17,8 @@ stands at fixed addresses, loading the root switches the current environment, it
 Only the kernel can use these. Applications see the nodes at SHOWN_WINDOW and the frames at the low 32 bits of FRAME_TABLE,
 read-only. WINDOW never faults: where there is no table node it shows one that all share, whose entries are VACANT.
 
-No page is both writable and executable, in the direct map either: it shows the kernel's code and constants read-only.
+No page is both writable and executable, in the direct map either: it shows the kernel's code and constants read-only,
+and the code of handlers (`aegis/handlers.py`).
 """
 
 from enum import IntEnum
@@ -92,6 +93,7 @@ def node(frame: u64) -> PageTableEntry:
 
 
 LARGE_PAGE = 0x200000
+LARGE_FRAMES = LARGE_PAGE // PAGE
 GIGABYTE = 0x40000000
 FRAMES_PER_GIGABYTE = GIGABYTE // PAGE
 

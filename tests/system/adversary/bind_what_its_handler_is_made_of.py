@@ -3,7 +3,7 @@
 code that the kernel executes. Afterwards too: a table made of such a frame would be bound.
 """
 
-from family import SANDBOX, claim, frame_name, frame_rights, prepare_sandbox
+from family import SANDBOX, claim, claim_table, frame_name, frame_rights, prepare_sandbox
 
 from exokernel.aegis.abi import Error, Right
 from exokernel.aegis.handler_abi import *
@@ -43,11 +43,16 @@ def main() -> u64:
     request.slots = 2
     request.budget = 100
     request.code_frames = 1
+    for i in range(work_frames(2)):
+        request.work[i] = u32(claim_table())
     mint()
     handler = ash.handler_load(u64(addr(request)))
     if handler < 0:
         return 100
     got = attempts()
+    while ash.handler_continue(u64(handler)) == 1:
+        got += attempts()
+    got += attempts()
     got += u64(ash.handler_remove(u64(handler)) != 0)
     got += attempts()
     mint()

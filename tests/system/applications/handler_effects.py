@@ -7,7 +7,7 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom, Error
-from exokernel.aegis.handler_abi import HandlerCount
+from exokernel.aegis.handler_abi import HandlerCount, HandlerTable
 from exokernel.exos import aegis, ash, console, process
 from exokernel.exos.arguments import Arguments
 from exokernel.exos.net import packets
@@ -99,7 +99,10 @@ COUNT = len(HANDLERS)
 ATOMS: Final[Array[Atom, COUNT + 1]] = Array[Atom, COUNT + 1](
     [packets.listed(packets.field(36, 16) == port)[0] for port in (*range(FIRST, FIRST + COUNT), 9)]
 )
-programs: Final[Array[ash.Program, COUNT]] = Array[ash.Program, COUNT]([ash.program(handler) for handler in HANDLERS])
+_PROGRAMS = [ash.program(handler) for handler in HANDLERS]
+programs: Final[ash.Program] = b"".join(_PROGRAMS)
+starts: Final[Array[u32, COUNT + 1]] = Array[u32, COUNT + 1]([sum(map(len, _PROGRAMS[:i])) for i in range(COUNT + 1)])
+TABLE = 0x18000000 // abi.PAGE_BYTES
 ring: abi.ReceiveRing = abi.ReceiveRing()
 state: State = aligned(4096, State())
 handlers: Array[u64, COUNT] = Array[u64, COUNT]()
@@ -127,7 +130,7 @@ def main() -> None:
     child = process.spawn_apart(b"handler_sleeper", Arguments())
     memory = Span[u8](Ptr[u8](u64(addr(state))), 4096)
     for i in range(COUNT):
-        handler = ash.attach_with(bind(i), programs[i], memory)
+        handler = ash.attach_with(bind(i), programs[starts[i] : starts[i + 1]], memory)
         handlers[i] = u64(handler)
         if handler < 0:
             print("refused", i, handler)
@@ -151,3 +154,18 @@ def main() -> None:
         for count in range(u64(len(HandlerCount))):
             print(f" {ash.handler_count(handlers[i], count)}", end="")
         print("")
+    look(TABLE)
+
+
+def look(page: u64) -> None:
+    """How many of the counts differ in the table that everybody may read."""
+    aegis.tlb_node(page, u64(aegis.frame_claim_table(abi.ANY)))
+    print("table", ash.show(page), end=" ")
+    table = Ptr[HandlerTable](page * abi.PAGE_BYTES)[0]
+    differ: u64 = 0
+    for name in handlers:
+        entry = table.entries[name & 0xFFFF_FFFF]
+        differ += u64(entry.owner != aegis.environment_page().identifier or entry.generation != name >> 32)
+        for count in range(u64(len(HandlerCount))):
+            differ += u64(i64(entry.counts[count]) != ash.handler_count(name, count))
+    print("differ", differ, "writable", aegis.table_entry(page).writable)
