@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from exokernel.host.build import Compiled, Image, build
-from exokernel.host.cli import machine_options, with_forwards
 from exokernel.host.machine import Machine
+from exokernel.host.run import machine_options, with_forwards
 from exokernel.host.terminal import Failure, paint, say
 
 FRAMES = Path(__file__).with_name("gdb_frames.py")

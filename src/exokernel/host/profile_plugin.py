@@ -14,8 +14,8 @@ from pathlib import Path
 from exokernel.aegis import abi, environment, exceptions
 from exokernel.host import plugin
 from exokernel.host.build import Compiled, Image, build
-from exokernel.host.cli import machine_options, run_image, with_forwards
 from exokernel.host.machine import Options, find_qemu
+from exokernel.host.run import machine_options, run_image, with_forwards
 from exokernel.host.terminal import Failure
 from exokernel.machine import paging
 from exokernel.metal import offsetof, sizeof

@@ -20,10 +20,10 @@ from typing import Any
 from exokernel.aegis.abi import ENVIRONMENTS, NAME_INDEX_BITS, Call, Event, Kind
 from exokernel.aegis.trace_abi import TraceCause, TraceCounter, TraceEntry, TraceKind
 from exokernel.host.build import build
-from exokernel.host.cli import machine_options, run_image, with_forwards
 from exokernel.host.machine import find_qemu
 from exokernel.host.profile import Programs
 from exokernel.host.report import EXCEPTIONS, PAGE_FAULT
+from exokernel.host.run import machine_options, run_image, with_forwards
 from exokernel.host.terminal import Failure, say, warn
 from exokernel.host.trace_ring import Follower, Record, Recorded
 
