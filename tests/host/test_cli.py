@@ -110,6 +110,10 @@ def test_verbose_shows_a_command_that_can_be_pasted(exo: Exo) -> None:
         (["run", HELLO, "--memory", "1"], "the image does not fit into 1 MiB"),
         (["run", HELLO, "--icount", "--accel", "kvm"], "cannot be used with KVM"),
         (["build", HELLO, "-o", "/nowhere/image"], "cannot write /nowhere/image"),
+        (["trace", HELLO, "-o", "/nowhere/trace"], "cannot write /nowhere/trace"),  # and nothing has run in vain
+        (["profile", HELLO, "-o", "/nowhere/stacks"], "cannot write /nowhere/stacks"),
+        (["bench", "primitives", "--json", "/nowhere/figures"], "cannot write /nowhere/figures"),
+        (["bench", "primitives", "--html", "/nowhere/report"], "cannot write /nowhere/report"),
         (["debug", HELLO, "--batch", "nowhere.gdb"], "not a file of gdb commands"),
         (["bench", "nothing"], "there is no exhibit nothing"),
     ],

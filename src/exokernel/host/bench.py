@@ -19,7 +19,7 @@ from exokernel.host.expectations import Results, counterpart, grown, judged, rat
 from exokernel.host.figures import KEYS, NUMBERS, Figure, checked, key_of, number
 from exokernel.host.linux import Linux
 from exokernel.host.operations import check_counter, operation_of, operation_variants
-from exokernel.host.terminal import GREEN, RED, YELLOW, Failure, paint, progress, say, warn
+from exokernel.host.terminal import GREEN, RED, YELLOW, Failure, check_output, paint, progress, say, warn
 
 BASELINE = EXHIBITS / "baseline.jsonl"
 SHOWN = 20  # lines of an error
@@ -37,6 +37,8 @@ def bench(parsed: argparse.Namespace) -> int:
     if unknown:
         raise Failure(f"there is no exhibit {unknown[0]}", f"there are: {', '.join(known)}")
     chosen = parsed.exhibits or list(known)
+    for path in (parsed.json, parsed.html):
+        check_output(path)
     baseline = figures.read(BASELINE) if parsed.check else []
     results = Results()
     if parsed.source:

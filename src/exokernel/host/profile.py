@@ -15,7 +15,7 @@ from pathlib import Path
 from exokernel.host.build import Image
 from exokernel.host.profile_plugin import run_counted
 from exokernel.host.symbolize import Symbolizer
-from exokernel.host.terminal import BOLD, Failure, paint, say, warn
+from exokernel.host.terminal import BOLD, Failure, check_output, paint, say, warn
 
 KERNEL_ROOT, NOT_A_ROOT = 0xFFFFFFFE, 0xFFFFFFFF
 KERNEL_SUFFIX = "_[k]"  # how flame graphs tell a kernel's functions
@@ -134,4 +134,5 @@ def profile(parsed: argparse.Namespace) -> int:
         for line in table(found, total):
             say(line)
 
+    check_output(parsed.output)
     return run_counted(parsed, take)

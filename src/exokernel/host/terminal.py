@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 RED, GREEN, YELLOW, CYAN, BOLD, DIM = 31, 32, 33, 36, 1, 2
 
@@ -59,3 +60,16 @@ def progress(text: str) -> Iterator[None]:
     finally:
         if shown:
             print("\033[K", end="", file=sys.stderr, flush=True)
+
+
+def check_output(path: Path | None) -> None:
+    """Raises `Failure` if what takes long to find out could not be written there in the end."""
+    if path is None or path == Path("-"):
+        return
+    try:
+        there = path.exists()
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}") from None

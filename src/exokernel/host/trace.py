@@ -24,7 +24,7 @@ from exokernel.host.machine import find_qemu
 from exokernel.host.profile import Programs
 from exokernel.host.report import EXCEPTIONS, PAGE_FAULT
 from exokernel.host.run import machine_options, run_image, with_forwards
-from exokernel.host.terminal import Failure, say, warn
+from exokernel.host.terminal import Failure, check_output, say, warn
 from exokernel.host.trace_ring import Follower, Record, Recorded
 
 IDLE = ENVIRONMENTS
@@ -269,6 +269,7 @@ def write(path: Path, recorded: Recorded, events: Iterable[dict[str, Any]]) -> N
 
 def trace(parsed: argparse.Namespace) -> int:
     """Run the applications with the kernel that records and write the trace; the exit status is that of `exo run`."""
+    check_output(parsed.output)
     find_qemu()
     options = machine_options(parsed)
     image = build(parsed.applications, slice_ticks=parsed.slice_ticks, traced=True)
