@@ -385,8 +385,9 @@ def test_holding_every_row_keeps_out_but_does_no_harm() -> None:
     assert len(hostile(module, 0, packets.segment(STRANGER, 2000, SYN, 0), 2 * 10**6, STRANGER)) == 1
 
 
+@pytest.mark.parametrize("stamped", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_any_segments_at_all(seed: int) -> None:
+def test_any_segments_at_all(seed: int, stamped: bool) -> None:
     """Segments near the truth and far from it, to one and the same connection: nothing traps, no buffer is lost, and
     afterwards a peer is served.
     """
@@ -402,6 +403,9 @@ def test_any_segments_at_all(seed: int) -> None:
         sequence = theirs + chance.choice([0, 0, 0, 1, -1, 100, chance.randrange(-5000, 5000), chance.getrandbits(32)])
         acknowledgment = ours + chance.choice([0, 0, 1, 1460, chance.randrange(-3000, 5000), chance.getrandbits(32)])
         options = chance.choice([b"", b"", LARGEST_SEGMENT, chance.randbytes(4 * chance.randrange(11))])
+        if stamped and chance.random() < 0.9:
+            clock = turn + chance.choice([0, 0, 1, -1, chance.getrandbits(32)])
+            options = struct.pack(">BBBBII", 1, 1, 8, 10, clock & 0xFFFF_FFFF, chance.getrandbits(32)) + options[:28]
         data = chance.randbytes(chance.choice([0, 0, 1, 100, 1400]))
         port = 3000 + chance.randrange(2)
         text = packets.segment(packets.PEER.address, port, flags, sequence, acknowledgment, data, options)
