@@ -82,9 +82,7 @@ def finish(identifier: u64, status: u64) -> None:
 
 
 def give_back() -> None:
-    """Of those that ended, ends some filters, handlers and bindings and frees some frames; who has none left can be created
-    anew.
-    """
+    """Of those that ended, ends some filters, handlers, bindings and frees some frames; who has none left can be made anew."""
     global unfinished
     steps: u64 = 0
     while unfinished != 0 and steps < GIVE_BACK_STEPS:
