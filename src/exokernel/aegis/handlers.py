@@ -225,6 +225,7 @@ def continuation(ip: u64, registers: Registers) -> u64:
 # ---- windows
 
 
+@noinline
 def begin_window(number: u64) -> None:
     """Nothing appears in the space of a handler whose parts are known, but it has tables."""
     handler = table.entries[number]
@@ -250,6 +251,7 @@ def map_window(number: u64) -> None:
         map_page(tables, WINDOW + STATE + i * paging.PAGE, u64(handler.state[i]), True, True)
 
 
+@noinline
 def map_page(tables: u64, place: u64, frame: u64, writable: bool, no_execute: bool) -> None:
     entry = PageTableEntry(present=True, writable=writable, shared=True, frame=frame, no_execute=no_execute)
     paging.table(tables)[place // paging.PAGE] = entry
@@ -260,6 +262,7 @@ def _frame_of(address: u64) -> u64:
     return (address - paging.KERNEL_BASE) // paging.PAGE
 
 
+@noinline
 def unmap_window(number: u64) -> None:
     """Nothing of a handler appears in its space any more."""
     paging.table(paging.handlers_frame)[number * SPACED] = PageTableEntry()
@@ -318,16 +321,19 @@ def _large_page(handler: Handler) -> u64:
     return code - code % paging.LARGE_FRAMES
 
 
+@noinline
 def _directory(frame: u64) -> paging.PageTable:
     """Of the direct map, for a frame."""
     return paging.table(paging.table(paging.direct_map_frame)[frame // paging.FRAMES_PER_GIGABYTE].frame)
 
 
+@noinline
 def _lead(first: u64, entry: PageTableEntry) -> None:
     _directory(first)[first // paging.LARGE_FRAMES % 512] = entry
     cpu.forget_translation(paging.direct(first * paging.PAGE))
 
 
+@noinline
 def _make_writable(handler: Handler, writable: bool) -> None:
     first = _large_page(handler)
     small = paging.table(_directory(first)[first // paging.LARGE_FRAMES % 512].frame)

@@ -11,7 +11,7 @@ of a few steps: a kernel keeps everybody else waiting meanwhile.
 """
 
 from exokernel.aegis.ebpf import *
-from exokernel.metal import Array, Span, i16, i32, i64, inline, struct, u8, u16, u32, u64
+from exokernel.metal import Array, Span, i16, i32, i64, inline, noinline, struct, u8, u16, u32, u64
 
 ROUNDS = 64  # over the program, until the kinds do not change any more
 VISITS = 16  # of each instruction, on average, at most: a kernel keeps everybody waiting meanwhile
@@ -168,7 +168,7 @@ def _stage(program: Span[u64], work: Inspection, verdict: Verdict) -> u32:
     return _flow(program, work, verdict)
 
 
-@inline
+@noinline
 def _step(program: Span[u64], work: Inspection) -> bool:
     """Whether there is a slot left to be looked at in this piece."""
     if work.slot == len(program) or work.left == 0:
@@ -347,6 +347,7 @@ def width(instruction: Instruction) -> u64:
     return 1 + u64(instruction.opcode == LOAD_WIDE)
 
 
+@noinline
 def _successor(program: Span[u64], slot: u64, edge: u8) -> u64:
     """The first (0: the next instruction) and second (1: where it jumps or calls) successor; LIMIT if there is none."""
     instruction = Instruction(program[slot])

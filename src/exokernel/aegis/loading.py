@@ -186,18 +186,18 @@ def _show_work(number: u64) -> None:
     tables = u64(handler.parts[HandlerPart.TABLE])
     for i in range(handler.code_frames):
         handlers.map_page(tables, CODE + i * paging.PAGE, u64(handler.parts[HandlerPart.CODE + i]), True, True)
-    next: u64 = 0
-    for i in range(_program_frames(handler.slots)):
-        handlers.map_page(tables, PROGRAM + i * paging.PAGE, u64(handler.work[next]), True, True)
-        next += 1
-    for i in range(_inspection_frames(handler.slots)):
-        handlers.map_page(tables, WORK + i * paging.PAGE, u64(handler.work[next]), True, True)
-        next += 1
-    for i in range(_translation_frames(handler.slots)):
-        handlers.map_page(tables, TRANSLATION + i * paging.PAGE, u64(handler.work[next]), True, True)
-        next += 1
+    program = _program_frames(handler.slots)
+    inspecting = program + _inspection_frames(handler.slots)
+    for i in range(handler.work_frames):
+        place = PROGRAM + i * paging.PAGE
+        if i >= inspecting:
+            place = TRANSLATION + (i - inspecting) * paging.PAGE
+        elif i >= program:
+            place = WORK + (i - program) * paging.PAGE
+        handlers.map_page(tables, place, u64(handler.work[i]), True, True)
 
 
+@noinline
 def _finish(number: u64) -> None:
     """Makes a handler of its translation; what is no longer needed are spare frames of its owner's."""
     handler = handlers.table.entries[number]

@@ -186,6 +186,7 @@ def has_room(identifier: u64) -> bool:
     return True
 
 
+@noinline
 def may_have(held: Array[u16, ENVIRONMENTS], identifier: u64, reserved: u64, total: u64) -> bool:
     """Whether an environment may have one more of what there are `total` of, `reserved` of them for each."""
     taken: u64 = 0
@@ -227,6 +228,7 @@ def bind(address: u64, atoms: Span[Atom], allowed: u64) -> i64:
     return i64(u64(generations[u64(added)]) << 32) | added
 
 
+@noinline
 def _find_ring(caller: u64, address: u64) -> u64:
     """The caller's ring that begins with the frame at this address, else one that is free and that it may have, else
     RINGS.
@@ -367,6 +369,7 @@ def bind_capture(address: u64, rights: u32) -> i64:
     return 0
 
 
+@noinline
 def stop_capture(identifier: u64) -> None:
     """The environment gets no more copies."""
     for i in range(CAPTURES):
