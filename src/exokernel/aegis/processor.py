@@ -16,7 +16,7 @@ from exokernel.aegis.counters import TraceCounter, tally
 from exokernel.aegis.environment import NOBODY
 from exokernel.aegis.trace_abi import TraceEntry
 from exokernel.machine import cpu, paging, timer
-from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, noinline, rotate_left, u8, u32, u64
+from exokernel.metal import Ptr, count_trailing_zeros, i64, inline, rotate_left, u8, u32, u64
 
 position: u64 = SLICES - 1  # of the slice that runs
 borrower: u64 = NOBODY  # whose epilogue began in this slice
@@ -194,7 +194,6 @@ def begin_slice(identifier: u64, own: bool) -> i64:
     return i64(record.root)
 
 
-@noinline
 def enter_prologue(identifier: u64) -> None:
     """Makes an environment continue at its prologue, with all that it was in its save area."""
     record = environment.records[identifier]
