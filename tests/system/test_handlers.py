@@ -266,6 +266,7 @@ def test_two_owners_and_the_end_of_one() -> None:
     with link() as cable, running([APPLICATIONS / "handler_rivals.py"] * 2, link=cable.option) as guest:
         cable.guest = guest
         guest.wait_for(b"rival got 0\n", 60)
+        guest.wait_for(b"bound", 60)  # which of the two is ready last is the slices' business
         for number, mark in ((0, 1), (1, 2), (0, 1), (1, 2)):
             cable.send(frame(number, bytes(18)))
             assert cable.receive()[59] == mark

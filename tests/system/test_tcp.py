@@ -406,13 +406,16 @@ def test_a_segment_is_whole_after_a_datagram_that_was_lent() -> None:
         for i in range(40):  # more than there are places
             datagram = packets.udp_frame(b"%4d" % i * 100)
             cable.send(datagram)
-            assert cable.receive() == packets.expected_answer(datagram)
+            while (answer := cable.receive())[23] == 6:
+                pass  # what came before is sent again, when this computer is slow: its acknowledgment comes only now
+            assert answer == packets.expected_answer(datagram)
             segment.flags = "PA"
             frame = (
                 Ether(dst=GUEST.station, src=PEER.station) / IP(src="10.0.0.1", dst="10.0.0.2") / segment / Raw(request)
             )
             cable.send(bytes(frame))
-            text = cable.receive()[34:]
+            while (text := cable.receive()[34:])[4:8] != segment.ack.to_bytes(4, "big"):
+                pass
             assert packets.checksum(GUEST.address + PEER.address + struct.pack(">HH", 6, len(text)) + text) == 0, i
             assert text.endswith(b"still here\n")
             segment.seq, segment.ack = segment.seq + len(request), (segment.ack + len(text) - 20) % 2**32
