@@ -10,9 +10,10 @@ from typing import Final
 
 from exokernel.aegis import abi
 from exokernel.aegis.abi import Atom, Call, Kind, Right
-from exokernel.exos import aegis
+from exokernel.aegis.handler_abi import HandlerRequest
+from exokernel.exos import aegis, ash
 from exokernel.exos.net import packets
-from exokernel.metal import Array, addr, aligned, asm, i64, naked, noinline, u8, u64
+from exokernel.metal import Array, Ptr, Span, addr, aligned, asm, i64, naked, noinline, u8, u32, u64
 
 ROUNDS = 20
 SANDBOX = 0x10000000 // abi.PAGE_BYTES  # this page and the 512 behind it are nobody's yet
@@ -203,6 +204,28 @@ def network() -> None:
     aegis.capture_bind(u64(addr(ring)), abi.ANY)
 
 
+def drop(context: ash.Context) -> u32:
+    return ash.Action.DROP
+
+
+DROPS: Final[ash.Program] = ash.program(drop)
+request: HandlerRequest = HandlerRequest()
+
+
+def handler() -> None:
+    """The shortest: loaded with the frames of one that was not, in one piece each for inspecting and translating it."""
+    aegis.network_bind(ring)
+    filter = u64(aegis.filter_bind(u64(addr(ring)), u64(addr(ATOMS[0])), COUNT, abi.ANY))
+    ash.handler_remove(u64(ash.begin(DROPS, Span[u8](Ptr[u8](0), 0), request)))
+    name = make(Call.HANDLER_LOAD, u64(addr(request)), 0, 0, 0)
+    while make(Call.HANDLER_CONTINUE, name, 0, 0, 0) == 1:
+        pass
+    make(Call.HANDLER_ATTACH, filter, name, 0, 0)
+    make(Call.HANDLER_COUNT, name, 0, 0, 0)
+    make(Call.HANDLER_REMOVE, name, 0, 0, 0)
+    ash.release_spare(request)
+
+
 def bind_first(slot: u64, kind: u64, index: u64) -> None:
     """Binds something of environment 0's, which we are."""
     name = kind << abi.NAME_INDEX_BITS | index
@@ -226,6 +249,7 @@ def life_cycles() -> None:
         memory()
         environments()
         network()
+        handler()
         make(Call.PROTECTION_KEYS, 0, 0, 0, 0)
         make(Call.LINE_BIND, 8, 0, 0, 0)
         make(Call.LINE_UNMASK, abi.CONSOLE_LINE, 0, 0, 0)
@@ -253,6 +277,11 @@ def life_cycles() -> None:
     report("filter_bind", Call.FILTER_BIND)
     report("filter_remove", Call.FILTER_REMOVE)
     report("capture_bind", Call.CAPTURE_BIND)
+    report("handler_load", Call.HANDLER_LOAD)
+    report("handler_continue", Call.HANDLER_CONTINUE)
+    report("handler_attach", Call.HANDLER_ATTACH)
+    report("handler_count", Call.HANDLER_COUNT)
+    report("handler_remove", Call.HANDLER_REMOVE)
     report("protection_keys", Call.PROTECTION_KEYS)
     report("line_bind", Call.LINE_BIND)
     report("line_unmask", Call.LINE_UNMASK)
