@@ -2,14 +2,11 @@
 """Profiles are exact: each instruction is counted once, and the guest does the same as without it."""
 
 import re
-import signal
-import socket
-import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.host.commands import COMMAND, ENVIRONMENT, HELLO, REPOSITORY, Exo, Write
+from tests.host.commands import HELLO, REPOSITORY, Exo, Write, interrupt_echo
 
 from exokernel.host.build import build
 from exokernel.host.machine import Machine, Options
@@ -170,17 +167,5 @@ def test_a_profile_goes_to_standard_output_and_shows_the_most(exo: Exo) -> None:
 def test_what_was_seen_until_an_interrupt_is_written(tmp_path: Path, cache: Path) -> None:
     """A server is ended with Ctrl-C."""
     path = tmp_path / "seen"
-    command = [*COMMAND, "profile", EXAMPLES / "echo.py", "-o", path, "--forward", "udp:0:7", "--timeout", "90"]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        command[command.index("udp:0:7")] = f"udp:{free.getsockname()[1]}:7"
-    environment = ENVIRONMENT | {"EXO_CACHE": str(cache)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        assert "Echo on" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-        assert process.wait(60) == 128 + signal.SIGINT, said
+    interrupt_echo("profile", path, cache)
     assert "echo (0);start.start;start.begin;echo.main;" in path.read_text()

@@ -8,7 +8,6 @@ import gzip
 import json
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.host.commands import COMMAND, ENVIRONMENT, HELLO, REPOSITORY, Exo, Write
+from tests.host.commands import ENVIRONMENT, HELLO, REPOSITORY, Exo, Write, interrupt_echo
 
 from exokernel.aegis.abi import Event, EventCounts, NetworkStatistics, SystemPage
 from exokernel.aegis.trace_abi import TRACE_FRAMES, TRACE_RECORDS_PER_FRAME, TraceCause, TraceCounter, TraceKind
@@ -557,18 +556,6 @@ def test_every_machine_can_be_traced(tmp_path: Path, machine: str) -> None:
 def test_what_was_seen_until_an_interrupt_is_written(tmp_path: Path, cache: Path) -> None:
     """A server is ended with Ctrl-C."""
     path = tmp_path / "seen"
-    command = [*COMMAND, "trace", EXAMPLES / "echo.py", "-o", path, "--forward", "udp:0:7", "--timeout", "90"]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        command[command.index("udp:0:7")] = f"udp:{free.getsockname()[1]}:7"
-    environment = ENVIRONMENT | {"EXO_CACHE": str(cache)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        assert "Echo on" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-        assert process.wait(60) == 128 + signal.SIGINT, said
+    interrupt_echo("trace", path, cache)
     names = {e["name"] for e in json.loads(path.read_text())["traceEvents"]}
     assert {"boot", "call console_write", "runs"} <= names
