@@ -188,16 +188,17 @@ def test_qemus_own_refusal_is_shown(exo: Exo) -> None:
 
 
 def test_time_is_limited(exo: Exo, application: Write) -> None:
-    run = exo("run", application(HANGING, "overtime.py"), "--timeout", "3")
+    path = application(HANGING, f"overtime_{os.getpid()}.py")  # the tests may run twice at a time
+    run = exo("run", path, "--timeout", "3")
     assert run.returncode == 124
     assert run.stdout == "ready\n"
     assert "still running after 3 s" in run.stderr
-    assert qemu_processes("overtime") == []
+    assert qemu_processes(path.stem) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_no_process_behind(number: signal.Signals, cache: Path, application: Write) -> None:
-    path = application(HANGING, f"hanging_{number.name.lower()}.py")
+    path = application(HANGING, f"hanging_{number.name.lower()}_{os.getpid()}.py")
     process = subprocess.Popen(
         [*COMMAND, "run", str(path)],
         env=ENVIRONMENT | {"EXO_CACHE": str(cache)},
@@ -239,7 +240,7 @@ def test_ctrl_c_while_python_starts_is_no_traceback(tmp_path: Path) -> None:
 
 def test_what_is_typed_reaches_the_console_and_ctrl_c_ends(cache: Path, application: Write) -> None:
     """In a terminal, with a terminal's own Ctrl-C."""
-    path = application(HANGING, "in_a_terminal.py")
+    path = application(HANGING, f"in_a_terminal_{os.getpid()}.py")
     child, terminal = pty.fork()
     if child == 0:
         os.environ["EXO_CACHE"] = str(cache)
