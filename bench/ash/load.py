@@ -51,7 +51,7 @@ ROUNDS: Final[ash.Program] = ash.program(rounds(KERNEL_LIMIT), budget=HANDLER_BU
 LONG: Final[ash.Program] = ash.program(long(KERNEL_LIMIT), budget=HANDLER_BUDGET)
 
 
-def load(name: bytes, program: ash.Program) -> None:
+def load(name: str, program: ash.Program) -> None:
     """All of it, with the claiming of its frames, which is little; and the longest of its calls."""
     request = HandlerRequest()
     before = read_timestamp()
@@ -66,15 +66,11 @@ def load(name: bytes, program: ash.Program) -> None:
     ash.release_spare(request)
     ticks = read_timestamp() - before
     assert more == 0 or more == Error.REFUSED
-    print("kernel-load", end=" ")
-    print(name, end=" ")
-    print(ticks)
-    print("kernel-load-longest-piece", end=" ")
-    print(name, end=" ")
-    print(longest)
+    print("kernel-load", name, ticks)
+    print("kernel-load-longest-piece", name, longest)
 
 
 def main() -> None:
-    load(b"counter", COUNTER)
-    load(b"rounds", ROUNDS)
-    load(b"long", LONG)
+    load("counter", COUNTER)
+    load("rounds", ROUNDS)
+    load("long", LONG)

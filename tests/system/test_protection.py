@@ -22,10 +22,10 @@ from exokernel.host.machine import Forward, Machine, Options
 pytestmark = pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="needs qemu-system-x86_64")
 
 APPLICATIONS = Path(__file__).parent / "applications"
-ATTACKS, BAD_CALLS, WITNESS, PREEMPTED, EVENTS, THIEF, RIVALS = (
-    APPLICATIONS / f"{name}.py"
-    for name in ("attacks", "bad_calls", "witness", "preempted", "events", "thief", "rivals")
+ATTACKS, BAD_CALLS, WITNESS, EVENTS, THIEF, RIVALS = (
+    APPLICATIONS / f"{name}.py" for name in ("attacks", "bad_calls", "witness", "events", "thief", "rivals")
 )
+PREEMPTED = APPLICATIONS.with_name("threads") / "preempted.py"
 
 
 def expected_exceptions(table: str) -> dict[str, tuple[int, ...]]:

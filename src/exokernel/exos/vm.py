@@ -945,10 +945,8 @@ def complete() -> None:
                 now = aegis.table_entry(page)
                 if now.present:
                     kind: u64 = Kind.BOUND if now.bound else (Kind.OWN if now.own else u64(Kind.PUBLIC))
-                    if (
-                        entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND
-                    ):  # it was copied, and shown for that
-                        aegis.tlb_remove(page, 1)
+                    if entry.kind == Kind.HIDDEN or entry.kind == Kind.HIDDEN_BOUND:
+                        aegis.tlb_remove(page, 1)  # it was copied, and shown for that
                         kind = Kind.HIDDEN
                     watched = entry.copy and not now.writable  # else it was copied, or is the same memory
                     behind = now.slot if now.bound else now.frame

@@ -15,15 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from exokernel.aegis.abi import ENVIRONMENTS, EnvironmentStatus, SystemPage
-from exokernel.aegis.trace_abi import TRACE_RECORDS_PER_FRAME, TraceKind, TraceRecord
+from exokernel.aegis.abi import ENVIRONMENTS, NAME_BYTES, EnvironmentStatus, SystemPage
+from exokernel.aegis.trace_abi import TRACE_FRAMES, TRACE_RECORDS_PER_FRAME, TraceKind, TraceRecord
 from exokernel.host.build import Compiled, Image
 from exokernel.host.machine import Options
 from exokernel.metal import offsetof, sizeof
 from exokernel.metal.linker import segments, symbols
 
 FRAME = 4096
-RING_MEBIBYTES = 4  # what the ring takes of the machine's memory
+RING_MEBIBYTES = TRACE_FRAMES * FRAME >> 20  # what the ring takes of the machine's memory
 RECORD = struct.Struct("<QIBBHQQ")
 WORD = struct.Struct("@Q")  # native, so read at once: the kernel may be writing it
 RECORD_BYTES = sizeof(TraceRecord)
@@ -151,7 +151,7 @@ class Reader:
         found = {}
         for number in range(ENVIRONMENTS):
             at = self.page + offsetof(SystemPage, "environments") + number * sizeof(EnvironmentStatus)
-            name = bytes(self.memory[at : at + 32]).split(b"\0")[0].decode(errors="replace")
+            name = bytes(self.memory[at : at + NAME_BYTES]).split(b"\0")[0].decode(errors="replace")
             if name:
                 found[number] = name
         return found

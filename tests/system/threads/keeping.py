@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a thread finds out whether its registers are left alone."""
+"""How a thread, or an environment, finds out whether its registers are left alone."""
 
 from exokernel.metal import asm, naked, u64
 

@@ -3,16 +3,18 @@
 be kept until the peer has shown that it is where it says.
 """
 
+from typing import Final
+
 from exokernel.exos.net.tcp import segment, siphash
 from exokernel.exos.net.tcp.connection import Host
 from exokernel.exos.net.tcp.opening import scale_for
 from exokernel.exos.net.tcp.segment import DEFAULT_LARGEST, LARGEST, Arrival, Flag, Options
 from exokernel.exos.net.tcp.sending import first_window
 from exokernel.exos.net.tcp.sequence import Sequence
-from exokernel.metal import Span, u8, u32, u64, view
+from exokernel.metal import Array, Span, u8, u16, u32, u64, view
 
 COOKIE_PERIOD = 64  # seconds
-SIZES = (DEFAULT_LARGEST, 1220, 1440, LARGEST)  # of segments: one of them is agreed
+SIZES: Final[Array[u16, 4]] = Array[u16, 4]([DEFAULT_LARGEST, 1220, 1440, LARGEST])  # of segments: one is agreed
 NO_SCALE = 15  # above segment.LARGEST_SCALE
 SELECTIVE = 16
 AGREED = 31  # the bits of a timestamp that say what else is agreed
@@ -54,12 +56,8 @@ def for_syn(
 ) -> tuple[Sequence, u32]:
     """The number and the offset that answer the SYN in `packet`, whose options were reduced."""
     index: u32 = 0
-    if options.largest >= SIZES[3]:
-        index = 3
-    elif options.largest >= SIZES[2]:
-        index = 2
-    elif options.largest >= SIZES[1]:
-        index = 1
+    while index < 3 and options.largest >= SIZES[index + 1]:
+        index += 1
     return make(host, source, packet, arrival.sequence, period_of(host, now), index, agreed_with(options))
 
 
@@ -112,13 +110,7 @@ def check(host: Host, source: u32, packet: Span[u8], arrival: Arrival, options: 
     made, offset = make(host, source, packet, arrival.sequence.minus(1), period - age, index, agreed)
     if made != cookie:
         return 0, False
-    options.largest = SIZES[3]
-    if index == 0:
-        options.largest = SIZES[0]
-    elif index == 1:
-        options.largest = SIZES[1]
-    elif index == 2:
-        options.largest = SIZES[2]
+    options.largest = SIZES[index]
     options.scale = segment.NO_SCALE if agreed & NO_SCALE == NO_SCALE else u8(agreed & NO_SCALE)
     options.selective = agreed & SELECTIVE != 0
     return offset, True
