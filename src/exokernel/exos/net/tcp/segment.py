@@ -134,19 +134,25 @@ def check(segment: Span[u8], source: u32, destination: u32) -> u8:
     return Drop.NONE
 
 
+def next_option(data: Span[u8], i: u64) -> u64:
+    """Where the first option from `i` on lies, which has a length and ends within `data`; the length of `data` if there is
+    none (RFC 9293 section 3.1).
+    """
+    while i < len(data) and data[i] == NOTHING:
+        i += 1
+    if i + 1 >= len(data) or data[i] == END or data[i + 1] < 2 or i + data[i + 1] > len(data):
+        return len(data)
+    return i
+
+
 def read_options(data: Span[u8], options: Options) -> None:
-    """Read the options of a SYN. An option that does not end within `data` ends the reading (RFC 9293 section 3.1)."""
+    """Read the options of a SYN. An option that does not end within `data` ends the reading."""
     options.largest = 0
     options.scale = NO_SCALE
     options.selective = False
     options.stamped = False
-    i: u64 = 0
-    while i < len(data) and data[i] != END:
-        if data[i] == NOTHING:
-            i += 1
-            continue
-        if i + 1 >= len(data) or data[i + 1] < 2 or i + data[i + 1] > len(data):
-            return
+    i = next_option(data, 0)
+    while i < len(data):
         kind = data[i]
         length = data[i + 1]
         if kind == LARGEST_SEGMENT and length == 4:
@@ -159,7 +165,7 @@ def read_options(data: Span[u8], options: Options) -> None:
             options.stamped = True
             options.stamp = view(Whole, data, i + 2).value
             options.echo = view(Whole, data, i + 6).value
-        i += length
+        i = next_option(data, i + length)
 
 
 @inline
@@ -194,17 +200,12 @@ def write_stamps(segment: Span[u8], offset: u64, value: u32, echo: u32) -> None:
 
 def find_blocks(data: Span[u8]) -> Span[u8]:
     """The selective acknowledgments among the options of a segment: whole `Block`s, or nothing."""
-    i: u64 = 0
-    while i < len(data) and data[i] != END:
-        if data[i] == NOTHING:
-            i += 1
-            continue
-        if i + 1 >= len(data) or data[i + 1] < 2 or i + data[i + 1] > len(data):
-            break
+    i = next_option(data, 0)
+    while i < len(data):
         length = u64(data[i + 1])
         if data[i] == SELECTIVE and (length - 2) % BLOCK == 0:
             return data[i + 2 : i + length]
-        i += length
+        i = next_option(data, i + length)
     return data[:0]
 
 
